@@ -1,0 +1,45 @@
+"""The exceptions and warnings of the library: each with its cause, an example and the way on.
+
+Wrong arguments raise Python's own ``TypeError`` and ``ValueError``; the classes here are for what is
+particular to tracing and differentiating.
+"""
+
+from __future__ import annotations
+
+
+class TraceError(TypeError):
+    """A traced value was used where only an actual number will do, or by a function without a rule.
+
+    While a function is traced its arguments are symbols. Whatever turns a symbol into a plain number
+    would lose the derivative, so it is refused, and the message names the line of the function.
+
+    Examples
+    --------
+    ``math.sin`` asks for a float; ``np.sin`` takes a symbol:
+
+    >>> import math
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> arc.grad(lambda x: math.sin(x))(1.0)
+    Traceback (most recent call last):
+    ...
+    archimedes_grad.errors.TraceError: ...
+    >>> float(arc.grad(lambda x: np.sin(x))(0.0))
+    1.0
+    """
+
+
+class FallbackWarning(UserWarning):
+    """A function could not be traced, and ``method="auto"`` differentiates it numerically instead.
+
+    The message names the line that stopped the trace. Rewrite that line, or ask for
+    ``method="adaptive"`` to say that numeric derivatives are what you want.
+    """
+
+
+class PathLimitWarning(UserWarning):
+    """A function takes more distinct paths through its branches than ``max_paths`` keeps compiled.
+
+    Results stay right, only slower. The message names the deciding lines; ``np.where``, ``arc.cond``
+    and ``arc.while_loop`` keep such a decision inside one path.
+    """
