@@ -1,0 +1,32 @@
+"""Gradients of plain NumPy functions: traced once into a CasADi graph, then called at the speed of C.
+
+>>> import numpy as np
+>>> import archimedes_grad as arc
+>>> @arc.grad
+... def slope(x):
+...     return np.sum(np.sin(x) ** 2)
+>>> slope(np.array([0.0, np.pi / 4])).round(6).tolist()
+[0.0, 1.0]
+"""
+
+from archimedes_grad._version import __version__
+from archimedes_grad.creation import arange, array, eye, full, linspace, ones, zeros
+from archimedes_grad.errors import FallbackWarning, PathLimitWarning, TraceError
+from archimedes_grad.transforms import compile, grad, value_and_grad
+
+__all__ = [
+    "FallbackWarning",
+    "PathLimitWarning",
+    "TraceError",
+    "__version__",
+    "arange",
+    "array",
+    "compile",
+    "eye",
+    "full",
+    "grad",
+    "linspace",
+    "ones",
+    "value_and_grad",
+    "zeros",
+]

@@ -1,0 +1,248 @@
+"""``SymbolicArray``: a CasADi expression that NumPy code takes for an array.
+
+It carries the NumPy value that the array has in the run being traced. Shape, dtype, views and NumPy's
+own errors are taken from that value: every operation is done on the values by NumPy first, and then
+built as a node of the graph. What the operations do is in ``rules/``; this is only what they work on.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad import dispatch
+from archimedes_grad.array_methods import ArrayMethods
+from archimedes_grad.errors import TraceError
+from archimedes_grad.gather import Geometry, Shape, filled, window
+from archimedes_grad.operators import Operators
+from archimedes_grad.trace_state import current_trace, trace_error, user_line
+
+_float64 = np.float64
+
+
+class SymbolicArray(Operators, ArrayMethods):
+    """An array whose entries are expressions in the arguments of the function being traced.
+
+    Users do not make these: a traced function receives them for its arguments. They take part in NumPy
+    functions, operators, indexing and in-place writes as arrays do, views included.
+
+    Attributes
+    ----------
+    value
+        The array or number that this is in the run being traced: a NumPy scalar where NumPy has one, a
+        plain Python number for an argument that came as one, else a C-contiguous ndarray or a view of one.
+    root
+        The array that this is a view of, or None; ``geometry`` says where on it.
+    version
+        How often a root was written to; of a view, the version of its root that it was last read at.
+    """
+
+    __slots__ = ("__weakref__", "_node", "geometry", "root", "value", "version")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, node: cs.MX, value: Any) -> None:
+        self._node = node
+        self.value = value
+        self.root: SymbolicArray | None = None
+        self.version = 0
+
+    @classmethod
+    def view(cls, root: SymbolicArray, geometry: Geometry, value: npt.NDArray[Any]) -> SymbolicArray:
+        """Return a view of a root; its node is made when it is first asked for."""
+        array = cls.__new__(cls)
+        array.root = root
+        array.geometry = geometry
+        array.value = value
+        array.version = -1
+        return array
+
+    @property
+    def node(self) -> cs.MX:
+        """The expression, stored as ``gather.stored_shape`` says; a view's follows writes to its root."""
+        root = self.root
+        if root is not None and root.version != self.version:
+            self._node = window(root._node, root.value.shape, self.geometry)
+            self.version = root.version
+        return self._node
+
+    def rewrite(self, node: cs.MX) -> None:
+        """Give a root another expression after a write; its views follow."""
+        self._node = node
+        self.version += 1
+
+    # --- what it is -----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Shape:
+        """The lengths of the axes."""
+        return np.shape(self.value)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy's dtype of the value."""
+        return np.asarray(self.value).dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return np.ndim(self.value)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return np.size(self.value)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an entry of this dtype in NumPy."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array in NumPy."""
+        return self.size * self.itemsize
+
+    def __repr__(self) -> str:
+        return f"SymbolicArray(shape={self.shape}, dtype={self.dtype}, value={self.value!r})"
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of unsized object")
+        return len(self.value)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d array")
+        return (self[position] for position in range(len(self.value)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    # --- what goes to the rules -----------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if not kwargs and len(inputs) == 1 and type(self.value) is _float64:
+            rule = dispatch.ELEMENTWISE.get(ufunc)
+            if rule is not None and ufunc.nout == 1:
+                return SymbolicArray(rule(self._node), ufunc(self.value))
+        return dispatch.ufunc_rule(ufunc, method)(*inputs, **kwargs)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        return dispatch.function_rule(function)(*args, **kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        value = self.value
+        if type(key) is int and type(value) is np.ndarray and value.ndim == 1:
+            entry = value[key]
+            position = key if key >= 0 else key + value.shape[0]
+            return SymbolicArray(self.node.get_nz(False, position), entry)
+        return dispatch.FUNCTIONS[operator.getitem](self, key)
+
+    def __setitem__(self, key: Any, new: Any) -> None:
+        dispatch.FUNCTIONS[operator.setitem](self, key, new)
+
+    def astype(self, dtype: npt.DTypeLike, order: str = "K", casting: str = "unsafe",
+               subok: bool = True, copy: bool = True) -> Any:  # fmt: skip
+        """Return the array cast as NumPy casts: to an integer dtype by truncation."""
+        return dispatch.FUNCTIONS[np.ndarray.astype](self, dtype, casting=casting, copy=copy)
+
+    def copy(self, order: str = "C") -> SymbolicArray:
+        """Return a copy: writes to it do not reach this array."""
+        value = np.array(self.value) if isinstance(self.value, np.ndarray) else self.value
+        return SymbolicArray(self.node, value)
+
+    def __copy__(self) -> SymbolicArray:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> SymbolicArray:
+        return self.copy()
+
+    def fill(self, number: Any) -> None:
+        """Set every entry to a number."""
+        self[...] = number
+
+    def item(self, *position: Any) -> Any:
+        """Return one entry, still traced."""
+        chosen = np.arange(self.size).reshape(self.shape).item(*position)
+        return np.ravel(self)[chosen]  # type: ignore[call-overload]
+
+    def tolist(self) -> Any:
+        """Return nested lists of traced entries."""
+        return [entry.tolist() for entry in self] if self.ndim else self
+
+    # --- what would lose the derivative ---------------------------------------------------------
+
+    def __bool__(self) -> bool:
+        raise trace_error(
+            "A traced value decides a branch (if, while, and, or, not, max, min, sorted, in): "
+            "while tracing it has no truth value.",
+            "Use np.where, np.maximum or np.minimum, or pass the argument that decides through "
+            "static_argnames.",
+        )
+
+    def __float__(self) -> float:
+        raise _plain_number_error("float")
+
+    def __complex__(self) -> complex:
+        raise _plain_number_error("complex")
+
+    def __int__(self) -> int:
+        raise _plain_number_error("int")
+
+    def __index__(self) -> int:
+        raise trace_error(
+            "A traced value is used as an integer (an index, a length, range), where only a plain int will do.",
+            "Pass the argument that it comes from through static_argnames.",
+        )
+
+
+_MATH_CALL = re.compile(r"\bmath\.(\w+)\(")
+_NUMPY_NAME_OF_MATH = {
+    "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
+    "atan2": "arctan2", "atanh": "arctanh", "dist": "linalg.norm", "fsum": "sum", "pow": "power",
+}  # fmt: skip
+_ITEM_STORE = re.compile(r"^\s*([A-Za-z_][\w.]*)\s*\[.*\]\s*[-+*/]?=[^=]")
+
+
+def _plain_number_error(kind: str) -> TraceError:
+    """Return the error for float() and the like; the user's line tells which way on to name."""
+    line = user_line()
+    source = line.source if line is not None else ""
+    call = _MATH_CALL.search(source)
+    store = _ITEM_STORE.match(source)
+    if call is not None:
+        name = _NUMPY_NAME_OF_MATH.get(call[1], call[1])
+        way_on = f"Write np.{name} in place of math.{call[1]}: it takes traced values."
+    elif store is not None:
+        way_on = (
+            f"If {store[1]} was made by np.zeros or the like, make it by arc.zeros (arc.ones, arc.full, "
+            f"np.zeros(shape, like=x), np.zeros_like(x)): a plain NumPy array cannot hold traced values."
+        )
+    else:
+        way_on = f"Use the value itself, without {kind}(); if it is not differentiated, pass it through static_argnames."
+    return trace_error(f"A traced value is turned into a plain {kind}, which would lose its derivative.", way_on)
+
+
+def new_array(node: cs.MX, value: Any) -> SymbolicArray:
+    """Return a traced array that owns its value: C-contiguous and shared with no other array.
+
+    ``node`` may be a single entry for a whole shape (CasADi's own broadcasting leaves it so).
+    """
+    if type(value) is not np.ndarray:
+        return SymbolicArray(node, value)
+    if value.base is not None or not value.flags.c_contiguous or not value.flags.writeable:
+        value = np.array(value, order="C")
+    trace = current_trace()
+    if trace is not None:
+        trace.array_nodes += 1
+        trace.array_entries += value.size
+    return SymbolicArray(filled(node, value.shape), value)

@@ -1,0 +1,102 @@
+"""The methods of ndarray on traced arrays, each by way of the NumPy function of the same meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that calls a NumPy function with the array as first argument."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = function.__name__
+    method.__doc__ = f"As ``numpy.{function.__name__}`` with this array as first argument."
+    return method
+
+
+def _shape_arguments(args: tuple[Any, ...]) -> Any:
+    """Return the shape or axes of a call that takes them one by one or as one tuple."""
+    return args[0] if len(args) == 1 else args
+
+
+class ArrayMethods:
+    """What ndarray offers as a method and NumPy as a function too: one row each."""
+
+    __slots__ = ()
+
+    all = _method(np.all)
+    any = _method(np.any)
+    argmax = _method(np.argmax)
+    argmin = _method(np.argmin)
+    argpartition = _method(np.argpartition)
+    argsort = _method(np.argsort)
+    choose = _method(np.choose)
+    clip = _method(np.clip)
+    conj = _method(np.conjugate)
+    conjugate = _method(np.conjugate)
+    cumprod = _method(np.cumprod)
+    cumsum = _method(np.cumsum)
+    diagonal = _method(np.diagonal)
+    dot = _method(np.dot)
+    max = _method(np.max)
+    mean = _method(np.mean)
+    min = _method(np.min)
+    nonzero = _method(np.nonzero)
+    prod = _method(np.prod)
+    ravel = _method(np.ravel)
+    repeat = _method(np.repeat)
+    round = _method(np.round)
+    searchsorted = _method(np.searchsorted)
+    squeeze = _method(np.squeeze)
+    std = _method(np.std)
+    sum = _method(np.sum)
+    swapaxes = _method(np.swapaxes)
+    take = _method(np.take)
+    trace = _method(np.trace)
+    var = _method(np.var)
+
+    @property
+    def T(self) -> Any:
+        """The transposed array, a view."""
+        return np.transpose(self)  # type: ignore[call-overload]
+
+    @property
+    def mT(self) -> Any:
+        """The array with its last two axes exchanged, a view."""
+        return np.matrix_transpose(self)  # type: ignore[call-overload]
+
+    @property
+    def real(self) -> Any:
+        """The array itself: traced values are real."""
+        return np.real(self)  # type: ignore[call-overload]
+
+    @property
+    def imag(self) -> Any:
+        """Zeros: traced values are real."""
+        return np.imag(self)  # type: ignore[call-overload]
+
+    @property
+    def flat(self) -> Any:
+        """The entries in C order; a view, so that writes through it reach the array."""
+        return np.ravel(self)  # type: ignore[call-overload]
+
+    def reshape(self, *shape: Any, **kwargs: Any) -> Any:
+        """As ``numpy.reshape``; the shape as one tuple or one by one."""
+        return np.reshape(self, _shape_arguments(shape), **kwargs)  # type: ignore[call-overload]
+
+    def transpose(self, *axes: Any) -> Any:
+        """As ``numpy.transpose``; the axes as one tuple, one by one, or none."""
+        return np.transpose(self, _shape_arguments(axes) if axes else None)  # type: ignore[call-overload]
+
+    def flatten(self, order: str = "C") -> Any:
+        """Return a flat copy."""
+        return np.ravel(self, order=order).copy()  # type: ignore[call-overload]
+
+    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+        """As ``numpy.compress`` with this array as second argument."""
+        return np.compress(condition, self, axis, out)  # type: ignore[call-overload]

@@ -1,0 +1,1 @@
+"""Engines: from a CasADi Function to something that runs on buffers."""

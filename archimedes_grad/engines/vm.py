@@ -1,0 +1,76 @@
+"""The engine that CasADi brings: its interpreter, run on buffers that are bound once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+#: From this many entries on, arrays are bound for the call rather than copied: 1.6 µs more, no copies.
+DIRECT_FROM = 10_000
+
+
+class Slot:
+    """One set of buffers with everything that must stay alive while they are bound.
+
+    CasADi's buffer keeps nothing alive itself: an array or Function freed too early gives wrong numbers
+    without a word. A slot serves one call at a time.
+
+    Parameters
+    ----------
+    function
+        Takes own inputs first, then as many hidden ones as there are arrays in ``hidden``.
+    hidden
+        Flat float64 arrays, shared by all slots: they are only read.
+
+    Attributes
+    ----------
+    inputs, outputs
+        Flat float64 arrays, one for each own input and each output; None for the large ones, which are
+        bound for each call.
+    evaluate
+        Runs the function on the bound buffers.
+    bind_input, bind_output
+        ``(index, memoryview)``: bind a contiguous float64 array, which the caller keeps alive during the call.
+    """
+
+    __slots__ = ("_buffer", "_function", "_hidden", "bind_input", "bind_output", "evaluate", "inputs", "outputs")
+
+    def __init__(self, function: cs.Function, hidden: Sequence[npt.NDArray[np.float64]]) -> None:
+        self._function = function
+        self._hidden = hidden
+        self._buffer, self.evaluate = function.buffer()
+        self.bind_input: Callable[[int, memoryview], None] = self._buffer.set_arg
+        self.bind_output: Callable[[int, memoryview], None] = self._buffer.set_res
+        n_own = function.n_in() - len(hidden)
+        self.inputs = [_bound(self.bind_input, i, function.nnz_in(i)) for i in range(n_own)]
+        self.outputs = [_bound(self.bind_output, i, function.nnz_out(i)) for i in range(function.n_out())]
+        for i, array in enumerate(hidden):
+            if array.size:
+                self.bind_input(n_own + i, memoryview(array))
+
+
+def _bound(bind: Callable[[int, memoryview], None], index: int, size: int) -> npt.NDArray[np.float64] | None:
+    if size >= DIRECT_FROM:
+        return None
+    array = np.zeros(size)
+    if size:
+        bind(index, memoryview(array))
+    return array
+
+
+def evaluated(function: cs.Function, values: Sequence[npt.ArrayLike]) -> list[npt.NDArray[np.float64]]:
+    """Evaluate a Function once at given inputs; the outputs are flat, in C order."""
+    buffer, evaluate = function.buffer()
+    inputs = [np.ascontiguousarray(value, dtype=np.float64).reshape(-1) for value in values]
+    outputs = [np.zeros(function.nnz_out(i)) for i in range(function.n_out())]
+    for i, array in enumerate(inputs):
+        if array.size:
+            buffer.set_arg(i, memoryview(array))
+    for i, array in enumerate(outputs):
+        if array.size:
+            buffer.set_res(i, memoryview(array))
+    evaluate()
+    return outputs

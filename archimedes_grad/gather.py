@@ -1,0 +1,253 @@
+"""Moving entries: from NumPy's geometry (shape, offset, strides, indices) to CasADi nodes.
+
+An array of NumPy shape ``(..., n)`` is stored as the dense CasADi matrix with ``n`` rows and one column
+for each of the leading positions: byte for byte NumPy's C order. Everything here works on that storage
+and keeps structure where there is structure (slices, transposes, repetitions), because an index list
+costs memory and time for every entry, in the forward graph and again in its derivative.
+
+Offsets and strides count entries, not bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+Shape = tuple[int, ...]
+IndexArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """A strided window on a C-contiguous root: what NumPy calls a view."""
+
+    shape: Shape
+    offset: int
+    strides: tuple[int, ...]
+
+    def indices(self) -> IndexArray:
+        """Return the flat root index of every entry, in the window's shape."""
+        index = np.asarray(self.offset, dtype=np.intp)
+        for axis, (length, stride) in enumerate(zip(self.shape, self.strides, strict=True)):
+            steps = np.arange(length, dtype=np.intp) * stride
+            index = index + steps.reshape((-1,) + (1,) * (len(self.shape) - axis - 1))
+        return np.broadcast_to(index, self.shape)
+
+    @property
+    def is_one_to_one(self) -> bool:
+        """Whether no root entry appears twice (a broadcast window repeats entries)."""
+        return all(stride != 0 or length <= 1 for length, stride in zip(self.shape, self.strides, strict=True))
+
+
+def stored_shape(shape: Shape) -> tuple[int, int]:
+    """Return rows and columns of the CasADi matrix that stores an array of a NumPy shape."""
+    if not shape:
+        return 1, 1
+    return shape[-1], math.prod(shape[:-1])
+
+
+def reshaped(node: cs.MX, shape: Shape) -> cs.MX:
+    """Return the same entries in C order, stored for another NumPy shape of the same size."""
+    rows, columns = stored_shape(shape)
+    if node.size1() == rows and node.size2() == columns:
+        return node
+    return cs.reshape(node, rows, columns)
+
+
+def flat(node: cs.MX) -> cs.MX:
+    """Return the entries in C order as one column."""
+    if node.size2() == 1:
+        return node
+    return cs.reshape(node, node.numel(), 1)
+
+
+def geometry_of(window: npt.NDArray[Any], root: npt.NDArray[Any]) -> Geometry:
+    """Return where a NumPy view lies on the C-contiguous array that it is a view of."""
+    itemsize = root.itemsize
+    byte_offset = window.__array_interface__["data"][0] - root.__array_interface__["data"][0]
+    strides = tuple(stride // itemsize for stride in window.strides)
+    return Geometry(window.shape, byte_offset // itemsize, strides)
+
+
+def _collapsed(geometry: Geometry) -> list[tuple[int, int]]:
+    """Return (length, stride) per axis, without axes of length 1 and with mergeable axes merged."""
+    axes: list[tuple[int, int]] = []
+    for length, stride in zip(geometry.shape, geometry.strides, strict=True):
+        if length == 1:
+            continue
+        if axes and axes[-1][1] == length * stride:
+            axes[-1] = (axes[-1][0] * length, stride)
+        else:
+            axes.append((length, stride))
+    return axes
+
+
+def window(root: cs.MX, root_shape: Shape, geometry: Geometry) -> cs.MX:
+    """Return the entries of a strided window on a root, stored for the window's shape."""
+    rows, columns = stored_shape(geometry.shape)
+    if rows * columns == 0:
+        return cs.MX(rows, columns)
+    axes = _collapsed(geometry)
+    distinct = [(length, stride) for length, stride in axes if stride != 0]
+    node = _distinct_entries(root, root_shape, geometry.offset, distinct)
+    inner = math.prod(length for length, _ in distinct)
+    outer = 1
+    for length, stride in axes:
+        if stride != 0:
+            outer, inner = outer * length, inner // length
+        else:
+            node = _repeated(node, outer, length, inner)
+            outer *= length
+    return cs.reshape(node, rows, columns) if node.shape != (rows, columns) else node
+
+
+def _repeated(node: cs.MX, outer: int, times: int, inner: int) -> cs.MX:
+    """Repeat an array of shape (outer, inner) along a new axis between the two."""
+    if outer == 1:
+        return cs.repmat(flat(node), 1, times)
+    matrix = cs.reshape(node, inner, outer)
+    return cs.repmat(matrix.T, 1, times).T
+
+
+def _distinct_entries(
+    root: cs.MX, root_shape: Shape, offset: int, axes: Sequence[tuple[int, int]]
+) -> cs.MX:
+    size = math.prod(root_shape)
+    if not axes:
+        return root.get_nz(False, offset)
+    if len(axes) == 1:
+        length, stride = axes[0]
+        if stride == 1 and length == size:
+            return root
+        if stride > 0:
+            return root.get_nz(False, cs.Slice(offset, offset + (length - 1) * stride + 1, stride))
+    if len(axes) == 2:
+        block = _block(root, root_shape, offset, axes)
+        if block is not None:
+            return block
+    geometry = Geometry(tuple(a[0] for a in axes), offset, tuple(a[1] for a in axes))
+    return root.get_nz(False, geometry.indices().ravel().tolist())
+
+
+def _block(
+    root: cs.MX, root_shape: Shape, offset: int, axes: Sequence[tuple[int, int]]
+) -> cs.MX | None:
+    """Return a block of rows and columns of a root seen as a matrix, transposed or not, or None."""
+    (length_1, stride_1), (length_2, stride_2) = axes
+    if abs(stride_1) < abs(stride_2):
+        swapped = _block(root, root_shape, offset, [axes[1], axes[0]])
+        return None if swapped is None else swapped.T
+    if stride_1 <= 0 or stride_2 <= 0:
+        return None
+    size = math.prod(root_shape)
+    for row_length in dict.fromkeys((root_shape[-1] if root_shape else 1, stride_1)):
+        if row_length == 0 or size % row_length or stride_1 % row_length:
+            continue
+        first_row, first_column = divmod(offset, row_length)
+        column_stop = first_column + (length_2 - 1) * stride_2 + 1
+        row_step = stride_1 // row_length
+        row_stop = first_row + (length_1 - 1) * row_step + 1
+        if column_stop <= row_length and row_stop <= size // row_length:
+            matrix = cs.reshape(root, row_length, size // row_length)
+            if (length_2, length_1) == matrix.shape:
+                return matrix
+            return matrix.get(
+                False,
+                cs.Slice(first_column, column_stop, stride_2),
+                cs.Slice(first_row, row_stop, row_step),
+            )
+    return None
+
+
+def taken(root: cs.MX, root_shape: Shape, indices: IndexArray) -> cs.MX:
+    """Return the root entries at an array of flat indices, stored for that array's shape."""
+    rows, columns = stored_shape(indices.shape)
+    if rows * columns == 0:
+        return cs.MX(rows, columns)
+    entries = indices.ravel()
+    progression = _progression(entries)
+    if progression is not None:
+        return window(root, root_shape, Geometry(indices.shape, *_strides_of(indices.shape, progression)))
+    node = root.get_nz(False, entries.tolist())
+    return cs.reshape(node, rows, columns) if columns != 1 else node
+
+
+def _progression(entries: IndexArray) -> tuple[int, int] | None:
+    """Return start and step when the entries are an arithmetic progression."""
+    start = int(entries[0])
+    if entries.size == 1:
+        return start, 1
+    step = int(entries[1]) - start
+    if int(entries[-1]) != start + step * (entries.size - 1):
+        return None
+    return (start, step) if bool(np.all(np.diff(entries) == step)) else None
+
+
+def _strides_of(shape: Shape, progression: tuple[int, int]) -> tuple[int, tuple[int, ...]]:
+    start, step = progression
+    strides = tuple(step * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+    return start, strides
+
+
+def broadcast(node: cs.MX, shape: Shape, target: Shape) -> cs.MX:
+    """Return an array of ``shape`` broadcast to ``target``; one entry is left to CasADi's own rule."""
+    if shape == target:
+        return node
+    size = math.prod(shape)
+    if size == 1:
+        return node if node.numel() == 1 and node.is_scalar() else cs.reshape(node, 1, 1)
+    strides: list[int] = []
+    stride = 1
+    for length in reversed(shape):
+        strides.append(stride if length != 1 else 0)
+        stride *= length
+    strides += [0] * (len(target) - len(shape))
+    return window(node, shape, Geometry(target, 0, tuple(reversed(strides))))
+
+
+def filled(node: cs.MX, shape: Shape) -> cs.MX:
+    """Return a node of one entry repeated to a whole shape; others as they are."""
+    rows, columns = stored_shape(shape)
+    if node.numel() == 1 and rows * columns != 1:
+        return cs.repmat(node, rows, columns) if rows * columns else cs.MX(rows, columns)
+    return node
+
+
+def overwritten(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX) -> cs.MX:
+    """Return the root with the entries of a strided window replaced."""
+    axes = _collapsed(target)
+    size = math.prod(root_shape)
+    if axes == [(size, 1)]:
+        return cs.reshape(values, *root.shape) if values.shape != root.shape else values
+    if not axes:
+        return _with_entries(root, target.offset, values)
+    if len(axes) == 1 and axes[0][1] > 0:
+        length, stride = axes[0]
+        return _with_entries(root, cs.Slice(target.offset, target.offset + (length - 1) * stride + 1, stride), values)
+    return _with_entries(root, target.indices().ravel().tolist(), values)
+
+
+def put(root: cs.MX, indices: IndexArray, values: cs.MX) -> cs.MX:
+    """Return the root with entries at flat indices replaced; of repeated indices the last one counts."""
+    entries = indices.ravel()
+    if not entries.size:
+        return root
+    last_write = np.full(int(entries.max()) + 1, -1, dtype=np.intp)
+    last_write[entries] = np.arange(entries.size)
+    kept = last_write[last_write >= 0]
+    if kept.size != entries.size:
+        values = flat(values).get_nz(False, kept.tolist())
+        entries = entries[kept]
+    return _with_entries(root, entries.tolist(), values)
+
+
+def _with_entries(root: cs.MX, where: int | cs.Slice | list[int], values: cs.MX) -> cs.MX:
+    changed = cs.MX(root)
+    changed.set_nz(flat(values), False, where)
+    return changed

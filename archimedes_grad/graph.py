@@ -1,0 +1,121 @@
+"""The traced graph: inputs, hidden inputs and outputs of one run of a function, as CasADi expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad.gather import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A numeric leaf of an argument: one input of the graph.
+
+    Attributes
+    ----------
+    position
+        Position of the argument among the values of the call.
+    name
+        The argument's name with the path to the leaf, as messages show it: ``params['w']``.
+    dtype
+        NumPy's dtype inside the function; float64 for what is differentiated.
+    python_type
+        ``float`` or ``int`` for an undifferentiated plain Python number, which takes on the dtype of the
+        arrays that it meets; None for anything of NumPy's.
+    """
+
+    position: int
+    name: str
+    shape: Shape
+    dtype: np.dtype[Any]
+    differentiated: bool
+    python_type: type | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A numeric output: its shape and dtype, and whether NumPy gives a scalar rather than a 0-d array."""
+
+    shape: Shape
+    dtype: np.dtype[Any]
+    is_scalar: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """How outputs make up a result: an output, a constant, or a tree of these.
+
+    Exactly one of ``output`` (an index), ``structure`` (a tree over ``children``) or ``constant`` counts:
+    the first that is not None, ``constant`` otherwise. A plain tuple has the structure ``tuple``.
+    """
+
+    output: int | None = None
+    structure: Any = None
+    children: tuple[Template, ...] = ()
+    constant: Any = None
+
+    def build(self, outputs: Sequence[Any]) -> Any:
+        """Return the result with the outputs in their places."""
+        if self.output is not None:
+            return outputs[self.output]
+        if self.structure is tuple:
+            return tuple(child.build(outputs) for child in self.children)
+        if self.structure is not None:
+            return self.structure.unflatten([child.build(outputs) for child in self.children])
+        if isinstance(self.constant, np.ndarray):
+            return self.constant.copy()
+        return self.constant
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What one run of a function on symbols gave.
+
+    Attributes
+    ----------
+    leaves, symbols
+        The numeric leaves of the arguments and their symbols, stored as ``gather.stored_shape`` says.
+    hidden, hidden_symbols
+        Captured constant arrays (flat, float64), bound once, and their symbols. In a graph traced inside
+        another trace, the CasADi expressions of the outer one that the function closes over.
+    nodes, outputs
+        The expressions of the numeric outputs, and what they are in NumPy.
+    result, auxiliary
+        How outputs make up the function's result, and what ``has_aux`` returns beside it.
+    argument_trees
+        For the position of each differentiated argument, how leaves (by index) make it up; what is no
+        number is None.
+    array_nodes, array_entries, selects, can_fail
+        What the choice of representation and the engine need: see ``trace_state.Trace``.
+    """
+
+    name: str
+    leaves: tuple[Leaf, ...]
+    symbols: tuple[cs.MX, ...]
+    hidden: tuple[Any, ...]
+    hidden_symbols: tuple[cs.MX, ...]
+    nodes: tuple[cs.MX, ...]
+    outputs: tuple[Output, ...]
+    result: Template
+    auxiliary: Template | None
+    array_nodes: int
+    array_entries: int
+    selects: bool
+    can_fail: bool
+    argument_trees: Mapping[int, Template]
+
+    @property
+    def all_symbols(self) -> list[cs.MX]:
+        """The symbols of the leaves, then the hidden ones: the inputs of every function of this graph."""
+        return [*self.symbols, *self.hidden_symbols]
+
+
+def flat_values(array: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the entries in C order as float64: what a graph's input buffer holds."""
+    return np.ascontiguousarray(array, dtype=np.float64).reshape(-1)

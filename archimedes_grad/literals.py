@@ -1,0 +1,59 @@
+"""Literal arrays of traced scalars: ``np.array([x[1], np.sin(x[0])])`` inside a traced function.
+
+``numpy.array`` and its like do not dispatch on what a list holds: left alone they would build an array of
+objects. For the length of a trace they are replaced by functions that ask first whether the list holds a
+traced value, in the thread of the trace only, and do NumPy's own work otherwise.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad import dispatch
+from archimedes_grad.operands import is_traced
+from archimedes_grad.trace_state import current_trace
+
+_CONSTRUCTORS = ("array", "asarray", "asanyarray", "ascontiguousarray")
+
+# How many traces want the constructors replaced. Changed under the tracing lock only.
+_depth = 0
+_originals: dict[str, Callable[..., Any]] = {}
+
+
+def _intercepting(original: Callable[..., Any]) -> Callable[..., Any]:
+    copies = original is np.array
+
+    @functools.wraps(original)
+    def constructor(object: Any, *args: Any, **kwargs: Any) -> Any:
+        if current_trace() is None or not is_traced(object):
+            return original(object, *args, **kwargs)
+        if args:
+            kwargs["dtype"] = args[0]
+        kwargs.setdefault("copy", copies)
+        kwargs.pop("like", None)
+        return dispatch.function_rule(original)(object, **kwargs)
+
+    return constructor
+
+
+@contextmanager
+def traced_literals() -> Iterator[None]:
+    """Let NumPy's array constructors take lists of traced values, for the length of a with statement."""
+    global _depth
+    _depth += 1
+    try:
+        if _depth == 1:
+            for name in _CONSTRUCTORS:
+                _originals[name] = getattr(np, name)
+                setattr(np, name, _intercepting(_originals[name]))
+        yield
+    finally:
+        _depth -= 1
+        if _depth == 0:
+            for name in _CONSTRUCTORS:
+                setattr(np, name, _originals.pop(name))

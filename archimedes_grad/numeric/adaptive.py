@@ -1,0 +1,194 @@
+"""The derivative of a function of which nothing is known, with an error that can be trusted.
+
+The search on a ladder of steps does most functions. Where one side of the point is outside the domain, the
+other side is tried alone; where the function is noisy, a fit replaces differences; where there is no
+derivative, the reason is given instead of a number to believe in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archimedes_grad.numeric.diagnosis import KINK, UNBOUNDED, UNDEFINED, UNRESOLVED, diagnose, one_sided_slopes
+from archimedes_grad.numeric.ladder import Ladder
+from archimedes_grad.numeric.noise import fit_noisy, quiet_half_width
+from archimedes_grad.numeric.sampling import LineSampler
+from archimedes_grad.numeric.search import LOST, Finding, first_step, goal_of, search
+
+Floats = NDArray[np.float64]
+
+#: Windows that are checked by samples of their own, largest groups of outputs first.
+MOST_CHECKS = 4
+#: How many times the noise found by a check is claimed; it rests on four residuals.
+CHECK_SAFETY = 4.0
+#: Above this relative error, one side alone is tried where the other is undefined.
+POOR = 1e-9
+
+
+@dataclass
+class LineEstimate:
+    """A derivative along a line with what is known about it, per output; shape (n_outputs,)."""
+
+    value: Floats
+    error: Floats
+    step: Floats
+    success: NDArray[np.bool_]
+    status: list[str] = field(default_factory=list)
+    message: list[str] = field(default_factory=list)
+
+
+def adaptive_derivative(sampler: LineSampler, order: int, step: float | None = None) -> LineEstimate:
+    """Derivative of the sampled function at offset zero.
+
+    Parameters
+    ----------
+    sampler : LineSampler
+        The function along a line.
+    order : int
+        1 to 4.
+    step : float, optional
+        A step to begin with; by default one from the position.
+
+    Returns
+    -------
+    LineEstimate
+        Status is ``"converged"``, ``"one-sided"``, ``"noisy"`` or ``"failed"``.
+
+    References
+    ----------
+    C. J. F. Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4 (1982), for
+    judging extrapolations by their neighbours.
+    """
+    start = first_step(sampler.position) if step is None else step
+    central = Ladder(sampler, order, start)
+    finding = search(central)
+    shape = sampler.centre.shape[0]
+    estimate = LineEstimate(
+        finding.value,
+        finding.error,
+        np.array([central.height(r) for r in finding.coarsest]),
+        np.ones(shape, dtype=np.bool_),
+        ["converged"] * shape,
+        ["neighbouring extrapolations agree"] * shape,
+    )
+    ladders = [central] * shape
+    findings = [finding] * shape
+    for side in _sides_to_try(central, finding):
+        _try_side(Ladder(sampler, order, start, side), estimate, ladders, findings)
+    _check(ladders, findings, estimate)
+    doubtful = [i for i in range(shape) if _doubtful(ladders[i], findings[i], i)]
+    for output in doubtful:
+        _explain(ladders[output], findings[output], estimate, output)
+    noisy = [i for i in doubtful if estimate.success[i]]
+    if noisy and np.isfinite(sampler.centre).all():
+        _fit(sampler, ladders, findings, estimate, noisy)
+    for output in range(shape):
+        if estimate.success[output] and not np.isfinite(estimate.error[output]):
+            _fail(estimate, output, UNRESOLVED if np.isfinite(estimate.value[output]) else UNDEFINED)
+    return estimate
+
+
+def _sides_to_try(central: Ladder, finding: Finding) -> list[int]:
+    """Sides to use alone: those that are defined where the other is not, if the result needs it."""
+    poor = ~(finding.error <= POOR * np.abs(finding.value))
+    undefined = [r for r in central.rungs if not central.defined(r).all()]
+    if not poor.any() or not undefined:
+        return []
+    sides = []
+    for side in (1, -1):
+        heights = np.array([side * central.height(r) for r in undefined])
+        if np.isfinite(central.sampler(heights)).all(axis=1).any():
+            sides.append(side)
+    return sides
+
+
+def _try_side(ladder: Ladder, estimate: LineEstimate, ladders: list[Ladder], findings: list[Finding]) -> None:
+    finding = search(ladder)
+    name = "right" if ladder.side > 0 else "left"
+    for output in np.flatnonzero(finding.error < estimate.error):
+        estimate.value[output] = finding.value[output]
+        estimate.error[output] = finding.error[output]
+        estimate.step[output] = ladder.height(finding.coarsest[output])
+        estimate.status[output] = "one-sided"
+        estimate.message[output] = f"the function is not defined on both sides: derivative from the {name}"
+        ladders[output], findings[output] = ladder, finding
+
+
+def _check(ladders: list[Ladder], findings: list[Finding], estimate: LineEstimate) -> None:
+    """Raise errors by the noise that samples outside the chosen windows show."""
+    groups: dict[tuple[int, tuple[int, ...]], list[int]] = {}
+    for output, (ladder, finding) in enumerate(zip(ladders, findings, strict=True)):
+        if finding.error[output] <= LOST * finding.scale[output]:
+            groups.setdefault((ladder.side, finding.window[output]), []).append(output)
+    for (_, window), outputs in sorted(groups.items(), key=lambda item: -len(item[1]))[:MOST_CHECKS]:
+        noise = ladders[outputs[0]].check(window)
+        for output in outputs:
+            finding = findings[output]
+            measured = CHECK_SAFETY * noise[output] * finding.amplification[output]
+            if measured > finding.rounding[output]:
+                finding.error[output] += measured - finding.rounding[output]
+            estimate.error[output] = finding.error[output]
+
+
+def _doubtful(ladder: Ladder, finding: Finding, output: int) -> bool:
+    """Whether more than rounding limits the result."""
+    enough = max(float(goal_of(ladder, finding)[output]), 4 * float(finding.rounding[output]))
+    return not finding.error[output] <= enough
+
+
+def _explain(ladder: Ladder, finding: Finding, estimate: LineEstimate, output: int) -> None:
+    """Mark an output as failed if its samples show that there is no derivative."""
+    reason = diagnose(ladder, output)
+    resolved = finding.error[output] <= LOST * finding.scale[output]
+    if not reason or (resolved and reason != KINK):
+        return
+    _fail(estimate, output, reason)
+    if reason == KINK and ladder.order == 1:
+        left, right = one_sided_slopes(ladder, output)
+        estimate.value[output] = (left + right) / 2
+        estimate.error[output] = abs(right - left) * 0.51
+    elif reason == UNBOUNDED and ladder.order == 1:
+        left, right = one_sided_slopes(ladder, output)
+        slopes = [s for s in (left, right) if np.isfinite(s)]
+        alike = min(slopes) > 0 or max(slopes) < 0
+        estimate.value[output] = np.copysign(np.inf, slopes[0]) if alike else np.nan
+        estimate.error[output] = np.inf
+    else:
+        estimate.value[output], estimate.error[output] = np.nan, np.inf
+
+
+def _fail(estimate: LineEstimate, output: int, reason: str) -> None:
+    estimate.success[output] = False
+    estimate.status[output] = "failed"
+    estimate.message[output] = reason
+
+
+def _fit(
+    sampler: LineSampler,
+    ladders: list[Ladder],
+    findings: list[Finding],
+    estimate: LineEstimate,
+    outputs: list[int],
+) -> None:
+    """Replace the results of noisy outputs by fits, or raise their errors to what the noise explains."""
+    widths = []
+    for output in outputs:
+        ladder, finding = ladders[output], findings[output]
+        if finding.error[output] <= LOST * finding.scale[output]:
+            widths.append(ladder.height((finding.coarsest[output] + finding.finest[output]) // 2))
+        else:
+            defined = [ladder.height(r) for r in ladder.rungs if ladder.defined(r).all()]
+            widths.append(quiet_half_width(sampler, defined))
+    widest = max(sampler.position / 2, 8 * ladders[0].height(0))
+    fit = fit_noisy(sampler, ladders[0].order, min(widths), widest)
+    for output in outputs:
+        finding = findings[output]
+        claimed = finding.error[output] + CHECK_SAFETY * fit.scatter[output] * finding.amplification[output]
+        estimate.error[output] = claimed
+        if fit.error[output] < claimed:
+            estimate.value[output], estimate.error[output] = fit.value[output], fit.error[output]
+        estimate.status[output] = "noisy"
+        estimate.message[output] = f"the function is noisy: close samples scatter by {fit.scatter[output]:.1e}"

@@ -1,0 +1,138 @@
+"""Derivatives of noisy functions: least-squares fits over intervals that grow until bias shows.
+
+Where the samples scatter by more than rounding, differences amplify the scatter and extrapolation amplifies
+it again. A polynomial fitted to many samples averages it, its residual measures it, and the next higher
+degree shows what the polynomial misses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archimedes_grad.numeric.sampling import LineSampler
+
+Floats = NDArray[np.float64]
+
+#: New samples of a level, as parts of its half-width, on either side.
+LEVEL_NODES = np.array([0.5625, 0.6875, 0.84375, 1.0])
+#: A residual this many times the scatter of close samples is structure that the fit misses, not noise.
+STRUCTURE = 5.0
+#: How often the interval may double.
+MOST_LEVELS = 9
+
+
+@dataclass
+class NoisyFinding:
+    """Value, claimed error and the scatter of close samples, per output; shape (n_outputs,)."""
+
+    value: Floats
+    error: Floats
+    scatter: Floats
+
+
+def fit_noisy(sampler: LineSampler, order: int, half_width: float, widest: float) -> NoisyFinding:
+    """Fit on ``[-H, H]`` for H = half_width, 2 half_width, ... and keep what has the least error.
+
+    Parameters
+    ----------
+    sampler : LineSampler
+        Where samples come from; those already taken are used again.
+    order : int
+        Order of the derivative.
+    half_width : float
+        A half-width on which the function is known to be resolved.
+    widest : float
+        No interval is wider than this.
+    """
+    shape = sampler.centre.shape
+    scatter = _local_scatter(sampler, half_width / 64)
+    best = NoisyFinding(np.full(shape, np.nan), np.full(shape, np.inf), scatter)
+    fits: list[tuple[Floats, Floats]] = []
+    width, unhelpful = half_width, 0
+    for _ in range(MOST_LEVELS):
+        nodes = width * LEVEL_NODES
+        if not np.isfinite(sampler(np.concatenate([nodes, -nodes]))).any():
+            break
+        improved = False
+        for value, error, noise in _fits(sampler, order, width):
+            error = np.where(noise <= STRUCTURE * scatter, error, np.inf)
+            for known_value, known_error in fits:
+                with np.errstate(invalid="ignore"):
+                    error = np.maximum(error, np.nan_to_num(np.abs(value - known_value) - known_error, neginf=0.0))
+            fits.append((value, error))
+            better = error < best.error
+            improved = improved or bool((error < 0.75 * best.error).any())
+            best.value = np.where(better, value, best.value)
+            best.error = np.where(better, error, best.error)
+        unhelpful = 0 if improved else unhelpful + 1
+        width *= 2
+        if unhelpful == 2 or width > widest:
+            break
+    return best
+
+
+def _local_scatter(sampler: LineSampler, half_width: float) -> Floats:
+    """Standard deviation of seven samples so close that the function varies by its noise alone."""
+    offsets = half_width * np.array([-1.0, -0.6875, -0.375, 0.0, 0.375, 0.6875, 1.0])
+    values = sampler(offsets)
+    slope = np.polynomial.polynomial.polyfit(offsets / half_width, values - sampler.centre, 1)
+    residual = values - sampler.centre - np.polynomial.polynomial.polyval(offsets / half_width, slope).T
+    scale = np.maximum(np.abs(residual).max(axis=0), np.finfo(np.float64).tiny)
+    spread = scale * np.sqrt(((residual / scale) ** 2).sum(axis=0) / 5)
+    return np.maximum(np.asarray(spread), _rounding(values))
+
+
+def _rounding(values: Floats) -> Floats:
+    return 0.5 * float(np.finfo(np.float64).eps) * np.abs(values).max(axis=0)
+
+
+def _fits(sampler: LineSampler, order: int, width: float) -> list[tuple[Floats, Floats, Floats]]:
+    """Value, error and noise of fits of rising degree on one interval."""
+    offsets, values = sampler.known()
+    inside = np.abs(offsets) <= width * (1 + 1e-12)
+    t, y = offsets[inside] / width, values[inside] - sampler.centre
+    unit = np.maximum(np.abs(y).max(axis=0), np.finfo(np.float64).tiny)  # squares could overflow
+    results: list[tuple[Floats, Floats, Floats]] = []
+    for degree in range(order + 1, order + 8, 2):
+        freedom = len(t) - degree - 1
+        if freedom < 3:
+            break
+        basis = np.polynomial.chebyshev.chebvander(t, degree)
+        inverse = np.linalg.pinv(basis, rcond=1e-10)
+        weights = _derivative_at_centre(degree, order) @ inverse / width**order
+        coefficients = inverse @ y
+        noise = unit * np.sqrt((((y - basis @ coefficients) / unit) ** 2).sum(axis=0) / freedom)
+        quantile = 3.0 * (1 + 1.2 / freedom + 4 / freedom**2)
+        noise = np.maximum(noise, _rounding(values[inside]))
+        results.append((weights @ y, quantile * noise * float(np.linalg.norm(weights)), noise))
+    # What the next degree changes is what this one misses; the last degree has no judge.
+    return [
+        (value, error + np.abs(value - following[0]), noise)
+        for (value, error, noise), following in zip(results[:-1], results[1:], strict=True)
+    ]
+
+
+def _derivative_at_centre(degree: int, order: int) -> Floats:
+    """The derivative at 0 of each Chebyshev polynomial up to `degree`."""
+    identity = np.eye(degree + 1)
+    return np.array([np.polynomial.chebyshev.chebval(0.0, np.polynomial.chebyshev.chebder(c, order)) for c in identity])
+
+
+def quiet_half_width(sampler: LineSampler, heights: list[float]) -> float:
+    """The largest of the given steps up to which the function varies by no more than its noise.
+
+    The noise is the scatter of the samples at the three smallest steps.
+    """
+    ascending = sorted(heights)
+    smallest = np.array(ascending[:3])
+    scatter = sampler(np.concatenate([smallest, -smallest])).std(axis=0, ddof=1)
+    quiet = ascending[0]
+    for height in ascending:
+        variation = np.abs(sampler(np.array([height, -height])) - sampler.centre).max(axis=0)
+        if not (variation <= 6 * scatter).all():
+            break
+        quiet = height
+    return quiet

@@ -1,0 +1,5 @@
+"""The rules: what each NumPy function does on traced arrays. Importing this package registers them all."""
+
+from archimedes_grad.rules import creation, elementwise, indexing, movement, products, reductions, ufuncs
+
+__all__ = ["creation", "elementwise", "indexing", "movement", "products", "reductions", "ufuncs"]

@@ -1,0 +1,106 @@
+"""Arrays made from nothing or after the shape of another, inside a traced function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.constants import constant_node
+from archimedes_grad.dispatch import FUNCTIONS, implements
+from archimedes_grad.gather import reshaped, stored_shape
+from archimedes_grad.operands import gathered, literal, require_real, value_of
+
+
+def constant(value: Any) -> SymbolicArray:
+    """Return a constant as a traced array, so that traced values can be written into it."""
+    value = np.array(value)
+    require_real(value)
+    return new_array(_uniform_or_given(value), value)
+
+
+def _uniform_or_given(value: np.ndarray[Any, Any]) -> cs.MX:
+    rows, columns = stored_shape(value.shape)
+    if value.size and not np.any(value.ravel()[1:] != value.ravel()[0]):
+        return cs.repmat(cs.MX(float(value.ravel()[0])), rows, columns)
+    return reshaped(constant_node(value), value.shape)
+
+
+def _like(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the rule of ``zeros_like`` and the like: NumPy's own result, able to hold traced values."""
+
+    def rule(prototype: Any, *args: Any, **kwargs: Any) -> SymbolicArray:
+        return constant(function(value_of(gathered(prototype)), *args, **kwargs))
+
+    return rule
+
+
+for _function in (np.zeros_like, np.ones_like, np.empty_like):
+    FUNCTIONS[_function] = _like(_function)
+
+
+def _with_like(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the rule of ``np.zeros(shape, like=x)`` and the like (NumPy takes ``like`` away itself)."""
+
+    def rule(*args: Any, **kwargs: Any) -> SymbolicArray:
+        return constant(function(*args, **kwargs))
+
+    return rule
+
+
+for _function in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, np.tri):
+    FUNCTIONS[_function] = _with_like(_function)
+
+
+@implements(np.full)
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> SymbolicArray:
+    """An array of one number, traced or not."""
+    fill_value = gathered(fill_value)
+    if not isinstance(fill_value, SymbolicArray):
+        return constant(np.full(shape, fill_value, dtype))
+    result = constant(np.full(shape, 0, dtype or fill_value.dtype))
+    result[...] = fill_value
+    return result
+
+
+@implements(np.full_like)
+def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None,
+              **device: Any) -> SymbolicArray:  # fmt: skip
+    """An array of one number in the shape and dtype of another."""
+    prototype = np.empty_like(value_of(a), dtype=dtype, shape=shape)
+    result = constant(np.zeros(prototype.shape, prototype.dtype))
+    result[...] = fill_value
+    return result
+
+
+@implements(np.linspace)
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
+             axis: int = 0, **device: Any) -> Any:  # fmt: skip
+    """Evenly spaced numbers between two traced ends."""
+    start, stop = gathered(start), gathered(stop)
+    value = np.linspace(value_of(start), value_of(stop), num, endpoint, False, dtype, 0)
+    intervals = num - 1 if endpoint else num
+    fractions = np.arange(num) / intervals if intervals > 0 else np.zeros(num)
+    extra = value.ndim - 1
+    weights = fractions.reshape((num,) + (1,) * extra)
+    points = start + weights * (stop - start)
+    if endpoint and num > 1:
+        points = np.concatenate([points[:-1], np.reshape(np.broadcast_to(stop, points.shape[1:]), (1, *points.shape[1:]))])
+    points = points.astype(value.dtype, copy=False)
+    points = np.moveaxis(points, 0, axis)
+    step = (stop - start) / intervals if intervals > 0 else np.nan
+    return (points, step) if retstep else points
+
+
+@implements(np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.copy)
+def array(a: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0, **layout: Any) -> Any:
+    """A traced array from a traced array or nested lists of traced entries."""
+    result = literal(a) if not isinstance(a, SymbolicArray) else a
+    if dtype is not None:
+        result = result.astype(dtype, copy=False)
+    if copy and result is a:
+        result = result.copy()
+    return np.reshape(result, (1,) * max(0, ndmin - result.ndim) + result.shape) if ndmin > result.ndim else result

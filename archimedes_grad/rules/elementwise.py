@@ -1,0 +1,364 @@
+"""Elementwise ufuncs: the CasADi operation, or a few of them, that compute each one.
+
+Rules take nodes that CasADi broadcasts (one entry against a whole matrix) and return a node. Conventions
+at kinks are those of docs/conventions.md: ties of maximum and minimum share the gradient, sign' = 0,
+abs'(0) = 0, hypot'(0, 0) = 0, sqrt'(0) = inf.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.constants import scalar_node
+from archimedes_grad.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND
+from archimedes_grad.operands import truncated
+from archimedes_grad.trace_state import current_trace
+
+MX = cs.MX
+_binary = MX.binary
+_unary = MX.unary
+
+# --- small words for CasADi's operations ---------------------------------------------------------
+
+
+def add(x: MX, y: MX) -> MX:
+    """x + y."""
+    return _binary(cs.OP_ADD, x, y)
+
+
+def sub(x: MX, y: MX) -> MX:
+    """x - y."""
+    return _binary(cs.OP_SUB, x, y)
+
+
+def mul(x: MX, y: MX) -> MX:
+    """x * y."""
+    return _binary(cs.OP_MUL, x, y)
+
+
+def div(x: MX, y: MX) -> MX:
+    """x / y."""
+    return _binary(cs.OP_DIV, x, y)
+
+
+def exp(x: MX) -> MX:
+    """exp(x)."""
+    return _unary(cs.OP_EXP, x)
+
+
+def log(x: MX) -> MX:
+    """log(x); of exp(x) too, which CasADi would simplify to x and so lose an overflow."""
+    return _unary(cs.OP_LOG, add(x, scalar_node(0)) if x.is_unary() and x.op() == cs.OP_EXP else x)
+
+
+def negated(condition: MX) -> MX:
+    """1 where a condition is 0, else 0."""
+    return _unary(cs.OP_NOT, condition)
+
+
+def is_zero(x: MX) -> MX:
+    """1 where x is 0, else 0."""
+    return _binary(cs.OP_EQ, x, scalar_node(0))
+
+
+def is_nan(x: MX) -> MX:
+    """1 where x is nan, else 0."""
+    return _binary(cs.OP_NE, x, x)
+
+
+def only_where(condition: MX, x: MX) -> MX:
+    """x where a condition (0 or 1) holds, else 0: nan and inf of x do not pass."""
+    trace = current_trace()
+    if trace is not None:
+        trace.selects = True
+    return _binary(cs.OP_IF_ELSE_ZERO, condition, x)
+
+
+def select(condition: MX, x: MX, y: MX) -> MX:
+    """x where a condition (0 or 1) holds, else y."""
+    return add(only_where(condition, x), only_where(negated(condition), y))
+
+
+def sqrt(x: MX) -> MX:
+    """sqrt(x)."""
+    return _unary(cs.OP_SQRT, x)
+
+
+def root_of_sum_of_squares(total: MX) -> MX:
+    """sqrt(total), with slope 0 at 0: the subgradient of least norm of a norm."""
+    positive = _binary(cs.OP_NE, total, scalar_node(0))
+    return only_where(positive, sqrt(add(total, negated(positive))))
+
+
+# --- rules made of several operations ------------------------------------------------------------
+
+
+def _scaled(factor: float) -> Callable[[MX], MX]:
+    return lambda x: mul(x, scalar_node(factor))
+
+
+def _log_to_base(base: float) -> Callable[[MX], MX]:
+    """Return the logarithm to a base; exact at the base's whole powers, where a quotient of logs is not."""
+    log_of_base = scalar_node(math.log(base))
+
+    def logarithm(x: MX) -> MX:
+        quotient = div(log(x), log_of_base)
+        whole = _unary(cs.OP_FLOOR, add(quotient, scalar_node(0.5)))
+        power = _binary(cs.OP_POW, scalar_node(base), whole)
+        exact = _binary(cs.OP_AND, _binary(cs.OP_EQ, power, x), negated(is_zero(x)))
+        # Where power == x the second term is 0, with the slope of the logarithm.
+        safe_power = add(mul(power, exact), negated(exact))
+        return select(exact, add(whole, div(log(div(x, safe_power)), log_of_base)), quotient)
+
+    return logarithm
+
+
+def _exp2(x: MX) -> MX:
+    return _binary(cs.OP_POW, scalar_node(2.0), x)
+
+
+def _square(x: MX) -> MX:
+    return mul(x, x)
+
+
+def _cbrt(x: MX) -> MX:
+    at_zero = is_zero(x)
+    elsewhere = negated(at_zero)
+    root = _binary(cs.OP_POW, add(_unary(cs.OP_FABS, x), at_zero), scalar_node(1.0 / 3.0))
+    signed = only_where(elsewhere, mul(root, _unary(cs.OP_SIGN, x)))
+    # At 0 the slope is inf, as that of sqrt: this term is 0 everywhere and brings it in.
+    slope = sub(sqrt(add(mul(x, at_zero), elsewhere)), elsewhere)
+    return add(signed, slope)
+
+
+def _reciprocal(x: MX) -> MX:
+    return div(scalar_node(1.0), x)
+
+
+def _nan_from(x: MX, y: MX, chosen: MX) -> MX:
+    """Add the nan of either operand, which CasADi's fmax and fmin leave out."""
+    for operand in (x, y):
+        if not operand.is_constant():
+            chosen = add(chosen, only_where(is_nan(operand), operand))
+        elif operand.is_scalar() and math.isnan(float(operand.to_DM())):
+            chosen = add(chosen, operand)
+    return chosen
+
+
+def _maximum(x: MX, y: MX) -> MX:
+    return _nan_from(x, y, _binary(cs.OP_FMAX, x, y))
+
+
+def _minimum(x: MX, y: MX) -> MX:
+    return _nan_from(x, y, _binary(cs.OP_FMIN, x, y))
+
+
+def _fmax(x: MX, y: MX) -> MX:
+    return _binary(cs.OP_FMAX, x, y)
+
+
+def _fmin(x: MX, y: MX) -> MX:
+    return _binary(cs.OP_FMIN, x, y)
+
+
+def _remainder(x: MX, y: MX) -> MX:
+    """x - floor(x / y) * y as NumPy computes it: fmod, moved to the divisor's sign."""
+    rest = _binary(cs.OP_FMOD, x, y)
+    opposite = _binary(cs.OP_LT, mul(_unary(cs.OP_SIGN, rest), _unary(cs.OP_SIGN, y)), scalar_node(0))
+    return add(rest, only_where(opposite, y))
+
+
+def _floor_divide(x: MX, y: MX) -> MX:
+    """floor(x / y) by way of fmod as NumPy computes it, so that it is exact where the quotient rounds up."""
+    rest = _binary(cs.OP_FMOD, x, y)
+    opposite = _binary(cs.OP_LT, mul(_unary(cs.OP_SIGN, rest), _unary(cs.OP_SIGN, y)), scalar_node(0))
+    quotient = sub(div(sub(x, rest), y), opposite)
+    below = _unary(cs.OP_FLOOR, quotient)
+    rounded = add(below, _binary(cs.OP_LT, scalar_node(0.5), sub(quotient, below)))
+    by_zero = is_zero(y)
+    infinite = truncated(div(x, add(mul(y, by_zero), negated(by_zero))))
+    return add(only_where(negated(by_zero), rounded), only_where(by_zero, infinite))
+
+
+def _divmod(x: MX, y: MX) -> tuple[MX, MX]:
+    return _floor_divide(x, y), _remainder(x, y)
+
+
+def _integer_remainder(x: MX, y: MX) -> MX:
+    nonzero = negated(is_zero(y))
+    return only_where(nonzero, _remainder(x, add(y, is_zero(y))))
+
+
+def _integer_floor_divide(x: MX, y: MX) -> MX:
+    nonzero = negated(is_zero(y))
+    return only_where(nonzero, _floor_divide(x, add(y, is_zero(y))))
+
+
+def _integer_divmod(x: MX, y: MX) -> tuple[MX, MX]:
+    return _integer_floor_divide(x, y), _integer_remainder(x, y)
+
+
+def _integer_fmod(x: MX, y: MX) -> MX:
+    nonzero = negated(is_zero(y))
+    return only_where(nonzero, _binary(cs.OP_FMOD, x, add(y, is_zero(y))))
+
+
+def _rint(x: MX) -> MX:
+    """Round half to even, as the addition of 2**52 does in hardware."""
+    magnitude = _unary(cs.OP_FABS, x)
+    shift = scalar_node(2.0**52)
+    small = _binary(cs.OP_LT, magnitude, shift)
+    rounded = select(small, sub(add(magnitude, shift), shift), magnitude)
+    return _binary(cs.OP_COPYSIGN, _unary(cs.OP_FLOOR, rounded), x)
+
+
+def _hypot(x: MX, y: MX) -> MX:
+    both_zero = _binary(cs.OP_AND, is_zero(x), is_zero(y))
+    # At the origin hypot is taken of (1, 0) and cut out: value and gradient are 0 there.
+    return only_where(negated(both_zero), _binary(cs.OP_HYPOT, add(x, both_zero), y))
+
+
+def _logaddexp(x: MX, y: MX) -> MX:
+    # Equal infinities have no difference: it is 0 wherever x == y.
+    distance = only_where(_binary(cs.OP_NE, x, y), sub(x, y))
+    tail = _unary(cs.OP_LOG1P, exp(_unary(cs.OP_NEG, _unary(cs.OP_FABS, distance))))
+    return add(_maximum(x, y), tail)
+
+
+def _logaddexp2(x: MX, y: MX) -> MX:
+    ln2 = scalar_node(math.log(2.0))
+    return div(_logaddexp(mul(x, ln2), mul(y, ln2)), ln2)
+
+
+def _power(x: MX, y: MX) -> MX:
+    if y.is_constant() and y.is_scalar():
+        return _power_by_number(x, float(y.to_DM()))
+    if x.is_constant() and x.is_scalar() and float(x.to_DM()) > 0:
+        return _binary(cs.OP_POW, x, y)
+    # 0**y has slope 0 in y, and x**0 has slope 0 in x, at 0 too, where the formulas give nan.
+    x_is_zero, y_is_zero = is_zero(x), is_zero(y)
+    general = only_where(negated(x_is_zero), _binary(cs.OP_POW, add(x, x_is_zero), y))
+    at_zero = _binary(cs.OP_CONSTPOW, add(mul(x, x_is_zero), negated(x_is_zero)), add(y, y_is_zero))
+    base_zero = _binary(cs.OP_AND, x_is_zero, negated(y_is_zero))
+    corner = _binary(cs.OP_AND, x_is_zero, y_is_zero)
+    return add(add(general, only_where(base_zero, at_zero)), corner)
+
+
+def _power_by_number(x: MX, exponent: float) -> MX:
+    if exponent == 0:
+        return add(mul(scalar_node(0), is_zero(x)), scalar_node(1.0))
+    if exponent == 1:
+        return x
+    if exponent == 2:
+        return mul(x, x)
+    if exponent == 3:
+        return mul(mul(x, x), x)
+    if exponent == -1:
+        return _reciprocal(x)
+    if exponent == 0.5:
+        return sqrt(x)
+    return _binary(cs.OP_CONSTPOW, x, scalar_node(exponent))
+
+
+def _heaviside(x: MX, y: MX) -> MX:
+    positive = _binary(cs.OP_LT, scalar_node(0), x)
+    return add(add(positive, only_where(is_zero(x), y)), only_where(is_nan(x), x))
+
+
+def _ldexp(x: MX, exponent: MX) -> MX:
+    return mul(x, _exp2(exponent))
+
+
+def _modf(x: MX) -> tuple[MX, MX]:
+    whole = truncated(x)
+    infinite = _is_inf(x)
+    return only_where(negated(infinite), sub(x, whole)), whole
+
+
+def _is_inf(x: MX) -> MX:
+    return _binary(cs.OP_EQ, _unary(cs.OP_FABS, x), scalar_node(math.inf))
+
+
+def _is_finite(x: MX) -> MX:
+    return _binary(cs.OP_LT, _unary(cs.OP_FABS, x), scalar_node(math.inf))
+
+
+def _signbit(x: MX) -> MX:
+    return _binary(cs.OP_LT, _binary(cs.OP_COPYSIGN, scalar_node(1.0), x), scalar_node(0))
+
+
+def _boolean(x: MX) -> MX:
+    return _binary(cs.OP_NE, x, scalar_node(0))
+
+
+def _logical(opcode: int) -> Callable[[MX, MX], MX]:
+    return lambda x, y: _binary(opcode, _boolean(x), _boolean(y))
+
+
+def _logical_xor(x: MX, y: MX) -> MX:
+    return _binary(cs.OP_NE, _boolean(x), _boolean(y))
+
+
+def _identity(x: MX) -> MX:
+    return x
+
+
+def _with(opcode: int) -> Callable[..., MX]:
+    """Return the rule that is one CasADi operation."""
+    if opcode in _ONE_OPERAND:
+        return lambda x: _unary(opcode, x)
+    return lambda x, y: _binary(opcode, x, y)
+
+
+_ONE_OPERAND = frozenset({
+    cs.OP_SIN, cs.OP_COS, cs.OP_TAN, cs.OP_ASIN, cs.OP_ACOS, cs.OP_ATAN, cs.OP_SINH, cs.OP_COSH, cs.OP_TANH,
+    cs.OP_ASINH, cs.OP_ACOSH, cs.OP_ATANH, cs.OP_EXP, cs.OP_EXPM1, cs.OP_LOG1P, cs.OP_SQRT, cs.OP_FABS,
+    cs.OP_FLOOR, cs.OP_CEIL, cs.OP_SIGN, cs.OP_NEG, cs.OP_NOT,
+})  # fmt: skip
+
+ELEMENTWISE.update({
+    # arithmetic
+    np.add: add, np.subtract: sub, np.multiply: mul, np.true_divide: div, np.divide: div,
+    np.negative: _with(cs.OP_NEG), np.positive: _identity, np.conjugate: _identity,
+    np.reciprocal: _reciprocal, np.square: _square, np.sqrt: sqrt, np.cbrt: _cbrt,
+    np.power: _power, np.float_power: _power,
+    np.absolute: _with(cs.OP_FABS), np.fabs: _with(cs.OP_FABS), np.sign: _with(cs.OP_SIGN),
+    np.remainder: _remainder, np.fmod: _with(cs.OP_FMOD), np.floor_divide: _floor_divide, np.divmod: _divmod,
+    np.copysign: _with(cs.OP_COPYSIGN), np.heaviside: _heaviside, np.ldexp: _ldexp, np.modf: _modf,
+    # exponentials and logarithms
+    np.exp: exp, np.exp2: _exp2, np.expm1: _with(cs.OP_EXPM1),
+    np.log: log, np.log2: _log_to_base(2.0), np.log10: _log_to_base(10.0), np.log1p: _with(cs.OP_LOG1P),
+    np.logaddexp: _logaddexp, np.logaddexp2: _logaddexp2,
+    # trigonometry
+    np.sin: _with(cs.OP_SIN), np.cos: _with(cs.OP_COS), np.tan: _with(cs.OP_TAN),
+    np.arcsin: _with(cs.OP_ASIN), np.arccos: _with(cs.OP_ACOS), np.arctan: _with(cs.OP_ATAN),
+    np.sinh: _with(cs.OP_SINH), np.cosh: _with(cs.OP_COSH), np.tanh: _with(cs.OP_TANH),
+    np.arcsinh: _with(cs.OP_ASINH), np.arccosh: _with(cs.OP_ACOSH), np.arctanh: _with(cs.OP_ATANH),
+    np.arctan2: _with(cs.OP_ATAN2), np.hypot: _hypot,
+    np.deg2rad: _scaled(math.pi / 180), np.radians: _scaled(math.pi / 180),
+    np.rad2deg: _scaled(180 / math.pi), np.degrees: _scaled(180 / math.pi),
+    # rounding
+    np.floor: _with(cs.OP_FLOOR), np.ceil: _with(cs.OP_CEIL), np.trunc: truncated, np.rint: _rint,
+    # selection and comparison
+    np.maximum: _maximum, np.minimum: _minimum, np.fmax: _fmax, np.fmin: _fmin,
+    np.less: _with(cs.OP_LT), np.less_equal: _with(cs.OP_LE), np.equal: _with(cs.OP_EQ),
+    np.not_equal: _with(cs.OP_NE),
+    np.greater: lambda x, y: _binary(cs.OP_LT, y, x), np.greater_equal: lambda x, y: _binary(cs.OP_LE, y, x),
+    np.isnan: is_nan, np.isinf: _is_inf, np.isfinite: _is_finite, np.signbit: _signbit,
+    np.logical_and: _logical(cs.OP_AND), np.logical_or: _logical(cs.OP_OR), np.logical_xor: _logical_xor,
+    np.logical_not: lambda x: negated(_boolean(x)),
+})  # fmt: skip
+
+ELEMENTWISE_BY_KIND.update({
+    (np.add, "b"): _with(cs.OP_OR), (np.multiply, "b"): _with(cs.OP_AND),
+    (np.bitwise_and, "b"): _with(cs.OP_AND), (np.bitwise_or, "b"): _with(cs.OP_OR),
+    (np.bitwise_xor, "b"): _with(cs.OP_NE), (np.invert, "b"): negated,
+    (np.remainder, "i"): _integer_remainder, (np.floor_divide, "i"): _integer_floor_divide,
+    (np.divmod, "i"): _integer_divmod, (np.fmod, "i"): _integer_fmod,
+    (np.floor, "i"): _identity, (np.ceil, "i"): _identity, (np.trunc, "i"): _identity, (np.rint, "i"): _identity,
+    (np.square, "i"): _square, (np.reciprocal, "i"): lambda x: truncated(_reciprocal(x)),
+})  # fmt: skip

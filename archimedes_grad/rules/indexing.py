@@ -1,0 +1,74 @@
+"""Indexing, in-place writes and casts."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.dispatch import implements
+from archimedes_grad.gather import geometry_of, overwritten, put
+from archimedes_grad.operands import (
+    cast_node,
+    dtype_of,
+    full_node,
+    gathered,
+    is_traced,
+    moved,
+    require_real,
+    root_indices,
+    value_of,
+)
+from archimedes_grad.trace_state import trace_error
+
+
+def _require_plain(key: Any) -> None:
+    if is_traced(key):
+        raise trace_error(
+            "A traced array is used as an index or mask: which entries it chooses depends on traced values.",
+            "Use np.where for a mask, or pass the argument that it comes from through static_argnames.",
+        )
+
+
+@implements(operator.getitem)
+def getitem(array: SymbolicArray, key: Any) -> SymbolicArray:
+    """``array[key]``: a view where NumPy gives a view."""
+    _require_plain(key)
+    return moved(array, operator.itemgetter(key))
+
+
+@implements(operator.setitem)
+def setitem(array: SymbolicArray, key: Any, new: Any) -> None:
+    """``array[key] = new``: the write goes to the root, and all its views follow."""
+    _require_plain(key)
+    new = gathered(new)
+    array.value[key] = value_of(new)
+    root = array.root if array.root is not None else array
+    target = array.value[key]
+    if isinstance(target, np.ndarray) and np.may_share_memory(target, root.value):
+        node = assigned_node(new, array.dtype, target.shape)
+        root.rewrite(overwritten(root.node, root.value.shape, geometry_of(target, root.value), node))
+    elif np.size(target):
+        indices = np.asarray(root_indices(array)[key])
+        root.rewrite(put(root.node, indices, assigned_node(new, array.dtype, indices.shape)))
+
+
+def assigned_node(new: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any:
+    """Return the node of values written into an array of a dtype, broadcast to a shape."""
+    extra = np.ndim(value_of(new)) - len(shape)
+    if extra > 0:
+        # NumPy drops leading axes of length 1 from what is assigned.
+        new = np.reshape(new, np.shape(value_of(new))[extra:])
+    return cast_node(full_node(new, shape), dtype_of(new), dtype)
+
+
+@implements(np.ndarray.astype)
+def astype(array: SymbolicArray, dtype: Any, casting: Any = "unsafe", copy: bool = True) -> SymbolicArray:
+    """Cast as NumPy does; ``copy=False`` gives the array itself where the dtype is right already."""
+    value = np.asarray(array.value).astype(dtype, casting=casting)
+    require_real(value)
+    if value.dtype == array.dtype and not copy:
+        return array
+    return new_array(cast_node(array.node, array.dtype, value.dtype), value if array.ndim else value[()])

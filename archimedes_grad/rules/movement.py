@@ -1,0 +1,187 @@
+"""Functions that only move entries: each is itself, applied to the values and to the entries' indices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.dispatch import FUNCTIONS, implements
+from archimedes_grad.gather import geometry_of, taken
+from archimedes_grad.operands import cast_node, dtype_of, full_node, gathered, root_indices, value_of, values_in
+
+#: Functions of one array, the first argument, whose results hold entries of it and nothing else.
+MOVEMENTS: tuple[Callable[..., Any], ...] = (
+    np.array_split, np.broadcast_to, np.delete, np.diagonal, np.dsplit, np.expand_dims, np.flip, np.fliplr,
+    np.flipud, np.hsplit, np.linalg.diagonal, np.linalg.matrix_transpose, np.matrix_transpose, np.moveaxis,
+    np.ravel, np.repeat, np.reshape, np.resize, np.roll, np.rollaxis, np.rot90, np.split, np.squeeze,
+    np.swapaxes, np.take, np.take_along_axis, np.tile, np.transpose, np.vsplit,
+)  # fmt: skip
+
+
+def _movement_rule(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the rule of a movement: NumPy's function on the values, and again on the indices."""
+
+    def rule(array: Any, *args: Any, **kwargs: Any) -> Any:
+        array = gathered(array)
+        return moved_each(array, lambda entries: function(entries, *args, **kwargs))
+
+    rule.__name__ = function.__name__
+    return rule
+
+
+def moved_each(array: SymbolicArray, movement: Callable[[Any], Any]) -> Any:
+    """Apply a movement that gives one array or a list of arrays: views where NumPy gives views."""
+    values = movement(array.value)
+    if not isinstance(values, list | tuple):
+        return _moved(array, values, lambda: movement(root_indices(array)))
+    return type(values)(
+        _moved(array, value, lambda part=part: movement(root_indices(array))[part])
+        for part, value in enumerate(values)
+    )
+
+
+def _moved(array: SymbolicArray, value: Any, indices: Callable[[], Any]) -> SymbolicArray:
+    root = array.root if array.root is not None else array
+    if isinstance(value, np.ndarray) and np.may_share_memory(value, root.value):
+        return SymbolicArray.view(root, geometry_of(value, root.value), value)
+    return new_array(taken(root.node, np.shape(root.value), np.asarray(indices())), value)
+
+
+for _function in MOVEMENTS:
+    FUNCTIONS[_function] = _movement_rule(_function)
+
+
+def _at_least(function: Callable[..., Any]) -> Callable[..., Any]:
+    def rule(*arrays: Any) -> Any:
+        results = tuple(moved_each(g, function) if isinstance(g, SymbolicArray) else function(g)
+                        for g in map(gathered, arrays))  # fmt: skip
+        return results[0] if len(results) == 1 else results
+
+    return rule
+
+
+for _function in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
+    FUNCTIONS[_function] = _at_least(_function)
+
+
+@implements(np.broadcast_arrays)
+def broadcast_arrays(*arrays: Any, subok: bool = False) -> tuple[Any, ...]:
+    """Broadcast arrays against each other."""
+    arrays = tuple(map(gathered, arrays))
+    shape = np.broadcast_shapes(*(np.shape(value_of(array)) for array in arrays))
+    return tuple(np.broadcast_to(array, shape) for array in arrays)
+
+
+@implements(np.concatenate)
+def concatenate(arrays: Any, axis: int | None = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """Join arrays along an axis: the stored matrices one under the other."""
+    arrays = [gathered(array) for array in arrays]
+    value = np.concatenate([value_of(array) for array in arrays], axis, dtype=dtype, casting=casting)
+    axis = 0 if axis is None else axis % value.ndim
+    outer = int(np.prod(value.shape[:axis]))
+    parts = []
+    for array in arrays:
+        shape = np.shape(value_of(array))
+        if 0 not in shape:
+            node = cast_node(full_node(array, shape), dtype_of(array), value.dtype)
+            parts.append(cs.reshape(node, node.numel() // outer, outer))
+    if not parts:
+        return new_array(cs.MX(0, 0), value)
+    rows, columns = value.shape[-1] if value.ndim else 1, value.size // value.shape[-1]
+    result = new_array(cs.reshape(cs.vertcat(*parts), rows, columns), value)
+    return result if out is None else _written(out, result)
+
+
+def _written(out: Any, result: Any) -> Any:
+    out[...] = result
+    return out
+
+
+@implements(np.stack)
+def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """Join arrays along a new axis."""
+    arrays = [gathered(array) for array in arrays]
+    np.stack(values_in(arrays), axis)
+    expanded = [np.expand_dims(np.asarray(a) if not isinstance(a, SymbolicArray) else a, axis) for a in arrays]
+    return np.concatenate(expanded, axis, out, dtype=dtype, casting=casting)
+
+
+@implements(np.vstack)
+def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """Join arrays along the first axis, one-dimensional ones as rows."""
+    return np.concatenate([np.atleast_2d(gathered(a)) for a in tup], 0, dtype=dtype, casting=casting)
+
+
+@implements(np.hstack)
+def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+    """Join arrays along the second axis, one-dimensional ones along the first."""
+    arrays = [np.atleast_1d(gathered(a)) for a in tup]
+    axis = 0 if arrays and arrays[0].ndim == 1 else 1
+    return np.concatenate(arrays, axis, dtype=dtype, casting=casting)
+
+
+@implements(np.dstack)
+def dstack(tup: Any) -> Any:
+    """Join arrays along the third axis."""
+    return np.concatenate([np.atleast_3d(gathered(a)) for a in tup], 2)
+
+
+@implements(np.column_stack)
+def column_stack(tup: Any) -> Any:
+    """Join one-dimensional arrays as the columns of a matrix, two-dimensional ones along the second axis."""
+    arrays = [gathered(a) for a in tup]
+    return np.concatenate([np.atleast_2d(a).T if np.ndim(value_of(a)) < 2 else a for a in arrays], 1)
+
+
+@implements(np.where)
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """Choose entries by a condition. With the condition alone: ``np.nonzero``."""
+    if x is None and y is None:
+        return np.nonzero(condition)
+    condition, x, y = gathered(condition), gathered(x), gathered(y)
+    value = np.where(value_of(condition), value_of(x), value_of(y))
+    return new_array(_chosen(condition, x, y, value.shape), value[()])
+
+
+def _chosen(condition: Any, x: Any, y: Any, shape: tuple[int, ...]) -> cs.MX:
+    from archimedes_grad.operands import broadcast_node
+    from archimedes_grad.rules.elementwise import is_zero, negated, only_where
+
+    node = broadcast_node(condition, shape)
+    zero = negated(node) if dtype_of(condition).kind == "b" else is_zero(node)
+    chosen = only_where(negated(zero), full_node(x, shape))
+    return cs.MX.binary(cs.OP_ADD, chosen, only_where(zero, full_node(y, shape)))
+
+
+@implements(np.tril)
+def tril(m: Any, k: int = 0) -> Any:
+    """The lower triangle of a matrix or a stack of them; zeros elsewhere."""
+    m = gathered(m)
+    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, np.zeros(1, m.dtype))
+
+
+@implements(np.triu)
+def triu(m: Any, k: int = 0) -> Any:
+    """The upper triangle of a matrix or a stack of them; zeros elsewhere."""
+    m = gathered(m)
+    return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), np.zeros(1, m.dtype), m)
+
+
+@implements(np.diag)
+def diag(v: Any, k: int = 0) -> Any:
+    """The diagonal of a matrix, or the matrix with a given diagonal."""
+    v = gathered(v)
+    if v.ndim == 2:
+        return np.diagonal(v, k).copy()
+    indices = np.diag(np.arange(1, v.size + 1), k)
+    return _placed(v, indices)
+
+
+def _placed(entries: SymbolicArray, positions: np.ndarray[Any, Any]) -> SymbolicArray:
+    """Return an array with entry p - 1 where positions is p, and zero where it is 0."""
+    padded = np.concatenate([np.zeros(1, entries.dtype), np.ravel(entries)])
+    return padded[positions]  # type: ignore[no-any-return]

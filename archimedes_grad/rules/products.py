@@ -1,0 +1,131 @@
+"""Matrix products of every rank."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.array import new_array
+from archimedes_grad.dispatch import implements, implements_ufunc
+from archimedes_grad.gather import Shape, broadcast, reshaped
+from archimedes_grad.operands import gathered, node_of, value_of
+from archimedes_grad.rules.ufuncs import write_out
+from archimedes_grad.trace_state import current_trace
+
+#: From this many multiplications on a product goes to BLAS; below, the call costs more than it saves.
+_BLAS_FROM = 20_000
+
+
+def times(left: cs.MX, right: cs.MX) -> cs.MX:
+    """Return the product of two stored matrices."""
+    work = left.size1() * left.size2() * right.size2()
+    trace = current_trace()
+    if trace is not None:
+        trace.array_entries += work
+    if work >= _BLAS_FROM and min(left.size1(), right.size2()) > 1:
+        return cs.mtimes(left, right, "classic")
+    return cs.mtimes(left, right)
+
+
+@implements_ufunc("__call__", np.matmul)
+def matmul(a: Any, b: Any, /, out: Any = None, **options: Any) -> Any:
+    """``a @ b``: of stored matrices, the product in the opposite order."""
+    a, b = gathered(a), gathered(b)
+    value = np.matmul(value_of(a), value_of(b), **options)
+    shape_a, shape_b = np.shape(value_of(a)), np.shape(value_of(b))
+    if value.size == 0 or 0 in shape_a:
+        node = cs.MX(0.0)
+    elif len(shape_b) <= 2:
+        node = _matrix_on_the_right(node_of(a), shape_a, node_of(b), shape_b)
+    elif len(shape_a) == 1:
+        # (k) @ (..., k, n): each matrix from the left is (..., n, k) on a vector.
+        return matmul(np.swapaxes(b, -1, -2), a, out=out)
+    else:
+        node = _batched(node_of(a), shape_a, node_of(b), shape_b)
+    result = new_array(reshaped(node, np.shape(value)), value)
+    if out is None:
+        return result
+    write_out(out, result, "matmul")
+    return out
+
+
+def _matrix_on_the_right(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
+    """(..., m, k) @ (k, n), (..., m, k) @ (k) or (k) @ (k, n): one product of stored matrices."""
+    length = shape_a[-1]
+    rows = cs.reshape(a, length, math.prod(shape_a[:-1]))
+    columns = cs.reshape(b, 1, length) if len(shape_b) == 1 else b
+    return times(columns, rows)
+
+
+def _batched(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
+    """(..., m, k) @ (..., k, n): one contraction over the batch."""
+    batch = np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
+    (m, k), n = shape_a[-2:], shape_b[-1]
+    count = math.prod(batch)
+    a = cs.vec(broadcast(a, shape_a, (*batch, m, k)))
+    b = cs.vec(broadcast(b, shape_b, (*batch, k, n)))
+    trace = current_trace()
+    if trace is not None:
+        trace.array_entries += count * m * k * n
+    # Stored dimensions are NumPy's reversed: labels are -1 for n, -2 for k, -3 for m, -4 for the batch.
+    return cs.MX.einstein(b, a, [n, k, count], [k, m, count], [n, m, count], [-1, -2, -4], [-2, -3, -4], [-1, -3, -4])
+
+
+@implements(np.dot)
+def dot(a: Any, b: Any, out: Any = None) -> Any:
+    """The product over the last axis of a and the second to last of b (the only one of a vector)."""
+    a, b = gathered(a), gathered(b)
+    dim_a, dim_b = np.ndim(value_of(a)), np.ndim(value_of(b))
+    if dim_a == 0 or dim_b == 0:
+        return np.multiply(a, b, out=out)
+    if dim_b <= 2:
+        np.dot(value_of(a), value_of(b))
+        return np.matmul(a, b, out=out)
+    np.dot(value_of(a), value_of(b))
+    moved = np.moveaxis(b, -2, 0)
+    flat_b = np.reshape(moved, (moved.shape[0], -1))
+    product = np.matmul(a, flat_b)
+    result = np.reshape(product, product.shape[:-1] + moved.shape[1:])
+    if out is None:
+        return result
+    write_out(out, result, "dot")
+    return out
+
+
+@implements(np.vdot)
+def vdot(a: Any, b: Any, /) -> Any:
+    """The sum of the products of all entries."""
+    return np.dot(np.ravel(gathered(a)), np.ravel(gathered(b)))
+
+
+@implements(np.inner)
+def inner(a: Any, b: Any, /) -> Any:
+    """The product over the last axes."""
+    a, b = gathered(a), gathered(b)
+    if np.ndim(value_of(a)) == 0 or np.ndim(value_of(b)) == 0:
+        return np.multiply(a, b)
+    np.inner(value_of(a), value_of(b))
+    shape_a, shape_b = np.shape(value_of(a)), np.shape(value_of(b))
+    product = np.matmul(np.reshape(a, (-1, shape_a[-1])), np.reshape(b, (-1, shape_b[-1])).T)
+    return np.reshape(product, shape_a[:-1] + shape_b[:-1])[()]
+
+
+@implements(np.outer)
+def outer(a: Any, b: Any, out: Any = None) -> Any:
+    """The products of all pairs of entries."""
+    return np.multiply(np.reshape(gathered(a), (-1, 1)), np.reshape(gathered(b), (1, -1)), out=out)
+
+
+@implements_ufunc("__call__", np.vecdot)
+def vecdot(a: Any, b: Any, /, out: Any = None, axis: int = -1) -> Any:
+    """The sum of products along an axis."""
+    return np.sum(np.multiply(a, b), axis=axis, out=out)
+
+
+@implements(np.trace)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    """The sum of a diagonal."""
+    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype, out=out)

@@ -1,0 +1,247 @@
+"""Sums, products, extremes and means over axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements
+from archimedes_grad.gather import Shape, reshaped
+from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.rules.elementwise import mul, only_where, root_of_sum_of_squares
+from archimedes_grad.rules.ufuncs import write_out
+
+_NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
+
+#: Up to this length a sum is built by additions alone, which expands to scalars without products by one.
+_SHORT_SUM = 1024
+
+
+def _given(**keywords: Any) -> dict[str, Any]:
+    """Return the keywords that the caller gave, without NumPy's mark for those left out."""
+    return {name: word for name, word in keywords.items() if word is not _NO_VALUE}
+
+
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(ndim))
+    return np.lib.array_utils.normalize_axis_tuple(axis, ndim)
+
+
+def reduced_last(array: SymbolicArray, axes: tuple[int, ...]) -> tuple[cs.MX, Shape]:
+    """Return the array with the reduced axes moved to the end and merged, and the shape that is kept.
+
+    The node is stored with one row for each reduced entry and one column for each kept one.
+    """
+    kept = tuple(axis for axis in range(array.ndim) if axis not in axes)
+    shape = tuple(array.shape[axis] for axis in kept)
+    length = math.prod(array.shape[axis] for axis in axes)
+    ordered = np.transpose(array, kept + tuple(sorted(axes))) if array.ndim > 1 else array
+    return cs.reshape(ordered.node, length, math.prod(shape)), shape
+
+
+def summed(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
+    """Return the sum over axes; over leading axes without moving an entry."""
+    if axes == tuple(range(len(axes))) and len(axes) < array.ndim:
+        kept = math.prod(array.shape[len(axes) :])
+        length = math.prod(array.shape[: len(axes)])
+        return cs.repsum(cs.reshape(array.node, kept, length), 1, length)
+    matrix, _ = reduced_last(array, axes)
+    length, kept = matrix.shape
+    if kept == 1 and length <= _SHORT_SUM:
+        return cs.repsum(cs.reshape(matrix, 1, length), 1, length)
+    return cs.mtimes(cs.MX.ones(1, length), matrix)
+
+
+def _reduction(
+    ufunc: np.ufunc, reduce_node: Callable[[SymbolicArray, tuple[int, ...]], cs.MX]
+) -> Callable[..., Any]:
+    """Return the rule of ``ufunc.reduce`` and of the NumPy function that stands for it."""
+
+    def rule(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
+             initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
+        a = gathered(a)
+        keepdims = False if keepdims is _NO_VALUE else keepdims
+        where = True if where is _NO_VALUE else where
+        value = ufunc.reduce(
+            value_of(a), axis=axis, dtype=dtype, keepdims=bool(keepdims),
+            **_given(initial=initial if initial is not None else _NO_VALUE), where=value_of(where),
+        )  # fmt: skip
+        if where is not True:
+            identity = _identity(ufunc) if initial is _NO_VALUE else initial
+            a = np.where(where, a, np.asarray(identity, dtype=a.dtype if identity in (0, 1) else float))
+        array = a.astype(np.asarray(value).dtype, copy=False) if isinstance(a, SymbolicArray) else a
+        axes = _axes(axis, array.ndim)
+        if 0 in array.shape:
+            return _finish(new_array(cs.MX(0.0), value), value, out, ufunc)
+        node = reduce_node(array, axes)
+        result = new_array(reshaped(node, np.shape(value)), value)
+        if initial is not _NO_VALUE and initial is not None:
+            result = new_array(ufunc(result, value_of(initial)).node, value)
+        return _finish(result, value, out, ufunc)
+
+    return rule
+
+
+def _finish(result: SymbolicArray, value: Any, out: Any, ufunc: np.ufunc) -> Any:
+    if out is None:
+        return result
+    write_out(out, result, ufunc.__name__)
+    return out
+
+
+def _identity(ufunc: np.ufunc) -> Any:
+    return ufunc.identity if ufunc.identity is not None else {np.maximum: -math.inf, np.minimum: math.inf}[ufunc]
+
+
+# --- what is done to the matrix of reduced entries ------------------------------------------------
+
+
+def folded(matrix: cs.MX, combine: Callable[[cs.MX, cs.MX], cs.MX]) -> cs.MX:
+    """Combine the rows of a matrix in halves: in log2(rows) nodes, without any order of evaluation lost."""
+    while matrix.size1() > 1:
+        half = matrix.size1() // 2
+        combined = combine(matrix[:half, :], matrix[half : 2 * half, :])
+        matrix = combined if matrix.size1() % 2 == 0 else cs.vertcat(combined, matrix[2 * half :, :])
+    return matrix
+
+
+def _product(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
+    matrix, _ = reduced_last(array, axes)
+    return folded(matrix, mul)
+
+
+def _extreme(rule: Callable[[cs.MX, cs.MX], cs.MX]) -> Callable[[SymbolicArray, tuple[int, ...]], cs.MX]:
+    """Return the node of an extreme; entries that tie for it share the gradient equally."""
+
+    def reduce_node(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
+        matrix, _ = reduced_last(array, axes)
+        if matrix.size1() == 1:
+            return matrix
+        extreme = folded(matrix, rule)
+        if matrix.size1() == 2:
+            return extreme
+        rows = matrix.size1()
+        tied = cs.MX.binary(cs.OP_EQ, matrix, cs.repmat(extreme, rows, 1))
+        count = cs.mtimes(cs.MX.ones(1, rows), tied)
+        share = cs.MX.binary(cs.OP_DIV, matrix, cs.repmat(count, rows, 1))
+        return cs.mtimes(cs.MX.ones(1, rows), only_where(tied, share))
+
+    return reduce_node
+
+
+_sum = _reduction(np.add, summed)
+_prod = _reduction(np.multiply, _product)
+_max = _reduction(np.maximum, _extreme(ELEMENTWISE[np.maximum]))
+_min = _reduction(np.minimum, _extreme(ELEMENTWISE[np.minimum]))
+_fmax = _reduction(np.fmax, _extreme(ELEMENTWISE[np.fmax]))
+_fmin = _reduction(np.fmin, _extreme(ELEMENTWISE[np.fmin]))
+
+FUNCTIONS[np.sum] = _sum
+FUNCTIONS[np.prod] = _prod
+
+for _ufunc, _rule in (
+    (np.add, _sum), (np.multiply, _prod), (np.maximum, _max), (np.minimum, _min), (np.fmax, _fmax), (np.fmin, _fmin),
+):  # fmt: skip
+    # ufunc.reduce works along the first axis where np.sum works on all.
+    UFUNC_METHODS[_ufunc, "reduce"] = lambda a, axis=0, *rest, _rule=_rule, **kw: _rule(a, axis, *rest, **kw)
+
+
+@implements(np.max, np.amax)
+def max_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, initial: Any = _NO_VALUE,
+         where: Any = _NO_VALUE) -> Any:  # fmt: skip
+    """The largest entry along axes."""
+    return _max(a, axis, None, out, keepdims, initial, where)
+
+
+@implements(np.min, np.amin)
+def min_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, initial: Any = _NO_VALUE,
+         where: Any = _NO_VALUE) -> Any:  # fmt: skip
+    """The smallest entry along axes."""
+    return _min(a, axis, None, out, keepdims, initial, where)
+
+
+def _logical_reduction(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the rule of np.any or np.all: a count of the entries that decide."""
+
+    def rule(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, *, where: Any = _NO_VALUE) -> Any:
+        a = gathered(a)
+        value = function(value_of(a), axis=axis, **_given(keepdims=keepdims, where=where))
+        deciding = np.not_equal(a, 0) if function is np.any else np.equal(a, 0)
+        count = np.sum(deciding, axis=axis, **_given(keepdims=keepdims, where=where))
+        node = (np.not_equal if function is np.any else np.equal)(count, 0).node
+        result = new_array(node, value)
+        return result if out is None else _finish(result, value, out, np.logical_or)
+
+    return rule
+
+
+FUNCTIONS[np.any] = _logical_reduction(np.any)
+FUNCTIONS[np.all] = _logical_reduction(np.all)
+UFUNC_METHODS[np.logical_or, "reduce"] = lambda a, axis=0, dtype=None, out=None, **kw: np.any(a, axis, out, **kw)
+UFUNC_METHODS[np.logical_and, "reduce"] = lambda a, axis=0, dtype=None, out=None, **kw: np.all(a, axis, out, **kw)
+
+
+@implements(np.count_nonzero)
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """The number of entries that are not zero."""
+    return np.sum(np.not_equal(gathered(a), 0), axis=axis, keepdims=keepdims)
+
+
+@implements(np.mean)
+def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, *,
+         where: Any = _NO_VALUE) -> Any:  # fmt: skip
+    """The arithmetic mean along axes."""
+    a = gathered(a)
+    keywords = _given(keepdims=keepdims, where=where)
+    value = np.mean(value_of(a), axis, dtype=dtype, **keywords)
+    total = np.sum(a, axis, dtype=np.float64, **keywords)
+    result = new_array((total / _count(a, axis, keepdims, where)).node, value)
+    return result if out is None else _finish(result, value, out, np.add)
+
+
+@implements(np.var)
+def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _NO_VALUE, *,
+        where: Any = _NO_VALUE, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:  # fmt: skip
+    """The variance along axes: the mean of the squared deviations."""
+    a = gathered(a)
+    value = np.var(value_of(a), axis, dtype=dtype, ddof=ddof,
+                   **_given(keepdims=keepdims, where=where, mean=value_of(mean), correction=correction))  # fmt: skip
+    degrees_lost = ddof if correction is _NO_VALUE else correction
+    center = mean
+    if center is _NO_VALUE:
+        center = np.mean(a, axis, dtype=np.float64, keepdims=True, **_given(where=where))
+    deviation = a - center
+    total = np.sum(deviation * deviation, axis, **_given(keepdims=keepdims, where=where))
+    result = new_array((total / np.maximum(_count(a, axis, keepdims, where) - degrees_lost, 0)).node, value)
+    return result if out is None else _finish(result, value, out, np.add)
+
+
+@implements(np.std)
+def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _NO_VALUE, *,
+        where: Any = _NO_VALUE, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:  # fmt: skip
+    """The standard deviation along axes; its gradient at zero variance is 0, the least subgradient."""
+    value = np.std(value_of(gathered(a)), axis, dtype=dtype, ddof=ddof,
+                   **_given(keepdims=keepdims, where=where, mean=value_of(mean), correction=correction))  # fmt: skip
+    variance = np.var(a, axis, dtype, ddof=ddof, **_given(keepdims=keepdims, where=where, mean=mean, correction=correction))
+    result = new_array(root_of_sum_of_squares(variance.node), value)
+    return result if out is None else _finish(result, value, out, np.add)
+
+
+def _count(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
+    """Return how many entries each mean is of."""
+    mask = True if where is _NO_VALUE else where
+    counted = np.broadcast_to(mask, np.shape(value_of(a)))
+    return np.sum(counted, axis=axis, dtype=float, **_given(keepdims=keepdims))
+
+
+@implements(np.ptp)
+def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE) -> Any:
+    """The largest entry less the smallest along axes."""
+    keywords = _given(keepdims=keepdims)
+    return np.subtract(np.max(a, axis, **keywords), np.min(a, axis, **keywords), out=out)

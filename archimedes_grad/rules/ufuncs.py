@@ -1,0 +1,135 @@
+"""How a ufunc is called on traced arrays: values first, then the elementwise rule, then out and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad import dispatch
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.dispatch import implements_ufunc
+from archimedes_grad.operands import (
+    broadcast_node,
+    cast_node,
+    dtype_of,
+    gathered,
+    require_real,
+    value_of,
+    wrapped,
+)
+from archimedes_grad.trace_state import trace_error
+
+# ufuncs whose result dtype says nothing about the dtype in which they compute.
+_PREDICATES = frozenset({np.isnan, np.isinf, np.isfinite, np.signbit})
+
+
+@implements_ufunc("__call__", np.ufunc)
+def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **options: Any) -> Any:
+    """Apply an elementwise ufunc: the rule of every ufunc that has no rule of its own."""
+    if len(operands) > ufunc.nin:
+        operands, out = operands[: ufunc.nin], operands[ufunc.nin :]
+    operands = tuple(gathered(operand) for operand in operands)
+    values = [value_of(operand) for operand in operands]
+    results = ufunc(*values, **options)
+    if not isinstance(results, tuple):
+        results = (results,)
+    for result in results:
+        require_real(result)
+    rule = _rule(ufunc, np.asarray(results[0]).dtype)
+    shape = np.broadcast_shapes(*map(np.shape, values))
+    nodes = [broadcast_node(operand, shape) for operand in operands]
+    if options.get("dtype") is not None and ufunc not in _PREDICATES:
+        computing = np.dtype(options["dtype"])
+        nodes = [cast_node(n, dtype_of(o), computing) for n, o in zip(nodes, operands, strict=True)]
+    computed = rule(*nodes)
+    outputs = []
+    for node, result in zip(computed if isinstance(computed, tuple) else (computed,), results, strict=True):
+        dtype = np.asarray(result).dtype
+        outputs.append(new_array(wrapped(node, dtype) if dtype.kind in "iu" else node, result))
+    targets = out if isinstance(out, tuple) else (out,) * len(outputs)
+    written = [_written(o, t, where, ufunc) for o, t in zip(outputs, targets, strict=True)]
+    return written[0] if ufunc.nout == 1 else tuple(written)
+
+
+def _rule(ufunc: np.ufunc, dtype: np.dtype[Any]) -> dispatch.Rule:
+    rule = dispatch.ELEMENTWISE_BY_KIND.get((ufunc, "i" if dtype.kind == "u" else dtype.kind))
+    if rule is None:
+        rule = dispatch.ELEMENTWISE.get(ufunc)
+    if rule is None:
+        raise dispatch.refusal(ufunc)
+    return rule
+
+
+def _written(result: SymbolicArray, out: Any, where: Any, ufunc: np.ufunc) -> Any:
+    """Return the result, or ``out`` after the entries that ``where`` chooses were written to it."""
+    everywhere = where is True
+    if out is None:
+        if everywhere:
+            return result
+        raise trace_error(
+            f"numpy.{ufunc.__name__} got where= without out=: the other entries would be uninitialised.",
+            "Give out=, or use np.where(condition, result, other).",
+        )
+    write_out(out, result if everywhere else np.where(where, result, out), ufunc.__name__)
+    return out
+
+
+def write_out(out: Any, result: Any, name: str) -> None:
+    """Write a result into an ``out=`` argument, which must be a traced array of the result's shape."""
+    if not isinstance(out, SymbolicArray):
+        raise trace_error(
+            f"numpy.{name} got a plain array as out=: it cannot hold traced values.",
+            "Make it by arc.zeros(shape) or np.zeros(shape, like=x).",
+        )
+    if out.shape != np.shape(value_of(result)):
+        raise ValueError(
+            f"numpy.{name}: out= has shape {out.shape}, the result {np.shape(value_of(result))}; they must be equal."
+        )
+    if not np.can_cast(dtype_of(result), out.dtype, "same_kind"):
+        raise np._core._exceptions._UFuncOutputCastingError(  # type: ignore[attr-defined]
+            getattr(np, name), "same_kind", dtype_of(result), out.dtype, 0
+        )
+    out[...] = result
+
+
+@implements_ufunc("outer", np.ufunc)
+def outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
+    """Apply a ufunc to all pairs of entries."""
+    a, b = gathered(a), gathered(b)
+    ones = (1,) * np.ndim(value_of(b))
+    return ufunc(np.reshape(a, np.shape(value_of(a)) + ones), b, **options)
+
+
+@implements_ufunc("at", np.ufunc)
+def at(ufunc: np.ufunc, target: Any, indices: Any, *operands: Any) -> None:
+    """Apply a ufunc in place at indices, as often as each index is repeated."""
+    if not isinstance(target, SymbolicArray):
+        raise trace_error(
+            f"numpy.{ufunc.__name__}.at got a plain array as target: it cannot hold traced values.",
+            "Make it by arc.zeros(shape) or np.zeros(shape, like=x).",
+        )
+    positions = np.arange(target.size).reshape(target.shape)[indices]
+    spread = [np.broadcast_to(operand, positions.shape) for operand in operands]
+    remaining = np.asarray(positions).ravel()
+    rank = _repetition_ranks(remaining)
+    flat_operands = [np.ravel(operand) for operand in spread]
+    window = np.ravel(target)
+    # One pass for each repetition: within a pass no index occurs twice, so a plain write does it.
+    for repetition in range(int(rank.max()) + 1 if rank.size else 0):
+        chosen = np.flatnonzero(rank == repetition)
+        places = remaining[chosen]
+        window[places] = ufunc(window[places], *(operand[chosen] for operand in flat_operands))
+    if window.root is None:
+        target[...] = np.reshape(window, target.shape)
+
+
+def _repetition_ranks(indices: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return for each position how often its index occurred before it."""
+    order = np.argsort(indices, kind="stable")
+    ordered = indices[order]
+    starts = np.r_[True, ordered[1:] != ordered[:-1]] if ordered.size else np.zeros(0, bool)
+    first = np.maximum.accumulate(np.where(starts, np.arange(ordered.size), 0))
+    ranks = np.empty(indices.size, dtype=np.intp)
+    ranks[order] = np.arange(ordered.size) - first
+    return ranks

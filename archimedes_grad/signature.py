@@ -1,0 +1,235 @@
+"""Which argument of a call is which: argnums, argnames, static arguments and binding, normalised here only."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Parameter = inspect.Parameter
+
+#: A parameter's name; or the index of an argument that ``*args`` takes up.
+Selector = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The differentiated arguments: in the order asked for, and whether one was asked for by itself."""
+
+    selectors: tuple[Selector, ...]
+    single: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the values of a call, positional ones first, fall to the parameters.
+
+    Attributes
+    ----------
+    n_positional, keywords
+        The form of the call: the number of positional values, the keywords in the order given.
+    names
+        For each value, the argument's name as messages show it.
+    static
+        Positions among the values that are declared static.
+    differentiated
+        Positions among the values of the differentiated arguments, in the order asked for.
+    """
+
+    n_positional: int
+    keywords: tuple[str, ...]
+    names: tuple[str, ...]
+    static: frozenset[int]
+    differentiated: tuple[int, ...]
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Return a function's name; of a partial or a callable object, that of what it calls."""
+    name = getattr(function, "__name__", None)
+    if isinstance(name, str):
+        return name
+    inner = getattr(function, "func", None)
+    return name_of(inner) if callable(inner) else type(function).__name__
+
+
+def _signature_of(function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        # Some built-in functions have no signature; they take what they are given.
+        return inspect.Signature([
+            Parameter("args", Parameter.VAR_POSITIONAL),
+            Parameter("kwargs", Parameter.VAR_KEYWORD),
+        ])  # fmt: skip
+
+
+class CallSignature:
+    """A function's signature with its static and its differentiated arguments.
+
+    Raises
+    ------
+    ValueError
+        If an index is out of range, a name unknown, a selection empty or repeated, given both ways, or if
+        an argument is both static and differentiated.
+    TypeError
+        If an index is no integer or a name no string.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        argnums: int | Sequence[int] | None = None,
+        argnames: str | Sequence[str] | None = None,
+        static_argnums: int | Sequence[int] | None = None,
+        static_argnames: str | Sequence[str] | None = None,
+    ) -> None:
+        self.name = name_of(function)
+        self.signature = _signature_of(function)
+        parameters = self.signature.parameters.values()
+        self._positional = [
+            p.name for p in parameters if p.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+        ]
+        self._positional_only = sum(p.kind is Parameter.POSITIONAL_ONLY for p in parameters)
+        self._takes_more = any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
+        self._takes_keywords = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
+        self._named = {p.name for p in parameters if p.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)}
+        self.static = self._static_selectors(static_argnums, static_argnames)
+        self.selection = self._selection(argnums, argnames)
+        self._layouts: dict[tuple[int, tuple[str, ...]], Layout] = {}
+
+    def _static_selectors(self, argnums: Any, argnames: Any) -> frozenset[Selector]:
+        by_index = [] if argnums is None else self._by_index(argnums, "static_argnums", allow_empty=True)
+        by_name = [] if argnames is None else self._by_name(argnames, "static_argnames", allow_empty=True)
+        return frozenset(by_index + by_name)
+
+    def _selection(self, argnums: Any, argnames: Any) -> Selection:
+        if argnums is None and argnames is None:
+            return Selection((), False)
+        if argnames is not None and argnums is not None:
+            raise ValueError(f"{self.name}: give argnums or argnames, not both; got {argnums!r} and {argnames!r}")
+        if argnames is not None:
+            selectors = self._by_name(argnames, "argnames")
+            single = isinstance(argnames, str)
+        else:
+            selectors = self._by_index(argnums, "argnums")
+            single = not isinstance(argnums, Sequence) and not hasattr(argnums, "__iter__")
+        which = "argnames" if argnames is not None else "argnums"
+        if len(set(selectors)) != len(selectors):
+            raise ValueError(f"{self.name}: {which} names an argument twice: {argnames or argnums!r}")
+        for selector in selectors:
+            if selector in self.static:
+                raise ValueError(
+                    f"{self.name}: argument {self._shown(selector)!r} is static and in {which}: a static argument "
+                    f"cannot be differentiated. Take it out of one of the two."
+                )
+        return Selection(tuple(selectors), single)
+
+    def _by_index(self, argnums: Any, which: str, allow_empty: bool = False) -> list[Selector]:
+        listed = list(argnums) if hasattr(argnums, "__iter__") and not isinstance(argnums, str) else [argnums]
+        if not listed and not allow_empty:
+            raise ValueError(f"{self.name}: {which} is empty; name at least one argument")
+        selectors: list[Selector] = []
+        for number in listed:
+            if isinstance(number, bool) or not hasattr(number, "__index__"):
+                raise TypeError(f"{self.name}: {which} takes an int or a sequence of ints, got {argnums!r}")
+            selectors.append(self._selector(operator.index(number), which))
+        return selectors
+
+    def _selector(self, number: int, which: str) -> Selector:
+        count = len(self._positional)
+        position = number + count if number < 0 and not self._takes_more else number
+        if 0 <= position < count:
+            return self._positional[position]
+        if self._takes_more:
+            return position
+        raise ValueError(
+            f"{self.name}: {which} has {number}, but the function takes {count} positional "
+            f"argument{'s' * (count != 1)} ({', '.join(self._positional) or 'none'}): an index from {-count} to "
+            f"{count - 1} was expected"
+        )
+
+    def _by_name(self, argnames: Any, which: str, allow_empty: bool = False) -> list[Selector]:
+        listed = [argnames] if isinstance(argnames, str) else list(argnames)
+        if not listed and not allow_empty:
+            raise ValueError(f"{self.name}: {which} is empty; name at least one argument")
+        for name in listed:
+            if not isinstance(name, str):
+                raise TypeError(f"{self.name}: {which} takes a string or a sequence of strings, got {argnames!r}")
+            if name not in self._named and not self._takes_keywords:
+                raise ValueError(
+                    f"{self.name}: {which} has {name!r}, but the function has no such argument; it has "
+                    f"{', '.join(sorted(self._named)) or 'none'}"
+                )
+        return list(listed)
+
+    def _shown(self, selector: Selector) -> str:
+        return selector if isinstance(selector, str) else f"args[{selector}]"
+
+    def completed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the call with the defaults of differentiated arguments that were left out filled in.
+
+        Other defaults are left to the function itself: they are constants of the trace.
+        """
+        for selector in self.selection.selectors:
+            if not isinstance(selector, str) or selector in kwargs or selector not in self._named:
+                continue
+            if selector in self._positional[: len(args)]:
+                continue
+            default = self.signature.parameters[selector].default
+            if default is Parameter.empty:
+                continue
+            if selector in self._positional[: self._positional_only]:
+                missing = self._positional[len(args) : self._positional.index(selector) + 1]
+                args = args + tuple(self.signature.parameters[name].default for name in missing)
+            else:
+                kwargs = {**kwargs, selector: default}
+        return args, kwargs
+
+    def layout(self, n_positional: int, keywords: tuple[str, ...]) -> Layout:
+        """Return how the values of a call of this form fall to the parameters.
+
+        Raises
+        ------
+        TypeError
+            If the function does not take such a call: too many or too few arguments, unknown keywords.
+        ValueError
+            If a differentiated argument is not among the values.
+        """
+        found = self._layouts.get((n_positional, keywords))
+        if found is None:
+            found = self._layouts[n_positional, keywords] = self._new_layout(n_positional, keywords)
+        return found
+
+    def _new_layout(self, n_positional: int, keywords: tuple[str, ...]) -> Layout:
+        try:
+            self.signature.bind(*(None,) * n_positional, **dict.fromkeys(keywords))
+        except TypeError as error:
+            raise TypeError(f"{self.name}() {error}") from None
+        more = range(len(self._positional), n_positional)
+        selectors: list[Selector] = [*self._positional[:n_positional], *more, *keywords]
+        names = [self._shown(s) for s in selectors]
+        static = {selectors.index(s) for s in self._in_range(self.static, n_positional) if s in selectors}
+        differentiated = []
+        for selector in self._in_range(self.selection.selectors, n_positional):
+            if selector not in selectors:
+                raise ValueError(
+                    f"{self.name}: the differentiated argument {self._shown(selector)!r} was not passed; the call "
+                    f"has {', '.join(names) or 'no arguments'}"
+                )
+            differentiated.append(selectors.index(selector))
+        return Layout(n_positional, keywords, tuple(names), frozenset(static), tuple(differentiated))
+
+    def _in_range(self, selectors: Any, n_positional: int) -> list[Selector]:
+        """Return selectors with negative indices counted from the end of this call's positional values."""
+        counted: list[Selector] = []
+        for selector in selectors:
+            position = selector
+            if isinstance(position, int) and position < 0:
+                position += n_positional
+                if 0 <= position < len(self._positional):
+                    position = self._positional[position]
+            counted.append(position)
+        return counted

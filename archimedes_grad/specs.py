@@ -1,0 +1,129 @@
+"""What an argument is made of: trees and their leaves, dtypes, and keys for caches.
+
+Trees are dict, list, tuple, namedtuple, deque, OrderedDict, defaultdict and dataclasses, nested; ``optree``
+takes them apart and puts them together. It is imported when the first tree appears.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import struct
+import types
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import optree
+
+_NAMESPACE = "archimedes_grad"
+_CONTAINERS = (dict, list, tuple, deque)
+_registered_dataclasses: set[type] = set()
+
+
+def is_tree(value: Any) -> bool:
+    """Tell whether a value is a tree rather than a leaf."""
+    return isinstance(value, _CONTAINERS) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
+
+
+def flatten(tree: Any) -> tuple[list[Any], optree.PyTreeSpec]:
+    """Return the leaves of a tree (None is a leaf) and its structure."""
+    import optree
+
+    leaves, structure = optree.tree_flatten(tree, none_is_leaf=True, namespace=_NAMESPACE)
+    unknown = {type(leaf) for leaf in leaves if is_tree(leaf)} - _registered_dataclasses
+    if not unknown:
+        return leaves, structure
+    for cls in unknown:
+        _register_dataclass(cls)
+    return flatten(tree)
+
+
+def _register_dataclass(cls: type) -> None:
+    import optree
+
+    names = tuple(field.name for field in dataclasses.fields(cls))
+
+    def take_apart(instance: Any) -> tuple[Any, ...]:
+        return tuple(getattr(instance, name) for name in names), names, names
+
+    def put_together(_: Any, children: Any) -> Any:
+        instance = object.__new__(cls)
+        for name, child in zip(names, children, strict=True):
+            object.__setattr__(instance, name, child)
+        return instance
+
+    optree.register_pytree_node(cls, take_apart, put_together, namespace=_NAMESPACE)
+    _registered_dataclasses.add(cls)
+
+
+def is_static_by_nature(value: Any) -> bool:
+    """Tell whether a value is passed to the function as it is without being declared static."""
+    if value is None or isinstance(value, str | bytes | bool | np.bool_ | enum.Enum | slice | type(Ellipsis)):
+        return True
+    return callable(value) and not hasattr(value, "__array__")
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a real number."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def as_array(value: Any) -> np.ndarray[Any, Any] | None:
+    """Return an array argument as ndarray; None for what is neither an array nor a number."""
+    if isinstance(value, np.ndarray | np.generic | complex | float | int) or hasattr(value, "__array__"):
+        return np.asarray(value)
+    return None
+
+
+class ByIdentity:
+    """A cache key that equals only itself, and keeps its object alive so that the identity stays taken."""
+
+    __slots__ = ("held",)
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByIdentity) and self.held is other.held
+
+    def __hash__(self) -> int:
+        return id(self.held)
+
+
+def static_key(value: Any) -> Any:
+    """Return a hashable key of a static value: by type and value, floats by bits, arrays by bytes.
+
+    Raises
+    ------
+    TypeError
+        If the value cannot be hashed, nor taken apart into what can.
+    """
+    kind = type(value)
+    if kind is float:
+        return float, struct.pack("d", value)
+    if kind is complex:
+        return complex, struct.pack("dd", value.real, value.imag)
+    if isinstance(value, np.ndarray):
+        if value.dtype == object:
+            return np.ndarray, "object", value.shape, tuple(static_key(item) for item in value.flat)
+        return np.ndarray, kind, value.shape, value.dtype, value.tobytes()
+    if isinstance(value, np.generic):
+        return kind, value.dtype.str, value.tobytes()
+    if kind in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+        return kind, tuple(static_key(item) for item in value)
+    if isinstance(value, dict):
+        return kind, tuple((static_key(name), static_key(item)) for name, item in value.items())
+    if isinstance(value, set | frozenset):
+        return kind, frozenset(static_key(item) for item in value)
+    if kind is slice:
+        return slice, static_key(value.start), static_key(value.stop), static_key(value.step)
+    if isinstance(value, types.MethodType):
+        return kind, ByIdentity(value.__self__), ByIdentity(value.__func__)
+    if isinstance(value, Callable) or kind.__eq__ is object.__eq__:  # type: ignore[arg-type]
+        return ByIdentity(value)
+    hash(value)
+    return kind, value

@@ -1,0 +1,181 @@
+"""The traces under way: which one this thread is in, what it captured, and the user's line.
+
+A trace belongs to the thread that runs it. ``active_traces`` counts the traces of all threads, so that
+the fast path of a call can tell from one number that no trace is under way at all.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType, ModuleType
+from typing import Any
+
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad.errors import TraceError
+
+_thread = threading.local()
+
+#: Traces under way in all threads. Written under the tracing lock only; read without it.
+active_traces = 0
+
+_LIBRARY_DIRECTORY = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def _directory_of(module: ModuleType) -> str:
+    return os.path.dirname(os.path.abspath(str(module.__file__))) + os.sep
+
+
+_SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs))
+
+
+@dataclass(slots=True)
+class Captured:
+    """A constant array met while tracing: a hidden input of the graph."""
+
+    original: npt.NDArray[Any]
+    copy: npt.NDArray[Any]
+    symbol: cs.MX
+
+
+class Trace:
+    """One run of a user function on symbols.
+
+    Attributes
+    ----------
+    parent
+        The trace inside which this one runs, or None.
+    array_entries, array_nodes
+        Entries and nodes of all array operations so far: what the choice of representation needs.
+    selects
+        Whether a node chooses between two branches (where, maximum, ...).
+    can_fail
+        Whether a node can fail while it is evaluated (a solve of a singular matrix).
+    values_known
+        False where the values carried along are placeholders, so that no decision may rest on them.
+    """
+
+    __slots__ = (
+        "_captured",
+        "_symbol_values",
+        "array_entries",
+        "array_nodes",
+        "can_fail",
+        "parent",
+        "selects",
+        "values_known",
+    )
+
+    def __init__(self, parent: Trace | None, values_known: bool = True) -> None:
+        self.parent = parent
+        self.array_entries = 0
+        self.array_nodes = 0
+        self.selects = False
+        self.can_fail = False
+        self.values_known = values_known and (parent is None or parent.values_known)
+        self._captured: dict[int, list[Captured]] = {}
+        self._symbol_values: dict[int, npt.NDArray[Any]] = {}
+
+    @property
+    def outermost(self) -> Trace:
+        """The trace that the user's call started."""
+        trace = self
+        while trace.parent is not None:
+            trace = trace.parent
+        return trace
+
+    @property
+    def captured(self) -> list[Captured]:
+        """The constant arrays captured so far, in the order in which they were met."""
+        return [entry for entries in self._captured.values() for entry in entries]
+
+    def new_symbol(self, name: str, rows: int, columns: int, value: npt.ArrayLike) -> cs.MX:
+        """Return a new symbol, and remember the value it has in this run."""
+        symbol = cs.MX.sym(name, rows, columns)
+        self._symbol_values[hash(symbol)] = np.asarray(value, dtype=np.float64).reshape(-1)
+        return symbol
+
+    def value_of_symbol(self, symbol: cs.MX) -> npt.NDArray[Any] | None:
+        """Return the value, flat in C order, of a symbol of this trace or of one around it."""
+        trace: Trace | None = self
+        key = hash(symbol)
+        while trace is not None:
+            value = trace._symbol_values.get(key)
+            if value is not None:
+                return value
+            trace = trace.parent
+        return None
+
+    def capture(self, array: npt.NDArray[Any], rows: int, columns: int) -> cs.MX:
+        """Return the symbol that stands for a constant array.
+
+        A copy is kept, because the caller may change the array later. The same array object met again
+        gives the same symbol as long as its entries are the same.
+        """
+        entries = self._captured.setdefault(id(array), [])
+        for entry in entries:
+            if entry.copy.shape == array.shape and entry.copy.tobytes() == array.tobytes():
+                return entry.symbol
+        copy = np.array(array, order="C")
+        symbol = self.new_symbol(f"constant_{len(self._symbol_values)}", rows, columns, copy)
+        entries.append(Captured(array, copy, symbol))
+        return symbol
+
+
+def current_trace() -> Trace | None:
+    """Return the trace under way in this thread, or None."""
+    return getattr(_thread, "trace", None)
+
+
+@contextmanager
+def entered(trace: Trace) -> Iterator[Trace]:
+    """Make ``trace`` the one under way in this thread, for the length of a with statement."""
+    global active_traces
+    outer = current_trace()
+    _thread.trace = trace
+    active_traces += 1
+    try:
+        yield trace
+    finally:
+        active_traces -= 1
+        _thread.trace = outer
+
+
+@dataclass(frozen=True, slots=True)
+class UserLine:
+    """A place in the user's code: the innermost line under way outside the library and NumPy."""
+
+    filename: str
+    lineno: int
+    source: str
+
+    def __str__(self) -> str:
+        shown = f"\n    {self.source}" if self.source else ""
+        return f'File "{self.filename}", line {self.lineno}{shown}'
+
+
+def user_line() -> UserLine | None:
+    """Return the line of the user's function that is being executed, or None."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if not filename.startswith(_SKIPPED_DIRECTORIES):
+            source = linecache.getline(filename, frame.f_lineno).strip()
+            return UserLine(filename, frame.f_lineno, source)
+        frame = frame.f_back
+    return None
+
+
+def trace_error(what: str, way_on: str) -> TraceError:
+    """Return a TraceError that names the user's line and one way to go on."""
+    line = user_line()
+    place = f"\n  {line}" if line is not None else ""
+    return TraceError(f"{what}{place}\n  {way_on}")

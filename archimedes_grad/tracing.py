@@ -1,0 +1,247 @@
+"""Run a function once on symbols, and give its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+import archimedes_grad.rules  # registers the rules
+from archimedes_grad.array import SymbolicArray
+from archimedes_grad.errors import TraceError
+from archimedes_grad.gather import stored_shape
+from archimedes_grad.graph import Graph, Leaf, Output, Template
+from archimedes_grad.literals import traced_literals
+from archimedes_grad.operands import gathered, node_of
+from archimedes_grad.signature import Layout
+from archimedes_grad.simplification import forward_nodes
+from archimedes_grad.specs import as_array, flatten, is_static_by_nature, is_tree
+from archimedes_grad.trace_state import Trace, current_trace, entered, trace_error
+
+class BoundArguments:
+    """The values of one call, taken apart into leaves.
+
+    Attributes
+    ----------
+    leaves
+        What each numeric leaf is; ``values`` its value: an ndarray, a number or, where the call is made
+        inside another trace, a traced array.
+    trees
+        For the position of each value of the call, how leaves make it up.
+
+    Raises
+    ------
+    TypeError
+        If an argument is neither array, number nor tree and not declared static; if an array has no real
+        numeric dtype; if a differentiated argument has no number in it.
+    """
+
+    def __init__(self, name: str, layout: Layout, values: tuple[Any, ...]) -> None:
+        self.name = name
+        self.leaves: list[Leaf] = []
+        self.values: list[Any] = []
+        self.trees: dict[int, Template] = {}
+        for position, value in enumerate(values):
+            differentiated = position in layout.differentiated
+            shown = layout.names[position]
+            if position in layout.static:
+                self.trees[position] = Template(constant=value)
+                continue
+            before = len(self.leaves)
+            if is_tree(value) and not isinstance(value, SymbolicArray):
+                self.trees[position] = self._tree(position, value, shown, differentiated)
+            else:
+                self.trees[position] = self._leaf(position, value, shown, differentiated)
+            if differentiated and len(self.leaves) == before:
+                raise TypeError(
+                    f"{name}: argument {shown!r} is differentiated but has no number in it: got {_described(value)}; "
+                    f"an array, a number or a tree of these was expected."
+                )
+
+    def _tree(self, position: int, tree: Any, shown: str, differentiated: bool) -> Template:
+        leaves, structure = flatten(tree)
+        paths = structure.accessors()
+        children = tuple(
+            self._leaf(position, leaf, path.codify(shown), differentiated)
+            for leaf, path in zip(leaves, paths, strict=True)
+        )
+        return Template(structure=structure, children=children)
+
+    def _leaf(self, position: int, value: Any, shown: str, differentiated: bool) -> Template:
+        if isinstance(value, SymbolicArray):
+            array: Any = value
+        elif is_static_by_nature(value):
+            return Template(constant=value)
+        else:
+            array = as_array(value)
+        if array is None:
+            raise TypeError(
+                f"{self.name}: argument {shown!r} is {_described(value)}, which is neither an array, a number nor a "
+                f"tree of these. If it only configures the function, declare it: static_argnames={shown!r}."
+            )
+        allowed = "fiu" if differentiated else "fiub"
+        if array.dtype.kind not in allowed:
+            role = "differentiated" if differentiated else "traced"
+            raise TypeError(
+                f"{self.name}: argument {shown!r} has dtype {array.dtype}; a {role} argument must hold real numbers"
+                f"{' (booleans have no derivative)' if array.dtype.kind == 'b' else ''}. Convert it to float, or "
+                f"declare it: static_argnames={shown!r}."
+            )
+        dtype = np.dtype(np.float64) if differentiated else array.dtype
+        python_type = type(value) if type(value) in (float, int) and not differentiated else None
+        self.leaves.append(Leaf(position, shown, array.shape, dtype, differentiated, python_type))
+        self.values.append(array if python_type is None else value)
+        return Template(output=len(self.leaves) - 1)
+
+
+def _described(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text}" if len(text) <= 60 else f"a {type(value).__name__}"
+
+
+def trace(
+    function: Callable[..., Any], bound: BoundArguments, layout: Layout, has_aux: bool, values_known: bool = True
+) -> Graph:
+    """Run a function once on symbols for the numeric leaves of its arguments.
+
+    Raises
+    ------
+    TraceError
+        If the function asks a symbol for a plain number, or calls a NumPy function without a rule.
+    TypeError, ValueError
+        If the function does not return numbers; if ``has_aux`` is set and it returns no pair.
+    """
+    parent = current_trace()
+    current = Trace(parent, values_known)
+    with forward_nodes(), entered(current), traced_literals(), np.errstate(all="ignore"):
+        symbols = tuple(
+            _symbol(current, leaf, value) for leaf, value in zip(bound.leaves, bound.values, strict=True)
+        )
+        arrays = [
+            SymbolicArray(symbol, _carried_value(leaf, value))
+            for symbol, leaf, value in zip(symbols, bound.leaves, bound.values, strict=True)
+        ]
+        passed = [bound.trees[position].build(arrays) for position in range(len(bound.trees))]
+        keywords = dict(zip(layout.keywords, passed[layout.n_positional :], strict=True))
+        returned = _called(function, passed[: layout.n_positional], keywords)
+        auxiliary = None
+        collector = _Outputs(bound.name)
+        if has_aux:
+            returned, auxiliary = _pair(bound.name, returned)
+        result = collector.template(returned)
+        auxiliary_template = None if not has_aux else collector.template(auxiliary)
+        nodes, hidden, hidden_symbols = _closed(current, collector.nodes, symbols)
+    return Graph(
+        name=bound.name,
+        leaves=tuple(bound.leaves),
+        symbols=symbols,
+        hidden=hidden,
+        hidden_symbols=hidden_symbols,
+        nodes=nodes,
+        outputs=tuple(collector.outputs),
+        result=result,
+        auxiliary=auxiliary_template,
+        array_nodes=current.array_nodes,
+        array_entries=current.array_entries,
+        selects=current.selects,
+        can_fail=current.can_fail,
+        argument_trees={position: bound.trees[position] for position in layout.differentiated},
+    )
+
+
+def _symbol(current: Trace, leaf: Leaf, value: Any) -> cs.MX:
+    name = "".join(character if character.isascii() and character.isalnum() else "_" for character in leaf.name)
+    rows, columns = stored_shape(leaf.shape)
+    return current.new_symbol(name, rows, columns, value.value if isinstance(value, SymbolicArray) else value)
+
+
+def _carried_value(leaf: Leaf, value: Any) -> Any:
+    """Return the value that the symbol carries: a copy, which the function may write to."""
+    if isinstance(value, SymbolicArray):
+        value = value.value
+    if leaf.python_type is not None:
+        return value
+    copied = np.array(value, dtype=leaf.dtype, order="C")
+    return copied if leaf.shape else copied[()]
+
+
+def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except TraceError:
+        raise
+    except (TypeError, ValueError, IndexError) as error:
+        # NumPy hides what float() raised behind an error of its own.
+        hidden: BaseException | None = error
+        while hidden is not None and not isinstance(hidden, TraceError):
+            hidden = hidden.__cause__ or hidden.__context__
+        if hidden is None:
+            raise
+        raise hidden from None
+
+
+def _pair(name: str, returned: Any) -> tuple[Any, Any]:
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise TypeError(f"{name}: has_aux=True expects the function to return (output, aux), got {_described(returned)}")
+    return returned
+
+
+class _Outputs:
+    """Collects the numeric outputs of a result while it is turned into a template."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.nodes: list[cs.MX] = []
+        self.outputs: list[Output] = []
+
+    def template(self, returned: Any) -> Template:
+        if is_tree(returned):
+            leaves, structure = flatten(returned)
+            return Template(structure=structure, children=tuple(self._leaf(leaf) for leaf in leaves))
+        return self._leaf(returned)
+
+    def _leaf(self, value: Any) -> Template:
+        value = gathered(value)
+        if not isinstance(value, SymbolicArray):
+            return Template(constant=value)
+        self.nodes.append(node_of(value))
+        self.outputs.append(Output(value.shape, value.dtype, not isinstance(value.value, np.ndarray)))
+        return Template(output=len(self.nodes) - 1)
+
+
+def _closed(
+    current: Trace, nodes: list[cs.MX], symbols: tuple[cs.MX, ...]
+) -> tuple[tuple[cs.MX, ...], tuple[Any, ...], tuple[cs.MX, ...]]:
+    """Return the output nodes with everything they depend on but the symbols as hidden inputs.
+
+    In an outermost trace these are the captured arrays. In a nested one they are the expressions of the
+    outer trace that the function closes over: cut out, so that the outer graph is not repeated inside.
+    """
+    if current.parent is None:
+        captured = current.captured
+        _require_known(nodes, [*symbols, *(entry.symbol for entry in captured)])
+        return (
+            tuple(nodes),
+            tuple(np.ascontiguousarray(entry.copy, dtype=np.float64).reshape(-1) for entry in captured),
+            tuple(entry.symbol for entry in captured),
+        )
+    own = {hash(symbol) for symbol in symbols}
+    outer = [symbol for symbol in (cs.symvar(cs.veccat(*nodes)) if nodes else []) if hash(symbol) not in own]
+    if not outer:
+        return tuple(nodes), (), ()
+    inner_nodes, cut_symbols, cut_expressions = cs.extract_parametric(nodes, outer)
+    return tuple(inner_nodes), tuple(cut_expressions), tuple(cut_symbols)
+
+
+def _require_known(nodes: list[cs.MX], known: list[cs.MX]) -> None:
+    if not nodes:
+        return
+    names = {hash(symbol) for symbol in known}
+    for symbol in cs.symvar(cs.veccat(*nodes)):
+        if hash(symbol) not in names:
+            raise trace_error(
+                f"The result depends on {symbol.name()!r}, a traced value of another call that has ended.",
+                "Do not keep traced values beyond the call (in a global, an attribute or a default argument).",
+            )

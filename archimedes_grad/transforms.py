@@ -1,0 +1,220 @@
+"""``grad``, ``value_and_grad`` and ``compile``: the public functions that make compiled functions."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from archimedes_grad.autodiff import (
+    Transformation,
+    gradient_function,
+    value_and_gradient_function,
+    value_function,
+)
+from archimedes_grad.compiled import CompiledFunction
+from archimedes_grad.signature import CallSignature, name_of
+
+METHODS = ("symbolic",)
+ENGINES = ("vm",)
+CONTROL_FLOW = ("paths", "structured")
+
+Indices = int | Sequence[int]
+Names = str | Sequence[str]
+
+
+class _FirstArgument(int):
+    """The default of ``argnums``: 0, and yet not the 0 that a caller gives beside ``argnames``."""
+
+
+_FIRST_ARGUMENT = _FirstArgument(0)
+
+
+def grad(
+    func: Callable[..., Any] | None = None, argnums: Indices = _FIRST_ARGUMENT, name: str | None = None,
+    static_argnums: Indices | None = None, static_argnames: Names | None = None, *, argnames: Names | None = None,
+    has_aux: bool = False, method: str = "symbolic", engine: str | None = None, **options: Any,
+) -> Any:  # fmt: skip
+    """Return the function that computes the gradient of a scalar function.
+
+    The function is traced at the first call with each form of arguments (shapes, dtypes, tree structures,
+    static values), differentiated by one reverse sweep, and compiled; further calls evaluate.
+
+    Parameters
+    ----------
+    func
+        A function of arrays, numbers and trees of these, written with NumPy, that returns one scalar. Left out,
+        a decorator is returned: ``@arc.grad(argnums=1)``.
+    argnums : int or sequence of int
+        Which positional arguments to differentiate; negative ones count from the end. One int gives one
+        gradient, a sequence a tuple.
+    name
+        ``__name__`` of the result; ``grad_`` and the function's name when left out.
+    static_argnums, static_argnames
+        Arguments that are passed to the function as they are; each new value is traced anew.
+    argnames : str or sequence of str
+        As argnums, by name; keyword-only arguments included.
+    has_aux
+        The function returns ``(output, aux)``, the result ``(gradient, aux)``.
+    method
+        ``"symbolic"``.
+    engine
+        ``"vm"``, CasADi's interpreter; None for the default.
+
+    Returns
+    -------
+    CompiledFunction
+        Called like ``func``. A gradient is float64, in the shape and tree structure of its argument; for a
+        scalar, ``np.float64``. Leaves that are no numbers have gradient None.
+
+    Raises
+    ------
+    ValueError
+        Here: for argnums out of range, static, repeated or empty, an unknown method or option. At a call: when
+        the output is not one scalar of shape ().
+    TypeError
+        At a call: for a differentiated argument that holds no real numbers, or an argument that is neither array,
+        number nor tree.
+    TraceError
+        At a call: where the function asks a traced value for a plain number.
+
+    Notes
+    -----
+    Reverse accumulation (Griewank and Walther, *Evaluating Derivatives*, 2nd ed., 2008, chapter 3): a gradient
+    costs a small multiple of the function, whatever the number of arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> def f(x):
+    ...     return np.sin(x**2)
+    >>> bool(np.allclose(arc.grad(f)(1.0), 2.0 * np.cos(1.0)))
+    True
+    """
+    return _compiled_gradient(
+        grad, gradient_function, "grad_", func, argnums, name, static_argnums, static_argnames, argnames, has_aux,
+        method, engine, options,
+    )  # fmt: skip
+
+
+def value_and_grad(
+    func: Callable[..., Any] | None = None, argnums: Indices = _FIRST_ARGUMENT, name: str | None = None,
+    static_argnums: Indices | None = None, static_argnames: Names | None = None, *, argnames: Names | None = None,
+    has_aux: bool = False, method: str = "symbolic", engine: str | None = None, **options: Any,
+) -> Any:  # fmt: skip
+    """Return the function that computes value and gradient of a scalar function in one evaluation.
+
+    Parameters and errors are those of :func:`grad`. The result is ``(value, gradient)``, with ``has_aux``
+    ``((value, aux), gradient)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> value, gradient = arc.value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    >>> float(value), gradient.tolist()
+    (5.0, [2.0, 4.0])
+    """
+    return _compiled_gradient(
+        value_and_grad, value_and_gradient_function, "value_and_grad_", func, argnums, name, static_argnums,
+        static_argnames, argnames, has_aux, method, engine, options,
+    )  # fmt: skip
+
+
+def _compiled_gradient(
+    transform: Callable[..., Any], transformation: Transformation, prefix: str, func: Callable[..., Any] | None,
+    argnums: Indices, name: str | None, static_argnums: Indices | None, static_argnames: Names | None,
+    argnames: Names | None, has_aux: bool, method: str, engine: str | None, options: dict[str, Any],
+) -> Any:  # fmt: skip
+    _require_one_of(transform.__name__, "method", method, METHODS)
+    _require_engine(transform.__name__, engine)
+    if options:
+        raise ValueError(
+            f"{transform.__name__}: unknown option {next(iter(options))!r}; method {method!r} takes no options"
+        )
+    if func is None:
+        return lambda function: transform(
+            function, argnums, name, static_argnums, static_argnames, argnames=argnames, has_aux=has_aux,
+            method=method, engine=engine,
+        )  # fmt: skip
+    _require_callable(transform.__name__, func)
+    by_name = argnames is not None and argnums is _FIRST_ARGUMENT
+    signature = CallSignature(
+        func, argnums=None if by_name else argnums, argnames=argnames, static_argnums=static_argnums,
+        static_argnames=static_argnames,
+    )  # fmt: skip
+    return CompiledFunction(func, signature, transformation, name or f"{prefix}{name_of(func)}", has_aux)
+
+
+def compile(
+    func: Callable[..., Any] | None = None, *, static_argnums: Indices | None = None,
+    static_argnames: Names | None = None, name: str | None = None, engine: str | None = None,
+    control_flow: str = "paths", max_paths: int = 128,
+) -> Any:  # fmt: skip
+    """Return a function that computes the same, traced once and compiled.
+
+    Parameters
+    ----------
+    func
+        A function of arrays, numbers and trees of these, written with NumPy; it returns arrays, numbers or trees.
+        Left out, a decorator is returned.
+    static_argnums, static_argnames
+        As in :func:`grad`.
+    name
+        ``__name__`` of the result; the function's own when left out.
+    engine
+        ``"vm"``, CasADi's interpreter; None for the default.
+    control_flow, max_paths
+        How Python's branches on traced values are treated: ``"paths"`` or ``"structured"``, and how many paths
+        are kept.
+
+    Returns
+    -------
+    CompiledFunction
+        Called like ``func``; results keep NumPy's dtypes.
+
+    Raises
+    ------
+    ValueError
+        For an unknown engine or control flow, or static arguments that the function does not have.
+    TraceError
+        At a call: where the function asks a traced value for a plain number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> @arc.compile
+    ... def f(x):
+    ...     return {"norm": np.sqrt(np.sum(x**2)), "doubled": 2 * x}
+    >>> f(np.array([3.0, 4.0]))["doubled"].tolist()
+    [6.0, 8.0]
+    """
+    _require_engine("compile", engine)
+    _require_one_of("compile", "control_flow", control_flow, CONTROL_FLOW)
+    if not isinstance(max_paths, int) or isinstance(max_paths, bool) or max_paths < 1:
+        raise ValueError(f"compile: max_paths must be a positive int, got {max_paths!r}")
+    if func is None:
+        return lambda function: compile(
+            function, static_argnums=static_argnums, static_argnames=static_argnames, name=name, engine=engine,
+            control_flow=control_flow, max_paths=max_paths,
+        )  # fmt: skip
+    _require_callable("compile", func)
+    signature = CallSignature(func, static_argnums=static_argnums, static_argnames=static_argnames)
+    return CompiledFunction(func, signature, value_function, name or name_of(func))
+
+
+def _require_callable(transform: str, func: Any) -> None:
+    if not builtins.callable(func):
+        raise TypeError(f"{transform}: expects a function as first argument, got {type(func).__name__} {func!r}")
+
+
+def _require_engine(transform: str, engine: Any) -> None:
+    if engine is not None:
+        _require_one_of(transform, "engine", engine, ENGINES)
+
+
+def _require_one_of(transform: str, argument: str, given: Any, valid: tuple[str, ...]) -> None:
+    if given not in valid:
+        raise ValueError(f"{transform}: unknown {argument} {given!r}; valid: {', '.join(map(repr, valid))}")
