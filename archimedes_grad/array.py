@@ -43,15 +43,20 @@ class SymbolicArray(Operators, ArrayMethods):
         How often a root was written to; of a view, the version of its root that it was last read at.
     """
 
-    __slots__ = ("__weakref__", "_node", "geometry", "root", "value", "version")
+    __slots__ = ("__weakref__", "_node", "_read", "geometry", "root", "value", "version")
 
     __hash__ = None  # type: ignore[assignment]
+
+    geometry: Geometry
+    value: Any
 
     def __init__(self, node: cs.MX, value: Any) -> None:
         self._node = node
         self.value = value
         self.root: SymbolicArray | None = None
         self.version = 0
+        # What was read from this root since it was last written to: entries by position, nodes by geometry.
+        self._read: dict[Any, Any] | None = None
 
     @classmethod
     def view(cls, root: SymbolicArray, geometry: Geometry, value: npt.NDArray[Any]) -> SymbolicArray:
@@ -61,6 +66,7 @@ class SymbolicArray(Operators, ArrayMethods):
         array.geometry = geometry
         array.value = value
         array.version = -1
+        array._read = None
         return array
 
     @property
@@ -68,7 +74,12 @@ class SymbolicArray(Operators, ArrayMethods):
         """The expression, stored as ``gather.stored_shape`` says; a view's follows writes to its root."""
         root = self.root
         if root is not None and root.version != self.version:
-            self._node = window(root._node, root.value.shape, self.geometry)
+            if root._read is None:
+                root._read = {}
+            node = root._read.get(self.geometry)
+            if node is None:
+                node = root._read[self.geometry] = window(root._node, root.value.shape, self.geometry)
+            self._node = node
             self.version = root.version
         return self._node
 
@@ -76,6 +87,7 @@ class SymbolicArray(Operators, ArrayMethods):
         """Give a root another expression after a write; its views follow."""
         self._node = node
         self.version += 1
+        self._read = None
 
     # --- what it is -----------------------------------------------------------------------------
 
@@ -141,11 +153,21 @@ class SymbolicArray(Operators, ArrayMethods):
 
     def __getitem__(self, key: Any) -> Any:
         value = self.value
-        if type(key) is int and type(value) is np.ndarray and value.ndim == 1:
-            entry = value[key]
-            position = key if key >= 0 else key + value.shape[0]
-            return SymbolicArray(self.node.get_nz(False, position), entry)
+        if type(key) is int and self.root is None and type(value) is np.ndarray and value.ndim == 1:
+            return self._entry(key)
         return dispatch.FUNCTIONS[operator.getitem](self, key)
+
+    def _entry(self, position: int) -> SymbolicArray:
+        """Return an entry of a vector, the same object when it is read again: entries are immutable."""
+        read = self._read
+        if read is None:
+            read = self._read = {}
+        entry: SymbolicArray | None = read.get(position)
+        if entry is None:
+            value = self.value[position]
+            place = position if position >= 0 else position + len(self.value)
+            entry = read[position] = SymbolicArray(self._node.get_nz(False, place), value)
+        return entry
 
     def __setitem__(self, key: Any, new: Any) -> None:
         dispatch.FUNCTIONS[operator.setitem](self, key, new)
@@ -173,7 +195,7 @@ class SymbolicArray(Operators, ArrayMethods):
     def item(self, *position: Any) -> Any:
         """Return one entry, still traced."""
         chosen = np.arange(self.size).reshape(self.shape).item(*position)
-        return np.ravel(self)[chosen]  # type: ignore[call-overload]
+        return np.ravel(self)[chosen]
 
     def tolist(self) -> Any:
         """Return nested lists of traced entries."""

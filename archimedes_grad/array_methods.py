@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,10 @@ class ArrayMethods:
     """What ndarray offers as a method and NumPy as a function too: one row each."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+        # Tells type checkers that NumPy's functions take it. It must not exist: NumPy would call it.
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]: ...
 
     all = _method(np.all)
     any = _method(np.any)
@@ -61,37 +65,37 @@ class ArrayMethods:
     var = _method(np.var)
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Any:  # noqa: N802
         """The transposed array, a view."""
-        return np.transpose(self)  # type: ignore[call-overload]
+        return np.transpose(self)
 
     @property
-    def mT(self) -> Any:
+    def mT(self) -> Any:  # noqa: N802
         """The array with its last two axes exchanged, a view."""
-        return np.matrix_transpose(self)  # type: ignore[call-overload]
+        return np.matrix_transpose(self)
 
     @property
     def real(self) -> Any:
         """The array itself: traced values are real."""
-        return np.real(self)  # type: ignore[call-overload]
+        return np.real(self)
 
     @property
     def imag(self) -> Any:
         """Zeros: traced values are real."""
-        return np.imag(self)  # type: ignore[call-overload]
+        return np.imag(self)
 
     @property
     def flat(self) -> Any:
         """The entries in C order; a view, so that writes through it reach the array."""
-        return np.ravel(self)  # type: ignore[call-overload]
+        return np.ravel(self)
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
         """As ``numpy.reshape``; the shape as one tuple or one by one."""
-        return np.reshape(self, _shape_arguments(shape), **kwargs)  # type: ignore[call-overload]
+        return np.reshape(self, _shape_arguments(shape), **kwargs)
 
     def transpose(self, *axes: Any) -> Any:
         """As ``numpy.transpose``; the axes as one tuple, one by one, or none."""
-        return np.transpose(self, _shape_arguments(axes) if axes else None)  # type: ignore[call-overload]
+        return np.transpose(self, _shape_arguments(axes) if axes else None)
 
     def flatten(self, order: str = "C") -> Any:
         """Return a flat copy."""
@@ -99,4 +103,4 @@ class ArrayMethods:
 
     def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
         """As ``numpy.compress`` with this array as second argument."""
-        return np.compress(condition, self, axis, out)  # type: ignore[call-overload]
+        return np.compress(condition, self, axis, out)

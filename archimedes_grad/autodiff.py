@@ -199,7 +199,7 @@ def _reverse(representation: _Representation, wanted: list[int]) -> list[Any]:
     """Return the gradients of the first output by one reverse sweep over the graph's own nodes."""
     graph = representation.graph
     inputs = [representation.inputs[i] for i in wanted]
-    kind = cs.SX if representation.name == "scalar" else cs.MX
+    kind: Any = cs.SX if representation.name == "scalar" else cs.MX
     zeros = [kind(cs.DM.zeros(x.size1(), x.size2())) for x in inputs]
     if graph.result.output is None or not inputs:
         return zeros

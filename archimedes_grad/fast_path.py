@@ -271,7 +271,7 @@ def _slot_maker(derived: Derived) -> Callable[[], tuple[Any, ...]]:
 
     def new_slot() -> tuple[Any, ...]:
         slot = Slot(derived.function, derived.graph.hidden)
-        shaped = [
+        shaped: list[Any] = [
             flat if leaf.shape == () else flat.reshape(leaf.shape)
             for flat, leaf in zip(slot.inputs, derived.graph.leaves, strict=True)
             if flat is not None

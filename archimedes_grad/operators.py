@@ -73,8 +73,8 @@ class Operators:
     __truediv__, __rtruediv__ = _operator(np.true_divide, operator.truediv, cs.OP_DIV)
     __lt__, _ = _operator(np.less, operator.lt, cs.OP_LT)
     __le__, _ = _operator(np.less_equal, operator.le, cs.OP_LE)
-    __eq__, _ = _operator(np.equal, operator.eq, cs.OP_EQ)  # type: ignore[assignment]
-    __ne__, _ = _operator(np.not_equal, operator.ne, cs.OP_NE)  # type: ignore[assignment]
+    __eq__, _ = _operator(np.equal, operator.eq, cs.OP_EQ)
+    __ne__, _ = _operator(np.not_equal, operator.ne, cs.OP_NE)
     __gt__, _ = _of_ufunc(np.greater)
     __ge__, _ = _of_ufunc(np.greater_equal)
     __floordiv__, __rfloordiv__ = _of_ufunc(np.floor_divide)

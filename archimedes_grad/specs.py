@@ -11,7 +11,6 @@ import enum
 import struct
 import types
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,7 +50,7 @@ def _register_dataclass(cls: type) -> None:
         return tuple(getattr(instance, name) for name in names), names, names
 
     def put_together(_: Any, children: Any) -> Any:
-        instance = object.__new__(cls)
+        instance: Any = object.__new__(cls)
         for name, child in zip(names, children, strict=True):
             object.__setattr__(instance, name, child)
         return instance
@@ -94,6 +93,10 @@ class ByIdentity:
         return id(self.held)
 
 
+def _has_own_equality(kind: type) -> bool:
+    return any("__eq__" in base.__dict__ for base in kind.__mro__[:-1])
+
+
 def static_key(value: Any) -> Any:
     """Return a hashable key of a static value: by type and value, floats by bits, arrays by bytes.
 
@@ -123,7 +126,7 @@ def static_key(value: Any) -> Any:
         return slice, static_key(value.start), static_key(value.stop), static_key(value.step)
     if isinstance(value, types.MethodType):
         return kind, ByIdentity(value.__self__), ByIdentity(value.__func__)
-    if isinstance(value, Callable) or kind.__eq__ is object.__eq__:  # type: ignore[arg-type]
+    if callable(value) or not _has_own_equality(kind):
         return ByIdentity(value)
     hash(value)
     return kind, value

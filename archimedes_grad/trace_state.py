@@ -80,7 +80,7 @@ class Trace:
         self.array_nodes = 0
         self.selects = False
         self.can_fail = False
-        self.values_known = values_known and (parent is None or parent.values_known)
+        self.values_known: bool = values_known and (parent is None or parent.values_known)
         self._captured: dict[int, list[Captured]] = {}
         self._symbol_values: dict[int, npt.NDArray[Any]] = {}
 
@@ -103,8 +103,14 @@ class Trace:
         self._symbol_values[hash(symbol)] = np.asarray(value, dtype=np.float64).reshape(-1)
         return symbol
 
-    def value_of_symbol(self, symbol: cs.MX) -> npt.NDArray[Any] | None:
-        """Return the value, flat in C order, of a symbol of this trace or of one around it."""
+    def value_of_symbol(self, symbol: cs.MX) -> npt.NDArray[Any]:
+        """Return the value, flat in C order, of a symbol of this trace or of one around it.
+
+        Raises
+        ------
+        TraceError
+            If the symbol belongs to no trace under way: a traced value was kept beyond its call.
+        """
         trace: Trace | None = self
         key = hash(symbol)
         while trace is not None:
@@ -112,7 +118,7 @@ class Trace:
             if value is not None:
                 return value
             trace = trace.parent
-        return None
+        raise leaked(symbol)
 
     def capture(self, array: npt.NDArray[Any], rows: int, columns: int) -> cs.MX:
         """Return the symbol that stands for a constant array.
@@ -179,3 +185,11 @@ def trace_error(what: str, way_on: str) -> TraceError:
     line = user_line()
     place = f"\n  {line}" if line is not None else ""
     return TraceError(f"{what}{place}\n  {way_on}")
+
+
+def leaked(symbol: cs.MX) -> TraceError:
+    """Return the error for a traced value that outlived its call."""
+    return trace_error(
+        f"The result depends on {symbol.name()!r}, a traced value of another call that has ended.",
+        "Do not keep traced values beyond the call (in a global, an attribute or a default argument).",
+    )

@@ -8,7 +8,7 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-import archimedes_grad.rules  # registers the rules
+import archimedes_grad.rules  # noqa: F401  # registers the rules
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.errors import TraceError
 from archimedes_grad.gather import stored_shape
@@ -18,7 +18,8 @@ from archimedes_grad.operands import gathered, node_of
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.specs import as_array, flatten, is_static_by_nature, is_tree
-from archimedes_grad.trace_state import Trace, current_trace, entered, trace_error
+from archimedes_grad.trace_state import Trace, current_trace, entered, leaked
+
 
 class BoundArguments:
     """The values of one call, taken apart into leaves.
@@ -241,7 +242,4 @@ def _require_known(nodes: list[cs.MX], known: list[cs.MX]) -> None:
     names = {hash(symbol) for symbol in known}
     for symbol in cs.symvar(cs.veccat(*nodes)):
         if hash(symbol) not in names:
-            raise trace_error(
-                f"The result depends on {symbol.name()!r}, a traced value of another call that has ended.",
-                "Do not keep traced values beyond the call (in a global, an attribute or a default argument).",
-            )
+            raise leaked(symbol)

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 
 #: New samples of a level, as parts of its half-width, on either side.
 LEVEL_NODES = np.array([0.5625, 0.6875, 0.84375, 1.0])
-#: A residual this many times the scatter of close samples is structure that the fit misses, not noise.
+#: A residual this many times that of the first, narrow fit is structure that the fit misses, not noise.
 STRUCTURE = 5.0
 #: How often the interval may double.
 MOST_LEVELS = 9
@@ -50,6 +50,7 @@ def fit_noisy(sampler: LineSampler, order: int, half_width: float, widest: float
     shape = sampler.centre.shape
     scatter = _local_scatter(sampler, half_width / 64)
     best = NoisyFinding(np.full(shape, np.nan), np.full(shape, np.inf), scatter)
+    unexplained = scatter
     fits: list[tuple[Floats, Floats]] = []
     width, unhelpful = half_width, 0
     for _ in range(MOST_LEVELS):
@@ -57,8 +58,11 @@ def fit_noisy(sampler: LineSampler, order: int, half_width: float, widest: float
         if not np.isfinite(sampler(np.concatenate([nodes, -nodes]))).any():
             break
         improved = False
-        for value, error, noise in _fits(sampler, order, width):
-            error = np.where(noise <= STRUCTURE * scatter, error, np.inf)
+        results = _fits(sampler, order, width)
+        if width == half_width and results:
+            unexplained = np.maximum(scatter, results[-1][2])
+        for value, error, noise in results:
+            error = np.where(noise <= STRUCTURE * unexplained, error, np.inf)
             for known_value, known_error in fits:
                 with np.errstate(invalid="ignore"):
                     error = np.maximum(error, np.nan_to_num(np.abs(value - known_value) - known_error, neginf=0.0))
@@ -75,13 +79,13 @@ def fit_noisy(sampler: LineSampler, order: int, half_width: float, widest: float
 
 
 def _local_scatter(sampler: LineSampler, half_width: float) -> Floats:
-    """Standard deviation of seven samples so close that the function varies by its noise alone."""
+    """Standard deviation of seven samples so close that a cubic is all that the function varies by."""
     offsets = half_width * np.array([-1.0, -0.6875, -0.375, 0.0, 0.375, 0.6875, 1.0])
     values = sampler(offsets)
-    slope = np.polynomial.polynomial.polyfit(offsets / half_width, values - sampler.centre, 1)
-    residual = values - sampler.centre - np.polynomial.polynomial.polyval(offsets / half_width, slope).T
+    basis = np.polynomial.polynomial.polyvander(offsets / half_width, 3)
+    residual = values - sampler.centre - basis @ (np.linalg.pinv(basis) @ (values - sampler.centre))
     scale = np.maximum(np.abs(residual).max(axis=0), np.finfo(np.float64).tiny)
-    spread = scale * np.sqrt(((residual / scale) ** 2).sum(axis=0) / 5)
+    spread = scale * np.sqrt(((residual / scale) ** 2).sum(axis=0) / 3)
     return np.maximum(np.asarray(spread), _rounding(values))
 
 

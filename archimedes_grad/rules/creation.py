@@ -38,6 +38,7 @@ def _like(function: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
+_function: Any
 for _function in (np.zeros_like, np.ones_like, np.empty_like):
     FUNCTIONS[_function] = _like(_function)
 

@@ -38,10 +38,11 @@ def moved_each(array: SymbolicArray, movement: Callable[[Any], Any]) -> Any:
     values = movement(array.value)
     if not isinstance(values, list | tuple):
         return _moved(array, values, lambda: movement(root_indices(array)))
-    return type(values)(
-        _moved(array, value, lambda part=part: movement(root_indices(array))[part])
-        for part, value in enumerate(values)
-    )
+    return type(values)(_moved_part(array, movement, part, value) for part, value in enumerate(values))
+
+
+def _moved_part(array: SymbolicArray, movement: Callable[[Any], Any], part: int, value: Any) -> SymbolicArray:
+    return _moved(array, value, lambda: movement(root_indices(array))[part])
 
 
 def _moved(array: SymbolicArray, value: Any, indices: Callable[[], Any]) -> SymbolicArray:
@@ -161,14 +162,14 @@ def _chosen(condition: Any, x: Any, y: Any, shape: tuple[int, ...]) -> cs.MX:
 def tril(m: Any, k: int = 0) -> Any:
     """The lower triangle of a matrix or a stack of them; zeros elsewhere."""
     m = gathered(m)
-    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, np.zeros(1, m.dtype))
+    return np.where(np.tri(m.shape[-2], m.shape[-1], k, bool), m, np.zeros(1, m.dtype))
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
     """The upper triangle of a matrix or a stack of them; zeros elsewhere."""
     m = gathered(m)
-    return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), np.zeros(1, m.dtype), m)
+    return np.where(np.tri(m.shape[-2], m.shape[-1], k - 1, bool), np.zeros(1, m.dtype), m)
 
 
 @implements(np.diag)

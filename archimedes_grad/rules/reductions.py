@@ -16,7 +16,7 @@ from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.rules.elementwise import mul, only_where, root_of_sum_of_squares
 from archimedes_grad.rules.ufuncs import write_out
 
-_NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
+_NO_VALUE: Any = np._NoValue
 
 #: Up to this length a sum is built by additions alone, which expands to scalars without products by one.
 _SHORT_SUM = 1024
@@ -41,7 +41,7 @@ def reduced_last(array: SymbolicArray, axes: tuple[int, ...]) -> tuple[cs.MX, Sh
     kept = tuple(axis for axis in range(array.ndim) if axis not in axes)
     shape = tuple(array.shape[axis] for axis in kept)
     length = math.prod(array.shape[axis] for axis in axes)
-    ordered = np.transpose(array, kept + tuple(sorted(axes))) if array.ndim > 1 else array
+    ordered: Any = np.transpose(array, kept + tuple(sorted(axes))) if array.ndim > 1 else array
     return cs.reshape(ordered.node, length, math.prod(shape)), shape
 
 
@@ -96,7 +96,9 @@ def _finish(result: SymbolicArray, value: Any, out: Any, ufunc: np.ufunc) -> Any
 
 
 def _identity(ufunc: np.ufunc) -> Any:
-    return ufunc.identity if ufunc.identity is not None else {np.maximum: -math.inf, np.minimum: math.inf}[ufunc]
+    if ufunc.identity is not None:
+        return ufunc.identity
+    return -math.inf if ufunc in (np.maximum, np.fmax) else math.inf
 
 
 # --- what is done to the matrix of reduced entries ------------------------------------------------

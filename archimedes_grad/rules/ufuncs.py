@@ -114,7 +114,7 @@ def at(ufunc: np.ufunc, target: Any, indices: Any, *operands: Any) -> None:
     remaining = np.asarray(positions).ravel()
     rank = _repetition_ranks(remaining)
     flat_operands = [np.ravel(operand) for operand in spread]
-    window = np.ravel(target)
+    window: Any = np.ravel(target)
     # One pass for each repetition: within a pass no index occurs twice, so a plain write does it.
     for repetition in range(int(rank.max()) + 1 if rank.size else 0):
         chosen = np.flatnonzero(rank == repetition)
