@@ -8,7 +8,6 @@ built as a node of the graph. What the operations do is in ``rules/``; this is o
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,10 +17,10 @@ import numpy.typing as npt
 
 from archimedes_grad import dispatch
 from archimedes_grad.array_methods import ArrayMethods
-from archimedes_grad.errors import TraceError
 from archimedes_grad.gather import Geometry, Shape, filled, window
 from archimedes_grad.operators import Operators
-from archimedes_grad.trace_state import current_trace, trace_error, user_line
+from archimedes_grad.plain_numbers import plain_number_error
+from archimedes_grad.trace_state import current_trace, trace_error
 
 _float64 = np.float64
 
@@ -212,46 +211,19 @@ class SymbolicArray(Operators, ArrayMethods):
         )
 
     def __float__(self) -> float:
-        raise _plain_number_error("float")
+        raise plain_number_error("float")
 
     def __complex__(self) -> complex:
-        raise _plain_number_error("complex")
+        raise plain_number_error("complex")
 
     def __int__(self) -> int:
-        raise _plain_number_error("int")
+        raise plain_number_error("int")
 
     def __index__(self) -> int:
         raise trace_error(
             "A traced value is used as an integer (an index, a length, range), where only a plain int will do.",
             "Pass the argument that it comes from through static_argnames.",
         )
-
-
-_MATH_CALL = re.compile(r"\bmath\.(\w+)\(")
-_NUMPY_NAME_OF_MATH = {
-    "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
-    "atan2": "arctan2", "atanh": "arctanh", "dist": "linalg.norm", "fsum": "sum", "pow": "power",
-}  # fmt: skip
-_ITEM_STORE = re.compile(r"^\s*([A-Za-z_][\w.]*)\s*\[.*\]\s*[-+*/]?=[^=]")
-
-
-def _plain_number_error(kind: str) -> TraceError:
-    """Return the error for float() and the like; the user's line tells which way on to name."""
-    line = user_line()
-    source = line.source if line is not None else ""
-    call = _MATH_CALL.search(source)
-    store = _ITEM_STORE.match(source)
-    if call is not None:
-        name = _NUMPY_NAME_OF_MATH.get(call[1], call[1])
-        way_on = f"Write np.{name} in place of math.{call[1]}: it takes traced values."
-    elif store is not None:
-        way_on = (
-            f"If {store[1]} was made by np.zeros or the like, make it by arc.zeros (arc.ones, arc.full, "
-            f"np.zeros(shape, like=x), np.zeros_like(x)): a plain NumPy array cannot hold traced values."
-        )
-    else:
-        way_on = f"Use the value itself, without {kind}(); if it is not differentiated, pass it through static_argnames."
-    return trace_error(f"A traced value is turned into a plain {kind}, which would lose its derivative.", way_on)
 
 
 def new_array(node: cs.MX, value: Any) -> SymbolicArray:

@@ -17,8 +17,10 @@ _SCALAR_OPERATION = 2.2
 _ARRAY_NODE = 15.0
 _ARRAY_ENTRY = 0.3
 
-#: Larger graphs stay arrays whatever they would cost as scalars: expanding takes a microsecond an entry.
+#: Larger graphs stay arrays whatever they would cost as scalars: expanding takes some microseconds an entry.
 _LARGEST_EXPANSION = 200_000
+#: The same where only scalars keep the nan of a branch not taken out of the gradient: see rules/branches.py.
+_LARGEST_EXPANSION_OF_BRANCHES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -184,14 +186,13 @@ def _choice(graph: Graph, primal: cs.Function) -> tuple[str, str]:
     instructions = primal.n_instructions()
     scalars = max(0, instructions - graph.array_nodes)
     entries = scalars + graph.array_entries
-    if graph.array_entries > _LARGEST_EXPANSION:
+    if graph.array_entries > (_LARGEST_EXPANSION_OF_BRANCHES if graph.selects else _LARGEST_EXPANSION):
         return "array", f"{entries} scalar operations are too many to expand"
     as_scalars = _SCALAR_OPERATION * entries
     as_arrays = _ARRAY_NODE * instructions + _ARRAY_ENTRY * graph.array_entries
     estimate = f"estimated {as_scalars / 1000:.3g} µs as scalars, {as_arrays / 1000:.3g} µs as arrays"
     if graph.selects:
-        # Scalars keep the nan of a branch not taken out of the gradient, whatever lies between.
-        return "scalar", f"it chooses between branches; {estimate}"
+        return "scalar", f"a branch of np.where holds a singular operation behind a gather; {estimate}"
     return ("scalar" if as_scalars <= as_arrays else "array"), estimate
 
 

@@ -172,8 +172,7 @@ class CompiledFunction:
 
     def _key(self, bound: BoundArguments, layout: Layout) -> Any:
         parts: list[Any] = [layout.n_positional, layout.keywords]
-        for position in range(len(bound.trees)):
-            parts.append(self._key_of(bound.trees[position], bound, layout.names[position]))
+        parts += (self._key_of(tree, bound, layout.names[position]) for position, tree in bound.trees.items())
         return tuple(parts)
 
     def _key_of(self, tree: Template, bound: BoundArguments, name: str) -> Any:

@@ -7,7 +7,7 @@ that: check, copy in, evaluate, copy out. For ``grad(f)(x)`` with three entries 
     def call(args, kwargs):
         if len(args) != 1 or kwargs: return MISS
         v0, = args
-        if type(v0) is not ndarray or v0.dtype is not dtype0 or v0.shape != shape0: return MISS
+        if not (type(v0) is ndarray and v0.dtype is dtype0 and v0.shape == shape0): return MISS
         try: slot = take_slot()
         except IndexError: slot = new_slot()
         i0, o0, evaluate, _ = slot
@@ -137,9 +137,8 @@ class _Source:
         if isinstance(given, np.ndarray) and spec.shape != ():
             dtype = self.name("dtype", given.dtype)
             shape = self.name("shape", spec.shape)
-            self.checks.append(
-                f"if type({value}) is not ndarray or {value}.dtype is not {dtype} or {value}.shape != {shape}: return MISS"
-            )
+            same = f"type({value}) is ndarray and {value}.dtype is {dtype} and {value}.shape == {shape}"
+            self.checks.append(f"if not ({same}): return MISS")
         elif spec.differentiated:
             self.checks.append(f"if type({value}) is not float and type({value}) is not float64: return MISS")
         else:

@@ -168,16 +168,21 @@ class UserLine:
         return f'File "{self.filename}", line {self.lineno}{shown}'
 
 
+def user_frame() -> FrameType | None:
+    """Return the innermost frame under way outside the library and NumPy, or None."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED_DIRECTORIES):
+        frame = frame.f_back
+    return frame
+
+
 def user_line() -> UserLine | None:
     """Return the line of the user's function that is being executed, or None."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if not filename.startswith(_SKIPPED_DIRECTORIES):
-            source = linecache.getline(filename, frame.f_lineno).strip()
-            return UserLine(filename, frame.f_lineno, source)
-        frame = frame.f_back
-    return None
+    frame = user_frame()
+    if frame is None:
+        return None
+    filename, lineno = frame.f_code.co_filename, frame.f_lineno
+    return UserLine(filename, lineno, linecache.getline(filename, lineno).strip())
 
 
 def trace_error(what: str, way_on: str) -> TraceError:

@@ -185,7 +185,9 @@ def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any
 
 def _pair(name: str, returned: Any) -> tuple[Any, Any]:
     if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"{name}: has_aux=True expects the function to return (output, aux), got {_described(returned)}")
+        raise TypeError(
+            f"{name}: has_aux=True expects the function to return (output, aux), got {_described(returned)}"
+        )
     return returned
 
 

@@ -7,14 +7,13 @@ derivative, the reason is given instead of a number to believe in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 from numpy.typing import NDArray
 
 from archimedes_grad.numeric.diagnosis import KINK, UNBOUNDED, UNDEFINED, UNRESOLVED, diagnose, one_sided_slopes
 from archimedes_grad.numeric.ladder import Ladder
 from archimedes_grad.numeric.noise import fit_noisy, quiet_half_width
+from archimedes_grad.numeric.results import LineEstimate
 from archimedes_grad.numeric.sampling import LineSampler
 from archimedes_grad.numeric.search import LOST, Finding, first_step, goal_of, search
 
@@ -26,18 +25,6 @@ MOST_CHECKS = 4
 CHECK_SAFETY = 4.0
 #: Above this relative error, one side alone is tried where the other is undefined.
 POOR = 1e-9
-
-
-@dataclass
-class LineEstimate:
-    """A derivative along a line with what is known about it, per output; shape (n_outputs,)."""
-
-    value: Floats
-    error: Floats
-    step: Floats
-    success: NDArray[np.bool_]
-    status: list[str] = field(default_factory=list)
-    message: list[str] = field(default_factory=list)
 
 
 def adaptive_derivative(sampler: LineSampler, order: int, step: float | None = None) -> LineEstimate:

@@ -254,4 +254,5 @@ class Ladder:
             return np.asarray(others[0], dtype=np.float64)
         first = 2 if self.order % 2 else 1
         with np.errstate(all="ignore"):
-            return np.abs(self._scale(rungs[0]) * (jump_weights(_relative_heights(rungs), first, self.order) @ others))
+            jump = self._scale(rungs[0]) * (jump_weights(_relative_heights(rungs), first, self.order) @ others)
+            return np.asarray(np.abs(jump), dtype=np.float64)

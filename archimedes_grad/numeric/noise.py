@@ -7,6 +7,7 @@ degree shows what the polynomial misses.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,17 +81,23 @@ def fit_noisy(sampler: LineSampler, order: int, half_width: float, widest: float
 
 def _local_scatter(sampler: LineSampler, half_width: float) -> Floats:
     """Standard deviation of seven samples so close that a cubic is all that the function varies by."""
-    offsets = half_width * np.array([-1.0, -0.6875, -0.375, 0.0, 0.375, 0.6875, 1.0])
-    values = sampler(offsets)
+    spread_out = np.array([-1.0, -0.6875, -0.375, 0.0, 0.375, 0.6875, 1.0])
+    for parts in (spread_out, (1 + spread_out) / 2, (spread_out - 1) / 2):
+        offsets = half_width * parts
+        values = sampler(offsets)
+        if np.isfinite(values).all():
+            break
+    else:
+        return np.full(sampler.centre.shape, np.inf)
     basis = np.polynomial.polynomial.polyvander(offsets / half_width, 3)
     residual = values - sampler.centre - basis @ (np.linalg.pinv(basis) @ (values - sampler.centre))
     scale = np.maximum(np.abs(residual).max(axis=0), np.finfo(np.float64).tiny)
     spread = scale * np.sqrt(((residual / scale) ** 2).sum(axis=0) / 3)
-    return np.maximum(np.asarray(spread), _rounding(values))
+    return np.maximum(np.asarray(spread, dtype=np.float64), _rounding(values))
 
 
 def _rounding(values: Floats) -> Floats:
-    return 0.5 * float(np.finfo(np.float64).eps) * np.abs(values).max(axis=0)
+    return np.asarray(0.5 * np.finfo(np.float64).eps * np.abs(values).max(axis=0), dtype=np.float64)
 
 
 def _fits(sampler: LineSampler, order: int, width: float) -> list[tuple[Floats, Floats, Floats]]:
@@ -115,7 +122,7 @@ def _fits(sampler: LineSampler, order: int, width: float) -> list[tuple[Floats, 
     # What the next degree changes is what this one misses; the last degree has no judge.
     return [
         (value, error + np.abs(value - following[0]), noise)
-        for (value, error, noise), following in zip(results[:-1], results[1:], strict=True)
+        for (value, error, noise), following in itertools.pairwise(results)
     ]
 
 

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archimedes_grad.numeric.ladder import EPSILON, Ladder, Window
-from archimedes_grad.numeric.sampling import LineSampler
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +79,7 @@ def best(ladder: Ladder) -> Finding:
     columns = np.arange(shape[0])
 
     def pick(table: list[Floats]) -> Floats:
-        return np.array(table)[chosen, columns]
+        return np.asarray(np.array(table)[chosen, columns], dtype=np.float64)
 
     scale = pick([_scale(ladder, w) for w in windows])
     amplification = np.array([w.amplification for w in windows])[chosen]

@@ -16,7 +16,6 @@ import numpy as np
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND
 from archimedes_grad.operands import truncated
-from archimedes_grad.trace_state import current_trace
 
 MX = cs.MX
 _binary = MX.binary
@@ -72,9 +71,6 @@ def is_nan(x: MX) -> MX:
 
 def only_where(condition: MX, x: MX) -> MX:
     """x where a condition (0 or 1) holds, else 0: nan and inf of x do not pass."""
-    trace = current_trace()
-    if trace is not None:
-        trace.selects = True
     return _binary(cs.OP_IF_ELSE_ZERO, condition, x)
 
 

@@ -1,14 +1,15 @@
-"""Indexing, in-place writes and casts."""
+"""Indexing, in-place writes, casts, and what is known of an array without its entries."""
 
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import implements
+from archimedes_grad.dispatch import FUNCTIONS, implements
 from archimedes_grad.gather import geometry_of, overwritten, put
 from archimedes_grad.operands import (
     cast_node,
@@ -72,3 +73,15 @@ def astype(array: SymbolicArray, dtype: Any, casting: Any = "unsafe", copy: bool
     if value.dtype == array.dtype and not copy:
         return array
     return new_array(cast_node(array.node, array.dtype, value.dtype), value if array.ndim else value[()])
+
+
+def _known(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the rule of a function that asks only for shape, dtype or memory: NumPy's answer."""
+    return lambda *args, **kwargs: function(*(value_of(gathered(a)) for a in args), **kwargs)
+
+
+for _function in (
+    np.shape, np.ndim, np.size, np.result_type, np.common_type, np.can_cast, np.isrealobj, np.iscomplexobj,
+    np.may_share_memory, np.shares_memory,
+):  # fmt: skip
+    FUNCTIONS[_function] = _known(_function)

@@ -11,7 +11,18 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import FUNCTIONS, implements
 from archimedes_grad.gather import geometry_of, taken
-from archimedes_grad.operands import cast_node, dtype_of, full_node, gathered, root_indices, value_of, values_in
+from archimedes_grad.operands import (
+    broadcast_node,
+    cast_node,
+    dtype_of,
+    full_node,
+    gathered,
+    root_indices,
+    value_of,
+    values_in,
+)
+from archimedes_grad.rules.branches import note_branches
+from archimedes_grad.rules.elementwise import add, is_zero, negated, only_where
 
 #: Functions of one array, the first argument, whose results hold entries of it and nothing else.
 MOVEMENTS: tuple[Callable[..., Any], ...] = (
@@ -78,7 +89,9 @@ def broadcast_arrays(*arrays: Any, subok: bool = False) -> tuple[Any, ...]:
 
 
 @implements(np.concatenate)
-def concatenate(arrays: Any, axis: int | None = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
+def concatenate(
+    arrays: Any, axis: int | None = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
+) -> Any:  # fmt: skip
     """Join arrays along an axis: the stored matrices one under the other."""
     arrays = [gathered(array) for array in arrays]
     value = np.concatenate([value_of(array) for array in arrays], axis, dtype=dtype, casting=casting)
@@ -149,13 +162,11 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 
 
 def _chosen(condition: Any, x: Any, y: Any, shape: tuple[int, ...]) -> cs.MX:
-    from archimedes_grad.operands import broadcast_node
-    from archimedes_grad.rules.elementwise import is_zero, negated, only_where
-
     node = broadcast_node(condition, shape)
     zero = negated(node) if dtype_of(condition).kind == "b" else is_zero(node)
-    chosen = only_where(negated(zero), full_node(x, shape))
-    return cs.MX.binary(cs.OP_ADD, chosen, only_where(zero, full_node(y, shape)))
+    taken_x, taken_y = full_node(x, shape), full_node(y, shape)
+    note_branches(taken_x, taken_y)
+    return add(only_where(negated(zero), taken_x), only_where(zero, taken_y))
 
 
 @implements(np.tril)

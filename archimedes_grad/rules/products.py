@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import casadi as cs
@@ -10,8 +11,8 @@ import numpy as np
 
 from archimedes_grad.array import new_array
 from archimedes_grad.dispatch import implements, implements_ufunc
-from archimedes_grad.gather import Shape, broadcast, reshaped
-from archimedes_grad.operands import gathered, node_of, value_of
+from archimedes_grad.gather import Shape, broadcast, filled, reshaped
+from archimedes_grad.operands import cast_node, gathered, node_of, value_of
 from archimedes_grad.rules.ufuncs import write_out
 from archimedes_grad.trace_state import current_trace
 
@@ -30,11 +31,38 @@ def times(left: cs.MX, right: cs.MX) -> cs.MX:
     return cs.mtimes(left, right)
 
 
-@implements_ufunc("__call__", np.matmul)
-def matmul(a: Any, b: Any, /, out: Any = None, **options: Any) -> Any:
+def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any], Any]) -> None:
+    """Register a product over core axes with the keywords that NumPy gives all of its kind."""
+
+    def rule(a: Any, b: Any, /, out: Any = None, *, axes: Any = None, axis: Any = None, keepdims: bool = False,
+             **options: Any) -> Any:  # fmt: skip
+        a, b = gathered(a), gathered(b)
+        given = {"axes": axes, "axis": axis} if keepdims is False else {"axes": axes, "axis": axis, "keepdims": keepdims}
+        given = {name: word for name, word in given.items() if word is not None}
+        value = ufunc(value_of(a), value_of(b), **given, **options)
+        if axis is not None:
+            axes = [(axis,), (axis,), ()]
+        groups = [entry if isinstance(entry, tuple) else (entry,) for entry in axes or ()]
+        if groups:
+            a, b = (np.moveaxis(x, group, range(-len(group), 0)) for x, group in zip((a, b), groups, strict=False))
+        result = product(a, b)
+        if len(groups) == 3 and groups[2] and not keepdims:
+            result = np.moveaxis(result, range(-len(groups[2]), 0), groups[2])
+        dtype = np.asarray(value).dtype
+        node = reshaped(node_of(result), np.shape(value))
+        result = new_array(cast_node(node, np.dtype(np.float64), dtype), value)
+        if out is None or out == (None,):
+            return result
+        (target,) = out if isinstance(out, tuple) else (out,)
+        write_out(target, result, ufunc.__name__)
+        return target
+
+    implements_ufunc("__call__", ufunc)(rule)
+
+
+def _matmul(a: Any, b: Any) -> Any:
     """``a @ b``: of stored matrices, the product in the opposite order."""
-    a, b = gathered(a), gathered(b)
-    value = np.matmul(value_of(a), value_of(b), **options)
+    value = np.matmul(value_of(a), value_of(b))
     shape_a, shape_b = np.shape(value_of(a)), np.shape(value_of(b))
     if value.size == 0 or 0 in shape_a:
         node = cs.MX(0.0)
@@ -42,14 +70,10 @@ def matmul(a: Any, b: Any, /, out: Any = None, **options: Any) -> Any:
         node = _matrix_on_the_right(node_of(a), shape_a, node_of(b), shape_b)
     elif len(shape_a) == 1:
         # (k) @ (..., k, n): each matrix from the left is (..., n, k) on a vector.
-        return matmul(np.swapaxes(b, -1, -2), a, out=out)
+        return _matmul(np.swapaxes(b, -1, -2), a)
     else:
         node = _batched(node_of(a), shape_a, node_of(b), shape_b)
-    result = new_array(reshaped(node, np.shape(value)), value)
-    if out is None:
-        return result
-    write_out(out, result, "matmul")
-    return out
+    return new_array(reshaped(filled(node, np.shape(value)), np.shape(value)), value)
 
 
 def _matrix_on_the_right(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
@@ -119,10 +143,24 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
     return np.multiply(np.reshape(gathered(a), (-1, 1)), np.reshape(gathered(b), (1, -1)), out=out)
 
 
-@implements_ufunc("__call__", np.vecdot)
-def vecdot(a: Any, b: Any, /, out: Any = None, axis: int = -1) -> Any:
-    """The sum of products along an axis."""
-    return np.sum(np.multiply(a, b), axis=axis, out=out)
+def _vecdot(a: Any, b: Any) -> Any:
+    return np.sum(np.multiply(a, b), axis=-1, dtype=float)
+
+
+def _matvec(a: Any, x: Any) -> Any:
+    return _matmul(a, np.expand_dims(x, -1))[..., 0]
+
+
+def _vecmat(x: Any, a: Any) -> Any:
+    return _matmul(np.expand_dims(x, -2), a)[..., 0, :]
+
+
+_gufunc(np.matmul, _matmul)
+_gufunc(np.vecdot, _vecdot)
+# NumPy 2.2 brought these two.
+for _name, _product in (("matvec", _matvec), ("vecmat", _vecmat)):
+    if hasattr(np, _name):
+        _gufunc(getattr(np, _name), _product)
 
 
 @implements(np.trace)

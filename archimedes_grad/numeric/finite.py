@@ -1,0 +1,121 @@
+"""Central differences with a step of the caller's, and extrapolation to the limit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archimedes_grad.numeric.extrapolation import extrapolate
+from archimedes_grad.numeric.ladder import EPSILON
+from archimedes_grad.numeric.results import LineEstimate
+from archimedes_grad.numeric.sampling import LineSampler
+from archimedes_grad.numeric.weights import coefficient_weights
+
+Floats = NDArray[np.float64]
+
+STENCILS = (3, 5, 7, 9)
+#: Levels where the caller leaves their number open.
+MOST_LEVELS = 8
+
+
+def accuracy(num_points: int, order: int) -> int:
+    """The power of the step in the leading error of a central stencil."""
+    first = 1 if order % 2 else 2
+    return first + num_points - 1 - order
+
+
+def smallest_stencil(order: int) -> int:
+    """The fewest points that a derivative of this order needs."""
+    return 3 if order <= 2 else 5
+
+
+def stencil(sampler: LineSampler, order: int, step: float, num_points: int) -> tuple[Floats, Floats]:
+    """The difference quotient for one step, and what rounding of the samples can do to it; shape (n_outputs,).
+
+    Both come from the part of f with the parity of the order, which is all that central weights see.
+    """
+    multiples = tuple(float(j) for j in range(1, (num_points - 1) // 2 + 1))
+    heights = step * np.array(multiples)
+    rows = sampler(np.concatenate([heights, -heights]))
+    above, below = rows[: len(heights)], rows[len(heights) :]
+    first = 1 if order % 2 else 2
+    with np.errstate(all="ignore"):
+        parts = (above - below) / 2 if order % 2 else (above - sampler.centre) / 2 + (below - sampler.centre) / 2
+        weights = coefficient_weights(multiples, first, 2, order) * math.factorial(order) / step**order
+        size = np.maximum(np.abs(rows).max(axis=0), np.abs(sampler.centre))
+        return weights @ parts, 2 * EPSILON * size * float(np.linalg.norm(weights))
+
+
+def finite_derivative(
+    sampler: LineSampler,
+    order: int,
+    *,
+    stepsize: float,
+    num_points: int,
+    extrapolation: str | None,
+    levels: int | None,
+    return_error: bool,
+) -> LineEstimate:
+    """Derivative at offset zero by central differences.
+
+    Without extrapolation the error is estimated only if asked for, from the same stencil with half and a
+    quarter of the step; if they do not approach each other as they should, ``success`` is False.
+
+    Parameters
+    ----------
+    sampler : LineSampler
+        The function along a line.
+    order, stepsize, num_points, extrapolation, levels, return_error
+        As validated by `options.validate_options`.
+
+    Returns
+    -------
+    LineEstimate
+        Its ``details`` hold the table of an extrapolation.
+
+    References
+    ----------
+    B. Fornberg, "Generation of finite difference formulas on arbitrarily spaced grids", Math. Comp. 51 (1988).
+    """
+    power = accuracy(num_points, order)
+    shape = sampler.centre.shape[0]
+    step = np.full(shape, stepsize * (num_points - 1) / 2)
+    good = np.ones(shape, dtype=np.bool_)
+    if extrapolation is not None:
+        most = levels or MOST_LEVELS
+        table = extrapolate(
+            lambda level: stencil(sampler, order, math.ldexp(stepsize, -level), num_points),
+            extrapolation,
+            power,
+            most,
+            stop_early=levels is None,
+        )
+        value, error = table.value, table.error
+        message = [f"{extrapolation} extrapolation over {table.n_levels} levels"] * shape
+        details = {"steps": table.steps * stepsize, "table": table.entries}
+        return _estimate(value, error, step, good, message, details)
+    value, rounding = stencil(sampler, order, stepsize, num_points)
+    message = [f"{num_points}-point central difference"] * shape
+    if not return_error:
+        return _estimate(value, np.full(shape, np.nan), step, good, message, {})
+    half, _ = stencil(sampler, order, stepsize / 2, num_points)
+    quarter, quarter_rounding = stencil(sampler, order, stepsize / 4, num_points)
+    change, next_change = np.abs(value - half), np.abs(half - quarter)
+    good = (next_change <= 0.5 * change) | (next_change <= 4 * quarter_rounding)
+    error = np.maximum(change, next_change) / (1 - 0.5**power) + rounding
+    for output in np.flatnonzero(~good):
+        message[output] = f"halving the step {stepsize:g} does not bring the difference quotients together"
+    return _estimate(value, error, step, good, message, {})
+
+
+def _estimate(
+    value: Floats, error: Floats, step: Floats, good: NDArray[np.bool_], message: list[str], details: dict[str, object]
+) -> LineEstimate:
+    finite = np.isfinite(value)
+    for output in np.flatnonzero(~finite):
+        message[output] = "the function is not finite at a point of the stencil"
+    good = good & finite
+    status = ["converged" if ok else "failed" for ok in good]
+    return LineEstimate(value, error, step, good, status, message, details)

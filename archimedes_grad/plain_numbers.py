@@ -1,0 +1,64 @@
+"""The error for a traced value that is turned into a plain number: what the user's line did, and the way on."""
+
+from __future__ import annotations
+
+import dis
+import math
+from types import FrameType
+
+from archimedes_grad.errors import TraceError
+from archimedes_grad.trace_state import trace_error, user_frame
+
+_NUMPY_NAME_OF_MATH = {
+    "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
+    "atan2": "arctan2", "atanh": "arctanh", "dist": "linalg.norm", "fsum": "sum", "pow": "power",
+}  # fmt: skip
+
+
+def plain_number_error(kind: str) -> TraceError:
+    """Return the error for ``float()`` and the like; what the user's line calls decides which way on it names."""
+    frame = user_frame()
+    called = _math_function(frame) if frame is not None else None
+    if called is not None:
+        numpy_name = _NUMPY_NAME_OF_MATH.get(called, called)
+        way_on = f"Write np.{numpy_name} in place of math.{called}: it takes traced values."
+    elif frame is not None and _stores_an_item(frame):
+        way_on = (
+            "A plain NumPy array cannot hold traced values: make the array that is written to by arc.zeros (arc.ones, "
+            "arc.full, np.zeros_like(x), np.zeros(shape, like=x))."
+        )
+    else:
+        way_on = (
+            f"Use the value itself, without {kind}(); if it is not differentiated, pass it through static_argnames."
+        )
+    return trace_error(f"A traced value is turned into a plain {kind}, which would lose its derivative.", way_on)
+
+
+def _math_function(frame: FrameType) -> str | None:
+    """Return the name of the function of ``math`` that the frame is calling, read from its bytecode."""
+    loaded: list[str] = []
+    for instruction in dis.get_instructions(frame.f_code):
+        if instruction.offset > frame.f_lasti:
+            break
+        if instruction.opname.startswith("LOAD_") and isinstance(instruction.argval, str):
+            loaded.append(instruction.argval)
+    for position in reversed(range(len(loaded))):
+        name = loaded[position]
+        function = getattr(math, name, None)
+        if not callable(function):
+            continue
+        owner = loaded[position - 1] if position else ""
+        if _visible(frame, name) is function or _visible(frame, owner) is math:
+            return name
+    return None
+
+
+def _visible(frame: FrameType, name: str) -> object:
+    return frame.f_locals.get(name, frame.f_globals.get(name))
+
+
+def _stores_an_item(frame: FrameType) -> bool:
+    return any(
+        instruction.offset == frame.f_lasti and instruction.opname.startswith("STORE_SUBSCR")
+        for instruction in dis.get_instructions(frame.f_code)
+    )

@@ -1,0 +1,157 @@
+"""Rules that are NumPy programs on traced arrays, and rules that only move entries of several arrays.
+
+A composed rule states what a function computes in terms of functions that have rules. NumPy's own function
+on the values comes first, so errors, shape and dtype are NumPy's; the program gives the node.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.dispatch import Rule, implements
+from archimedes_grad.gather import flat, reshaped, taken
+from archimedes_grad.operands import cast_node, dtype_of, gathered, is_traced, node_of, require_real, value_of
+from archimedes_grad.operands import values_in as sequence_values
+from archimedes_grad.rules.ufuncs import write_out
+from archimedes_grad.trace_state import current_trace, trace_error
+
+#: NumPy's mark for a keyword that was left out.
+NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
+
+
+def given(**keywords: Any) -> dict[str, Any]:
+    """Return the keywords that the caller gave, without NumPy's mark for those left out."""
+    return {name: word for name, word in keywords.items() if word is not NO_VALUE}
+
+
+def values_in(structure: Any) -> Any:
+    """Return lists, tuples, dicts and object arrays with every traced array replaced by its value."""
+    if isinstance(structure, dict):
+        return {key: values_in(item) for key, item in structure.items()}
+    return sequence_values(gathered(structure)) if isinstance(structure, np.ndarray) else sequence_values(structure)
+
+
+def counted(nodes: int, entries: int) -> None:
+    """Tell the trace of array nodes that a rule builds beside its result."""
+    trace = current_trace()
+    if trace is not None:
+        trace.array_nodes += nodes
+        trace.array_entries += entries
+
+
+def as_numpy_gives(result: Any, value: Any) -> Any:
+    """Return a computed result with the value, shape and dtype that NumPy gives; of tuples, each part."""
+    if isinstance(value, tuple):
+        parts = [as_numpy_gives(part, part_value) for part, part_value in zip(result, value, strict=True)]
+        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+    if isinstance(value, list):
+        return [as_numpy_gives(part, part_value) for part, part_value in zip(result, value, strict=True)]
+    if not is_traced(result):
+        return value
+    require_real(value)
+    result = gathered(result)
+    if result.shape != np.shape(value):
+        raise trace_error(
+            f"The shape of the result depends on traced values: {np.shape(value)} in this call, "
+            f"{result.shape} in general.",
+            "Pass the argument that it depends on through static_argnames, or keep the shape fixed.",
+        )
+    if result.value is value:
+        return result
+    node = cast_node(result.node, result.dtype, np.asarray(value).dtype)
+    return new_array(reshaped(node, np.shape(value)), value)
+
+
+def written(out: Any, result: Any, name: str) -> Any:
+    """Write a result into ``out=`` and return that; without ``out=`` the result."""
+    if out is None:
+        return result
+    targets, results = (out, result) if isinstance(out, tuple) else ((out,), (result,))
+    for target, part in zip(targets, results, strict=True):
+        write_out(target, part, name)
+    return out[0] if isinstance(out, tuple) and len(out) == 1 else out
+
+
+def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
+    """Register a NumPy program as the rule of functions with its signature.
+
+    ``out=`` is taken care of here where the program has such a parameter.
+    """
+
+    def register(program: Rule) -> Rule:
+        signature = inspect.signature(program)
+
+        def rule(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            arguments = bound.arguments
+            out = arguments.get("out")
+            for name, argument in arguments.items():
+                arguments[name] = None if name == "out" else gathered(argument)
+            value = functions[0](*values_in(bound.args), **values_in(bound.kwargs))
+            result = as_numpy_gives(program(*bound.args, **bound.kwargs), value)
+            return written(out, result, functions[0].__name__)
+
+        rule.__name__ = program.__name__
+        rule.__doc__ = program.__doc__
+        implements(*functions)(rule)
+        return program
+
+    return register
+
+
+def plain(*functions: Callable[..., Any]) -> None:
+    """Register functions whose result says nothing about traced values (a shape, a dtype): NumPy's own."""
+    for function in functions:
+
+        def rule(*args: Any, _function: Callable[..., Any] = function, **kwargs: Any) -> Any:
+            return _function(*map(values_in, args), **values_in(kwargs))
+
+        implements(function)(rule)
+
+
+# --- movement of the entries of several arrays ----------------------------------------------------
+
+
+def numbered(arrays: Sequence[Any]) -> list[np.ndarray[Any, Any]]:
+    """Return arrays of consecutive numbers in the shapes of the arrays: one number for each entry."""
+    numbers, start = [], 0
+    for array in arrays:
+        shape = np.shape(value_of(array))
+        size = int(np.prod(shape))
+        numbers.append(np.arange(start, start + size).reshape(shape))
+        start += size
+    return numbers
+
+
+def gathered_from(arrays: Sequence[Any], numbers: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> cs.MX:
+    """Return the node of the entries that ``numbers`` names, stored for its shape and cast to a dtype."""
+    nodes = [flat(cast_node(_whole(array), dtype_of(array), dtype)) for array in arrays]
+    pool = cs.vertcat(*nodes) if len(nodes) > 1 else nodes[0]
+    counted(1, pool.numel())
+    return taken(pool, (pool.numel(),), numbers)
+
+
+def _whole(array: Any) -> cs.MX:
+    return node_of(array if isinstance(array, SymbolicArray) else np.asarray(array))
+
+
+def require_target(target: Any, name: str) -> SymbolicArray:
+    """Return an array that is written in place; a plain one cannot hold traced values."""
+    if not isinstance(target, SymbolicArray):
+        raise trace_error(
+            f"{name} writes traced values into a plain array, which cannot hold them.",
+            "Make it by arc.zeros(shape), np.zeros(shape, like=x) or np.zeros_like(x).",
+        )
+    return target
+
+
+def require_static(structure: Any, what: str, way_on: str) -> None:
+    """Raise TraceError where something that decides shapes or places is traced."""
+    if is_traced(structure):
+        raise trace_error(f"{what} is traced: which entries it chooses depends on traced values.", way_on)

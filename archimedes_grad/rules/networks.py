@@ -1,0 +1,159 @@
+"""Sorting in a graph: a network that compares and exchanges, whatever the values are.
+
+Batcher's odd-even merge sort (Batcher 1968, Knuth 1998, 5.2.2): about log2(n)**2 / 2 stages, each of which
+compares pairs at one distance in one node over the whole array. The graph sorts any input, and its
+derivative moves each gradient back to the entry that it came from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import casadi as cs
+
+from archimedes_grad.constants import scalar_node
+from archimedes_grad.rules.composition import counted
+from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, sub
+
+MX = cs.MX
+_binary = MX.binary
+
+#: What is done to the two ends of all pairs of a stage: arrays of lower ends and of upper ends, exchanged or not.
+Exchange = Callable[[list[MX], list[MX]], tuple[list[MX], list[MX]]]
+
+
+def where_true(condition: MX, x: MX) -> MX:
+    """x where a condition holds, else 0. No singular operation is cut off by it, so the trace is not told."""
+    return _binary(cs.OP_IF_ELSE_ZERO, condition, x)
+
+
+def either(condition: MX, x: MX, y: MX) -> MX:
+    """x where a condition holds, else y; as ``where_true``."""
+    return add(where_true(condition, x), where_true(negated(condition), y))
+
+
+def _network(arrays: list[MX], exchange: Exchange) -> list[MX]:
+    """Sort the rows of matrices, whose number is a power of two, all in the same order."""
+    rows, columns = arrays[0].shape
+    size = 1
+    while size < rows:
+        distance = size
+        while distance >= 1:
+            arrays = _stage(arrays, size, distance, exchange)
+            distance //= 2
+        size *= 2
+    return [cs.reshape(array, rows, columns) for array in arrays]
+
+
+def _stage(arrays: list[MX], size: int, distance: int, exchange: Exchange) -> list[MX]:
+    """Compare entries at a distance inside each block of twice ``size``.
+
+    In the first stage of a merge all entries of a block take part; in the others the first and the last
+    ``distance`` of them are in place.
+    """
+    total = arrays[0].numel()
+    counted(9 * len(arrays), 7 * total * len(arrays))
+    blocks = [cs.reshape(array, 2 * size, total // (2 * size)) for array in arrays]
+    if distance == size:
+        lower, upper = exchange([b[:size, :] for b in blocks], [b[size:, :] for b in blocks])
+        return [cs.vertcat(low, high) for low, high in zip(lower, upper, strict=True)]
+    inner = [b[distance : 2 * size - distance, :] for b in blocks]
+    count = inner[0].numel() // (2 * distance)
+    pairs = [cs.reshape(i, 2 * distance, count) for i in inner]
+    lower, upper = exchange([p[:distance, :] for p in pairs], [p[distance:, :] for p in pairs])
+    exchanged = [
+        cs.reshape(cs.vertcat(low, high), *inner[0].shape) for low, high in zip(lower, upper, strict=True)
+    ]
+    return [
+        cs.vertcat(b[:distance, :], e, b[2 * size - distance :, :])
+        for b, e in zip(blocks, exchanged, strict=True)
+    ]
+
+
+def _padded(matrix: MX, filler: float) -> MX:
+    """Return a matrix with rows of a number added up to the next power of two."""
+    rows, columns = matrix.shape
+    missing = (1 << (rows - 1).bit_length()) - rows
+    return cs.vertcat(matrix, cs.repmat(MX(filler), missing, columns)) if missing else matrix
+
+
+def _without_nan(matrix: MX) -> tuple[MX, MX]:
+    """Return a matrix with inf in place of nan, and where nan was."""
+    missing = is_nan(matrix)
+    return either(missing, scalar_node(math.inf), matrix), missing
+
+
+def _column_totals(matrix: MX) -> MX:
+    return cs.mtimes(MX.ones(1, matrix.size1()), matrix)
+
+
+def _row_numbers(rows: int, columns: int) -> MX:
+    return cs.repmat(MX(cs.DM(list(range(rows)))), 1, columns)
+
+
+def sorted_rows(matrix: MX) -> MX:
+    """Return each column of a matrix in ascending order, nan last; tied entries share the gradient."""
+    rows, columns = matrix.shape
+    if rows <= 1 or columns == 0:
+        return matrix
+    finite, missing = _without_nan(matrix)
+
+    def exchange(lower: list[MX], upper: list[MX]) -> tuple[list[MX], list[MX]]:
+        return ([_binary(cs.OP_FMIN, lower[0], upper[0])], [_binary(cs.OP_FMAX, lower[0], upper[0])])
+
+    (ordered,) = _network([_padded(finite, math.inf)], exchange)
+    ordered = ordered[:rows, :] if ordered.size1() > rows else ordered
+    first_missing = sub(scalar_node(rows), _column_totals(missing))
+    beyond = _binary(cs.OP_LE, cs.repmat(first_missing, rows, 1), _row_numbers(rows, columns))
+    return either(beyond, scalar_node(math.nan), ordered)
+
+
+def sorted_with(keys: list[MX], payloads: list[MX]) -> tuple[MX, list[MX], list[MX]]:
+    """Sort rows by several keys, the first most significant, stably; payloads and keys follow.
+
+    Returns
+    -------
+    The order as row numbers, the sorted payloads and the sorted keys, with inf in place of nan. The sort
+    has derivatives by keys and payloads; the order has none.
+    """
+    rows, columns = keys[0].shape
+    ranked: list[MX] = []
+    for key in keys:
+        finite, missing = _without_nan(key)
+        # A key that is nan comes after one that is inf.
+        ranked += [_padded(finite, math.inf), _padded(missing, 1.0)]
+    numbers = _padded(_row_numbers(rows, columns), 0.0)
+    total = numbers.size1()
+    if total > rows:
+        numbers = _row_numbers(total, columns)
+    arrays = [*ranked, numbers, *(_padded(payload, 0.0) for payload in payloads)]
+    count = len(ranked)
+
+    def exchange(lower: list[MX], upper: list[MX]) -> tuple[list[MX], list[MX]]:
+        # From the least significant to the most: greater, or equal and greater further on.
+        swap = _binary(cs.OP_LT, upper[count], lower[count])
+        for low, high in zip(reversed(lower[:count]), reversed(upper[:count]), strict=True):
+            greater = _binary(cs.OP_LT, high, low)
+            swap = _binary(cs.OP_OR, greater, _binary(cs.OP_AND, _binary(cs.OP_EQ, low, high), swap))
+        keep = negated(swap)
+        pairs = list(zip(lower, upper, strict=True))
+        return (
+            [add(where_true(keep, low), where_true(swap, high)) for low, high in pairs],
+            [add(where_true(swap, low), where_true(keep, high)) for low, high in pairs],
+        )
+
+    arrays = _network(arrays, exchange) if rows > 1 and columns else arrays
+    arrays = [array[:rows, :] if array.size1() > rows else array for array in arrays]
+    return arrays[count], arrays[count + 1 :], arrays[:count:2]
+
+
+def first_extreme(matrix: MX, combine: Callable[[MX, MX], MX], folded: Callable[..., MX]) -> MX:
+    """Return the row of the first extreme of each column; of the first nan where there is one."""
+    rows, columns = matrix.shape
+    counted(6, 6 * rows * columns)
+    extreme = cs.repmat(folded(matrix, combine), rows, 1)
+    chosen = _binary(cs.OP_OR, _binary(cs.OP_EQ, matrix, extreme), is_nan(matrix))
+    remaining = sub(scalar_node(rows), _row_numbers(rows, columns))
+    latest = folded(mul(chosen, remaining), lambda x, y: _binary(cs.OP_FMAX, x, y))
+    return sub(scalar_node(rows), latest)

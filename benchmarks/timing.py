@@ -1,0 +1,68 @@
+"""Timing for the benchmarks: medians of interleaved rounds, so that ratios hold while the machine's speed drifts."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def seconds_per_call(call: Callable[[], Any], at_least: float = 0.02) -> float:
+    """Time one batch of calls, as many as fill ``at_least`` seconds."""
+    count = 1
+    while True:
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        elapsed = time.perf_counter() - start
+        if elapsed >= at_least:
+            return elapsed / count
+        count = max(count * 2, int(count * at_least / max(elapsed, 1e-9)))
+
+
+def compared(calls: dict[str, Callable[[], Any]], rounds: int = 7) -> dict[str, float]:
+    """Return the median seconds of a call of each, measured in turn, round after round."""
+    for call in calls.values():
+        call()
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            samples[name].append(seconds_per_call(call))
+    return {name: statistics.median(times) for name, times in samples.items()}
+
+
+def once_each(makers: dict[str, Callable[[], Any]], rounds: int = 5) -> dict[str, float]:
+    """Return the median seconds of what can be done only once in a fresh state, such as a first call."""
+    samples: dict[str, list[float]] = {name: [] for name in makers}
+    for _ in range(rounds):
+        for name, maker in makers.items():
+            start = time.perf_counter()
+            maker()
+            samples[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in samples.items()}
+
+
+class Targets:
+    """The ratios asked for beside those measured."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def check(self, what: str, ratio: float, at_most: float) -> None:
+        self.rows.append({"what": what, "ratio": ratio, "at most": at_most, "met": ratio <= at_most})
+
+    def show(self) -> None:
+        print(f"\n{'target':66s} {'measured':>9s} {'asked':>7s}")
+        for row in self.rows:
+            mark = "" if row["met"] else "   missed"
+            print(f"{row['what']:66s} {row['ratio']:9.3f} {row['at most']:7.3f}{mark}")
+
+
+def save(name: str, result: Any) -> None:
+    """Write a benchmark's figures beside it, as JSON."""
+    folder = Path(__file__).parent / "results"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
