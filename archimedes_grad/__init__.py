@@ -12,7 +12,7 @@
 from archimedes_grad._version import __version__
 from archimedes_grad.creation import arange, array, eye, full, linspace, ones, zeros
 from archimedes_grad.errors import FallbackWarning, PathLimitWarning, TraceError
-from archimedes_grad.transforms import compile, grad, value_and_grad
+from archimedes_grad.transforms import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
 
 __all__ = [
     "FallbackWarning",
@@ -25,8 +25,13 @@ __all__ = [
     "eye",
     "full",
     "grad",
+    "hess",
+    "hvp",
+    "jac",
+    "jvp",
     "linspace",
     "ones",
     "value_and_grad",
+    "vjp",
     "zeros",
 ]

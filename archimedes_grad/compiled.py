@@ -14,11 +14,12 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad import trace_state
-from archimedes_grad.autodiff import Derived, Transformation, value_function
+from archimedes_grad.autodiff import value_function
 from archimedes_grad.fast_path import MISS, FastPath, new_fast_path
 from archimedes_grad.graph import Graph, Template
 from archimedes_grad.nesting import nested_call
 from archimedes_grad.report import Explanation, TracedGraph
+from archimedes_grad.representation import Derived, Transformation
 from archimedes_grad.signature import CallSignature, Layout
 from archimedes_grad.specs import static_key
 from archimedes_grad.tracing import BoundArguments, trace
@@ -66,6 +67,7 @@ class CompiledFunction:
         self._tracing = threading.RLock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate; trace and compile first where this form of call was not seen before."""
         if not trace_state.active_traces:
             result = self._fast_call(args, kwargs)
             if result is not MISS:
@@ -161,7 +163,7 @@ class CompiledFunction:
         start = time.perf_counter()
         graph = trace(self._function, bound, layout, self._has_aux)
         traced = time.perf_counter()
-        derived = self._transformation(graph, layout.differentiated, self._signature.selection.single)
+        derived = self._transformation(graph, layout, self._signature.selection.single)
         differentiated = time.perf_counter()
         fast_path = new_fast_path(derived, layout, bound.trees, bound.values)
         seconds = {

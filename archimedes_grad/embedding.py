@@ -6,8 +6,8 @@ import re
 
 import casadi as cs
 
-from archimedes_grad.autodiff import Derived
 from archimedes_grad.gather import Shape, stored_shape
+from archimedes_grad.representation import Derived
 from archimedes_grad.simplification import forward_nodes
 
 

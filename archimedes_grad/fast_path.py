@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.autodiff import Derived
 from archimedes_grad.engines.vm import DIRECT_FROM, Slot
 from archimedes_grad.graph import Leaf, Output, Template
+from archimedes_grad.representation import Derived
 from archimedes_grad.signature import Layout
 from archimedes_grad.specs import flatten
 

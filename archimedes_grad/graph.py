@@ -89,9 +89,11 @@ class Graph:
     result, auxiliary
         How outputs make up the function's result, and what ``has_aux`` returns beside it.
     argument_trees
-        For the position of each differentiated argument, how leaves (by index) make it up; what is no
-        number is None.
-    array_nodes, array_entries, selects, can_fail
+        For the position of each value of the call, how leaves (by index) make it up.
+    success
+        The expression, 0 or 1, of whether the evaluation has succeeded; None where nothing but a failing
+        node decides that.
+    array_nodes, array_entries, selects, can_fail, opaque
         What the choice of representation and the engine need: see ``trace_state.Trace``.
     """
 
@@ -108,7 +110,9 @@ class Graph:
     array_entries: int
     selects: bool
     can_fail: bool
+    opaque: bool
     argument_trees: Mapping[int, Template]
+    success: cs.MX | None = None
 
     @property
     def all_symbols(self) -> list[cs.MX]:

@@ -9,9 +9,9 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.autodiff import Derived, Transformation
 from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.operands import node_of, value_of
+from archimedes_grad.representation import Derived, Transformation
 from archimedes_grad.signature import Layout, Selection
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.trace_state import Trace, current_trace
@@ -27,15 +27,18 @@ def nested_call(
     The function is traced anew: it may close over traced values of the outer function.
     """
     graph = trace(function, bound, layout, has_aux)
-    derived = transformation(graph, layout.differentiated, selection.single)
+    derived = transformation(graph, layout, selection.single)
     outer = current_trace()
     assert outer is not None
     outer.selects |= graph.selects
     outer.can_fail |= graph.can_fail
+    outer.opaque |= graph.opaque
     outer.array_entries += graph.array_entries
     with forward_nodes():
         nodes = [node_of(value) for value in bound.values] + list(graph.hidden)
         results = _called(derived, nodes)
+    if graph.success is not None and results:
+        outer.conditions.append(results[-1])
     values = _values(derived, outer, bound.values)
     outputs = [
         _traced(node, value, output) for node, value, output in zip(results, values, derived.outputs, strict=False)

@@ -134,6 +134,13 @@ def wrapped(node: cs.MX, dtype: np.dtype[Any]) -> cs.MX:
     return _binary(cs.OP_SUB, node, _binary(cs.OP_MUL, turns, period))
 
 
+def typed(node: cs.MX, dtype: np.dtype[Any]) -> cs.MX:
+    """Return a node computed in doubles from whole or truth values as the dtype that NumPy gives the result."""
+    if dtype.kind == "b":
+        return _binary(cs.OP_NE, node, constant_node(0.0))
+    return wrapped(node, dtype) if dtype.kind in "iu" else node
+
+
 def root_indices(array: SymbolicArray) -> Any:
     """Return, in the shape of an array, the flat index of each entry on its root."""
     if array.root is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import casadi as cs
 
-from archimedes_grad.autodiff import Derived
+from archimedes_grad.representation import Derived
 
 _OPERATION_NAMES = {
     getattr(cs, name): name.removeprefix("OP_").lower() for name in dir(cs) if name.startswith("OP_")

@@ -36,6 +36,8 @@ class Layout:
         Positions among the values that are declared static.
     differentiated
         Positions among the values of the differentiated arguments, in the order asked for.
+    direction
+        Position of the direction or cotangent that jvp and the like take as last positional value, or None.
     """
 
     n_positional: int
@@ -43,6 +45,12 @@ class Layout:
     names: tuple[str, ...]
     static: frozenset[int]
     differentiated: tuple[int, ...]
+    direction: int | None = None
+
+    @property
+    def n_passed(self) -> int:
+        """The number of positional values that the function itself is called with."""
+        return self.n_positional - (self.direction is not None)
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -85,6 +93,7 @@ class CallSignature:
         argnames: str | Sequence[str] | None = None,
         static_argnums: int | Sequence[int] | None = None,
         static_argnames: str | Sequence[str] | None = None,
+        direction: str | None = None,
     ) -> None:
         self.name = name_of(function)
         self.signature = _signature_of(function)
@@ -98,6 +107,7 @@ class CallSignature:
         self._named = {p.name for p in parameters if p.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)}
         self.static = self._static_selectors(static_argnums, static_argnames)
         self.selection = self._selection(argnums, argnames)
+        self._direction = direction
         self._layouts: dict[tuple[int, tuple[str, ...]], Layout] = {}
 
     def _static_selectors(self, argnums: Any, argnames: Any) -> frozenset[Selector]:
@@ -176,12 +186,14 @@ class CallSignature:
         for selector in self.selection.selectors:
             if not isinstance(selector, str) or selector in kwargs or selector not in self._named:
                 continue
-            if selector in self._positional[: len(args)]:
+            if selector in self._positional[: len(args) - (self._direction is not None)]:
                 continue
             default = self.signature.parameters[selector].default
             if default is Parameter.empty:
                 continue
             if selector in self._positional[: self._positional_only]:
+                if self._direction is not None:
+                    raise TypeError(f"{self.name}: pass the positional-only argument {selector!r} explicitly")
                 missing = self._positional[len(args) : self._positional.index(selector) + 1]
                 args = args + tuple(self.signature.parameters[name].default for name in missing)
             else:
@@ -204,6 +216,30 @@ class CallSignature:
         return found
 
     def _new_layout(self, n_positional: int, keywords: tuple[str, ...]) -> Layout:
+        if self._direction is not None:
+            return self._layout_with_direction(self._direction, n_positional, keywords)
+        return self._own_layout(n_positional, keywords)
+
+    def _layout_with_direction(self, direction: str, n_positional: int, keywords: tuple[str, ...]) -> Layout:
+        """Return the layout of a call whose last positional value is a direction, not an argument."""
+        if n_positional == 0:
+            raise TypeError(f"{self.name}() missing the direction {direction!r}, the last positional argument")
+        own = self._own_layout(n_positional - 1, keywords)
+        last = n_positional - 1
+
+        def shifted(position: int) -> int:
+            return position if position < last else position + 1
+
+        return Layout(
+            n_positional,
+            keywords,
+            (*own.names[:last], direction, *own.names[last:]),
+            frozenset(map(shifted, own.static)),
+            tuple(map(shifted, own.differentiated)),
+            last,
+        )
+
+    def _own_layout(self, n_positional: int, keywords: tuple[str, ...]) -> Layout:
         try:
             self.signature.bind(*(None,) * n_positional, **dict.fromkeys(keywords))
         except TypeError as error:

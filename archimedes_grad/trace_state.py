@@ -59,6 +59,10 @@ class Trace:
         Whether a node chooses between two branches (where, maximum, ...).
     can_fail
         Whether a node can fail while it is evaluated (a solve of a singular matrix).
+    opaque
+        Whether a node cannot be expanded to scalars (a call of LAPACK).
+    conditions
+        Nodes of one entry, 0 or 1: where one is 0 the evaluation has failed, as NumPy's own call would.
     values_known
         False where the values carried along are placeholders, so that no decision may rest on them.
     """
@@ -69,6 +73,8 @@ class Trace:
         "array_entries",
         "array_nodes",
         "can_fail",
+        "conditions",
+        "opaque",
         "parent",
         "selects",
         "values_known",
@@ -80,6 +86,8 @@ class Trace:
         self.array_nodes = 0
         self.selects = False
         self.can_fail = False
+        self.opaque = False
+        self.conditions: list[cs.MX] = []
         self.values_known: bool = values_known and (parent is None or parent.values_known)
         self._captured: dict[int, list[Captured]] = {}
         self._symbol_values: dict[int, npt.NDArray[Any]] = {}

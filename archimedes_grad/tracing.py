@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -126,21 +127,23 @@ def trace(
         ]
         passed = [bound.trees[position].build(arrays) for position in range(len(bound.trees))]
         keywords = dict(zip(layout.keywords, passed[layout.n_positional :], strict=True))
-        returned = _called(function, passed[: layout.n_positional], keywords)
+        returned = _called(function, passed[: layout.n_passed], keywords)
         auxiliary = None
         collector = _Outputs(bound.name)
         if has_aux:
             returned, auxiliary = _pair(bound.name, returned)
         result = collector.template(returned)
         auxiliary_template = None if not has_aux else collector.template(auxiliary)
-        nodes, hidden, hidden_symbols = _closed(current, collector.nodes, symbols)
+        conditions = [functools.reduce(_both, current.conditions)] if current.conditions else []
+        nodes, hidden, hidden_symbols = _closed(current, collector.nodes + conditions, symbols)
+        success = nodes[-1] if conditions else None
     return Graph(
         name=bound.name,
         leaves=tuple(bound.leaves),
         symbols=symbols,
         hidden=hidden,
         hidden_symbols=hidden_symbols,
-        nodes=nodes,
+        nodes=nodes[: len(collector.nodes)],
         outputs=tuple(collector.outputs),
         result=result,
         auxiliary=auxiliary_template,
@@ -148,8 +151,14 @@ def trace(
         array_entries=current.array_entries,
         selects=current.selects,
         can_fail=current.can_fail,
-        argument_trees={position: bound.trees[position] for position in layout.differentiated},
+        opaque=current.opaque,
+        argument_trees=dict(bound.trees),
+        success=success,
     )
+
+
+def _both(condition: cs.MX, other: cs.MX) -> cs.MX:
+    return cs.MX.binary(cs.OP_AND, condition, other)
 
 
 def _symbol(current: Trace, leaf: Leaf, value: Any) -> cs.MX:

@@ -1,18 +1,26 @@
-"""``grad``, ``value_and_grad`` and ``compile``: the public functions that make compiled functions."""
+"""The public functions that make compiled functions: ``grad``, ``jac``, ``hess``, their products, ``compile``."""
 
 from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from archimedes_grad.autodiff import (
-    Transformation,
     gradient_function,
     value_and_gradient_function,
     value_function,
 )
 from archimedes_grad.compiled import CompiledFunction
+from archimedes_grad.directional import hvp_function, jvp_function, vjp_function
+from archimedes_grad.jacobians import (
+    hessian_function,
+    jacobian_function,
+    sparse_hessian_function,
+    sparse_jacobian_function,
+)
+from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, name_of
 
 METHODS = ("symbolic",)
@@ -92,9 +100,9 @@ def grad(
     >>> bool(np.allclose(arc.grad(f)(1.0), 2.0 * np.cos(1.0)))
     True
     """
-    return _compiled_gradient(
-        grad, gradient_function, "grad_", func, argnums, name, static_argnums, static_argnames, argnames, has_aux,
-        method, engine, options,
+    return _transformed(
+        grad, gradient_function, func, argnums, name, static_argnums, static_argnames, argnames, has_aux, method,
+        engine, options,
     )  # fmt: skip
 
 
@@ -116,17 +124,171 @@ def value_and_grad(
     >>> float(value), gradient.tolist()
     (5.0, [2.0, 4.0])
     """
-    return _compiled_gradient(
-        value_and_grad, value_and_gradient_function, "value_and_grad_", func, argnums, name, static_argnums,
-        static_argnames, argnames, has_aux, method, engine, options,
+    return _transformed(
+        value_and_grad, value_and_gradient_function, func, argnums, name, static_argnums, static_argnames, argnames,
+        has_aux, method, engine, options,
     )  # fmt: skip
 
 
-def _compiled_gradient(
-    transform: Callable[..., Any], transformation: Transformation, prefix: str, func: Callable[..., Any] | None,
+def jac(
+    func: Callable[..., Any] | None = None, argnums: Indices = _FIRST_ARGUMENT, name: str | None = None,
+    static_argnums: Indices | None = None, static_argnames: Names | None = None, *, argnames: Names | None = None,
+    has_aux: bool = False, sparse: bool = False, method: str = "symbolic", engine: str | None = None, **options: Any,
+) -> Any:  # fmt: skip
+    """Return the function that computes the Jacobian of a function of any output.
+
+    Parameters are those of :func:`grad`; the output may be an array of any rank or a tree of these.
+
+    Parameters
+    ----------
+    sparse
+        Return a ``scipy.sparse.csc_array`` of shape (output.size, input.size), both flat in C order, for one
+        array argument and an array output. The structure is found from the graph; cost goes by its colours.
+
+    Returns
+    -------
+    CompiledFunction
+        Gives arrays of shape ``output.shape + input.shape``; the output tree outside, the argument's inside.
+
+    Raises
+    ------
+    ValueError
+        At a call with ``sparse=True``: for trees or several arguments.
+    ImportError
+        For ``sparse=True`` without SciPy.
+
+    Notes
+    -----
+    Forward or reverse sweeps, whichever takes fewer colours: Curtis, Powell and Reid, *J. Inst. Maths Applics*
+    13 (1974) 117; Gebremedhin, Manne and Pothen, *SIAM Review* 47 (2005) 629.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> arc.jac(lambda x: x**2)(np.array([1.0, 2.0])).tolist()
+    [[2.0, 0.0], [0.0, 4.0]]
+    """
+    _require_scipy("jac", sparse)
+    return _transformed(
+        jac, sparse_jacobian_function if sparse else jacobian_function, func, argnums, name, static_argnums,
+        static_argnames, argnames, has_aux, method, engine, options, sparse=sparse,
+    )  # fmt: skip
+
+
+def hess(
+    func: Callable[..., Any] | None = None, argnums: Indices = _FIRST_ARGUMENT, name: str | None = None,
+    static_argnums: Indices | None = None, static_argnames: Names | None = None, *, argnames: Names | None = None,
+    has_aux: bool = False, sparse: bool = False, method: str = "symbolic", engine: str | None = None, **options: Any,
+) -> Any:  # fmt: skip
+    """Return the function that computes the Hessian of a scalar function.
+
+    Parameters and errors are those of :func:`grad` and :func:`jac`.
+
+    Returns
+    -------
+    CompiledFunction
+        Gives an array of shape ``input.shape + input.shape``; for a tuple of argnums a nested tuple with the cross
+        blocks; for trees the argument's tree outside and inside again. ``sparse=True``: a ``scipy.sparse.csc_array``
+        of shape (input.size, input.size), coloured by its symmetric structure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> arc.hess(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0])).tolist()
+    [[4.0, 2.0], [2.0, 0.0]]
+    """
+    _require_scipy("hess", sparse)
+    return _transformed(
+        hess, sparse_hessian_function if sparse else hessian_function, func, argnums, name, static_argnums,
+        static_argnames, argnames, has_aux, method, engine, options, sparse=sparse,
+    )  # fmt: skip
+
+
+def jvp(
+    func: Callable[..., Any] | None = None, argnums: Indices = _FIRST_ARGUMENT, name: str | None = None,
+    static_argnums: Indices | None = None, static_argnames: Names | None = None, *, argnames: Names | None = None,
+    has_aux: bool = False, method: str = "symbolic", engine: str | None = None, **options: Any,
+) -> Any:  # fmt: skip
+    """Return the function ``(*args, v) -> J @ v``, by one forward sweep.
+
+    Parameters are those of :func:`grad`. ``v`` is the last positional argument, shaped or structured like the chosen
+    argument (a tuple for a tuple of argnums); the function's own arguments come before it or by keyword.
+
+    Raises
+    ------
+    ValueError
+        At a call: for a direction of another shape or structure.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> arc.jvp(lambda x: x**2)(np.array([1.0, 2.0]), np.array([1.0, 10.0])).tolist()
+    [2.0, 40.0]
+    """
+    return _transformed(
+        jvp, jvp_function, func, argnums, name, static_argnums, static_argnames, argnames, has_aux, method, engine,
+        options, direction="v",
+    )  # fmt: skip
+
+
+def vjp(
+    func: Callable[..., Any] | None = None, argnums: Indices = _FIRST_ARGUMENT, name: str | None = None,
+    static_argnums: Indices | None = None, static_argnames: Names | None = None, *, argnames: Names | None = None,
+    has_aux: bool = False, method: str = "symbolic", engine: str | None = None, **options: Any,
+) -> Any:  # fmt: skip
+    """Return the function ``(*args, w) -> w @ J``, by one reverse sweep.
+
+    Parameters are those of :func:`grad`. ``w`` is the last positional argument, shaped or structured like the output.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> arc.vjp(lambda x: x**2)(np.array([1.0, 2.0]), np.array([1.0, 10.0])).tolist()
+    [2.0, 40.0]
+    """
+    return _transformed(
+        vjp, vjp_function, func, argnums, name, static_argnums, static_argnames, argnames, has_aux, method, engine,
+        options, direction="w",
+    )  # fmt: skip
+
+
+def hvp(
+    func: Callable[..., Any] | None = None, argnums: Indices = _FIRST_ARGUMENT, name: str | None = None,
+    static_argnums: Indices | None = None, static_argnames: Names | None = None, *, argnames: Names | None = None,
+    has_aux: bool = False, method: str = "symbolic", engine: str | None = None, **options: Any,
+) -> Any:  # fmt: skip
+    """Return the function ``(*args, v) -> H @ v`` of a scalar function; the Hessian is never formed.
+
+    Parameters are those of :func:`grad`; ``v`` is as in :func:`jvp`.
+
+    Notes
+    -----
+    One forward sweep over the gradient: Pearlmutter, *Neural Computation* 6 (1994) 147.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> arc.hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 1.0])).tolist()
+    [6.0, 12.0]
+    """
+    return _transformed(
+        hvp, hvp_function, func, argnums, name, static_argnums, static_argnames, argnames, has_aux, method, engine,
+        options, direction="v",
+    )  # fmt: skip
+
+
+def _transformed(
+    transform: Callable[..., Any], transformation: Transformation, func: Callable[..., Any] | None,
     argnums: Indices, name: str | None, static_argnums: Indices | None, static_argnames: Names | None,
     argnames: Names | None, has_aux: bool, method: str, engine: str | None, options: dict[str, Any],
+    direction: str | None = None, **more: Any,
 ) -> Any:  # fmt: skip
+    """Validate what the transforms have in common, and return the compiled function or the decorator."""
     _require_one_of(transform.__name__, "method", method, METHODS)
     _require_engine(transform.__name__, engine)
     if options:
@@ -136,15 +298,22 @@ def _compiled_gradient(
     if func is None:
         return lambda function: transform(
             function, argnums, name, static_argnums, static_argnames, argnames=argnames, has_aux=has_aux,
-            method=method, engine=engine,
+            method=method, engine=engine, **more,
         )  # fmt: skip
     _require_callable(transform.__name__, func)
     by_name = argnames is not None and argnums is _FIRST_ARGUMENT
     signature = CallSignature(
         func, argnums=None if by_name else argnums, argnames=argnames, static_argnums=static_argnums,
-        static_argnames=static_argnames,
+        static_argnames=static_argnames, direction=direction,
     )  # fmt: skip
-    return CompiledFunction(func, signature, transformation, name or f"{prefix}{name_of(func)}", has_aux)
+    return CompiledFunction(
+        func, signature, transformation, name or f"{transform.__name__}_{name_of(func)}", has_aux
+    )
+
+
+def _require_scipy(transform: str, sparse: bool) -> None:
+    if sparse and find_spec("scipy") is None:
+        raise ImportError(f"{transform}(sparse=True) needs SciPy: pip install archimedes_grad[scipy]")
 
 
 def compile(

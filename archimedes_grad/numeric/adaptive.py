@@ -61,6 +61,7 @@ def adaptive_derivative(sampler: LineSampler, order: int, step: float | None = N
         ["converged"] * shape,
         ["neighbouring extrapolations agree"] * shape,
     )
+    estimate.details["windows"] = [(w.heights, w.value, w.error) for w in central.windows()]
     ladders = [central] * shape
     findings = [finding] * shape
     for side in _sides_to_try(central, finding):

@@ -7,11 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from archimedes_grad.numeric.diagnosis import KINK
 from archimedes_grad.numeric.extrapolation import extrapolate
 from archimedes_grad.numeric.ladder import EPSILON
 from archimedes_grad.numeric.results import LineEstimate
 from archimedes_grad.numeric.sampling import LineSampler
-from archimedes_grad.numeric.weights import coefficient_weights
+from archimedes_grad.numeric.weights import coefficient_weights, jump_weights
 
 Floats = NDArray[np.float64]
 
@@ -94,6 +95,7 @@ def finite_derivative(
         )
         value, error = table.value, table.error
         message = [f"{extrapolation} extrapolation over {table.n_levels} levels"] * shape
+        _look_for_kink(sampler, order, value, error, good, message)
         details = {"steps": table.steps * stepsize, "table": table.entries}
         return _estimate(value, error, step, good, message, details)
     value, rounding = stencil(sampler, order, stepsize, num_points)
@@ -107,7 +109,30 @@ def finite_derivative(
     error = np.maximum(change, next_change) / (1 - 0.5**power) + rounding
     for output in np.flatnonzero(~good):
         message[output] = f"halving the step {stepsize:g} does not bring the difference quotients together"
+    _look_for_kink(sampler, order, value, error, good, message)
     return _estimate(value, error, step, good, message, {})
+
+
+def _look_for_kink(
+    sampler: LineSampler, order: int, value: Floats, error: Floats, good: NDArray[np.bool_], message: list[str]
+) -> None:
+    """Add to the error what a term ``|h|**order`` contributes; central differences themselves cannot see it."""
+    offsets, _ = sampler.known()
+    heights = offsets[offsets > 0][-MOST_LEVELS:]
+    if len(heights) < 2:
+        return
+    above, below = sampler(heights), sampler(-heights)
+    other = (above + below) / 2 - sampler.centre if order % 2 else (above - below) / 2
+    first = 2 if order % 2 else 1
+    relative = tuple(float(h) for h in heights / heights[-1])
+    jump = np.abs(jump_weights(relative, first, order) @ other) * math.factorial(order) / heights[-1] ** order
+    error += jump
+    scale = np.maximum(np.abs(value), math.factorial(order) * np.abs(other).max(axis=0) / heights[-1] ** order)
+    for output in np.flatnonzero(jump > 0.1 * scale):
+        size = max(float(np.abs(above[:, output]).max()), float(np.abs(sampler.centre[output])))
+        if jump[output] > 100 * EPSILON * size / heights[0] ** order:
+            good[output] = False
+            message[output] = KINK
 
 
 def _estimate(

@@ -28,7 +28,7 @@ from archimedes_grad.numeric.derivatives import (
 )
 from archimedes_grad.numeric.executors import run_all, workers
 from archimedes_grad.numeric.functions import PointFunction
-from archimedes_grad.numeric.lines import Line, solve
+from archimedes_grad.numeric.lines import Line, solve, uses_fit
 from archimedes_grad.numeric.options import validate_options
 from archimedes_grad.numeric.results import DerivativeResult, LineEstimate, describe, worst_status
 from archimedes_grad.numeric.search import MANTISSA
@@ -133,9 +133,10 @@ def hyper_hessian(
         found = run_all(solve, [(line, order, method, checked) for line in lines], names, pool, progress)
         estimates = dict(zip(axes, found, strict=True))
         # Mixed directions move every parameter by as much as suited it alone.
-        scales = np.array([_scale(e) for e in found]) if method == "adaptive" else np.ones(size)
+        searching = method == "adaptive" and not uses_fit(checked)
+        scales = np.array([_scale(e) for e in found]) if searching else np.ones(size)
         mixed = sorted(_directions(size, order) - set(axes))
-        first = MANTISSA / 2 if method == "adaptive" else None
+        first = MANTISSA / 2 if searching else None
         lines = [Line(known, point, scales * np.array(d), centre, first) for d in mixed]
         found = run_all(solve, [(line, order, method, checked) for line in lines], _line_names(mixed), pool, progress)
         estimates.update(zip(mixed, found, strict=True))
@@ -208,9 +209,8 @@ def _tensor(
                 bound = bound + abs(factor) * line.error
                 width = np.minimum(width, line.step)
         for permuted in set(itertools.permutations(index)):
-            value[:, *permuted] = entry
-            error[:, *permuted] = bound
-            step[:, *permuted] = width
+            where: tuple[slice | int, ...] = (slice(None), *permuted)
+            value[where], error[where], step[where] = entry, bound, width
     full = (*shape, *(size,) * order)
     mixed = [d for d in estimates if d not in axes]
     labels = dict(zip([*sorted(axes, reverse=True), *mixed], [*names, *_line_names(mixed)], strict=True))

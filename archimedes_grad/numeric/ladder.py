@@ -58,6 +58,7 @@ class Window:
     """
 
     rungs: tuple[int, ...]
+    heights: Floats
     value: Floats
     change: Floats
     jump: Floats
@@ -233,7 +234,8 @@ class Ladder:
         odd = self._same if self.order % 2 or self.side else self._other
         slope = np.abs(odd[rungs[0]]) / self.height(rungs[0])
         noise = EPSILON * (size + 0.5 * self.sampler.position * slope)
-        return Window(rungs, value, change, jump, amplification, ROUNDING_SAFETY * amplification * noise)
+        heights = np.array([self.height(r) for r in rungs])
+        return Window(rungs, heights, value, change, jump, amplification, ROUNDING_SAFETY * amplification * noise)
 
     def _remainder(self, rungs: tuple[int, ...], change: Floats) -> Floats:
         """What changes of this size still add up to.

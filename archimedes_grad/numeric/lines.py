@@ -48,6 +48,11 @@ class Line:
         return self.function(self.point + offsets[:, None] * self.direction)
 
 
+def uses_fit(options: dict[str, Any]) -> bool:
+    """Whether the options of ``adaptive`` ask for a fit on nodes of the caller's."""
+    return any(options[name] is not None for name in FIT_OPTIONS)
+
+
 def solve(line: Line, order: int, method: str, options: dict[str, Any]) -> LineEstimate:
     """The derivative of the given order along a line.
 
@@ -68,14 +73,15 @@ def solve(line: Line, order: int, method: str, options: dict[str, Any]) -> LineE
     elif method == "complex":
         estimate = complex_derivative(line.function, line.point, line.direction, sampler, options["stepsize"])
         sampler.n_evaluations += 1
-    elif any(options[name] is not None for name in FIT_OPTIONS):
+    elif uses_fit(options):
         moving = line.direction != 0
         position = float((line.point[moving] / line.direction[moving])[0])
         estimate = fit_derivative(sampler, order, position, options)
     else:
         estimate = adaptive_derivative(sampler, order, line.step)
-        if options["diagnostics"]:
-            offsets, values = sampler.known()
-            estimate.details = {"offsets": offsets, "values": values}
+        offsets, values = sampler.known()
+        estimate.details = {"offsets": offsets, "values": values, **estimate.details}
+    if not options.get("diagnostics", True):
+        estimate.details = {}
     estimate.n_evaluations = sampler.n_evaluations
     return estimate

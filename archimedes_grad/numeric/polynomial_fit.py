@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 DEFAULT_NODES = 10
 DEFAULT_FLOOR = 1e-3
 AUTO_PART = 0.02
+#: A fit whose samples scatter by more than this part of their range describes them badly.
+WORST_SCATTER = 0.05
 
 
 def half_width(position: float, spacing: float | str | None, base_abs: float | None) -> float:
@@ -97,13 +99,17 @@ def fit_derivative(sampler: LineSampler, order: int, position: float, options: d
             lost, lost + np.inf, np.full(shape, width), np.zeros(shape, bool), ["failed"] * shape, [reason] * shape
         )
     t, y = offsets / width, values - sampler.centre
-    degrees = range(order, min(len(t) - 1, order + 10) + 1)
+    # Two samples more than coefficients, if there are as many: a fit without residual has nothing to judge it.
+    degrees = range(order, max(order + 1, min(len(t) - 3, order + 10)) + 1)
     fits = [_fit(t, y, degree, order, options["ridge"] or 0.0) for degree in degrees]
-    errors = _errors(fits, EPSILON * np.abs(values).max(axis=0))
+    rounding = EPSILON * np.abs(values).max(axis=0)
+    errors = _errors(fits, rounding)
     chosen = np.argmin(errors, axis=0)
     columns = np.arange(shape)
     chosen_value = np.array([fit.value for fit in fits])[chosen, columns]
     chosen_error = errors[chosen, columns]
+    scatter = np.array([fit.scatter for fit in fits])[chosen, columns]
+    good = scatter <= WORST_SCATTER * np.ptp(y, axis=0) + 10 * rounding
     scale = math.factorial(order) / width**order
     residuals = np.column_stack([fits[index].residual[:, i] for i, index in enumerate(chosen)])
     chosen_degree = [degrees[index] for index in chosen]
@@ -112,11 +118,17 @@ def fit_derivative(sampler: LineSampler, order: int, position: float, options: d
         chosen_value * scale,
         chosen_error * scale,
         np.full(shape, width),
-        np.ones(shape, dtype=np.bool_),
-        ["converged"] * shape,
-        [f"polynomial of degree {degree} fitted to {len(t)} samples" for degree in chosen_degree],
+        good,
+        ["converged" if ok else "failed" for ok in good],
+        [_message(degree, len(t), bool(ok)) for degree, ok in zip(chosen_degree, good, strict=True)],
         details,
     )
+
+
+def _message(degree: int, count: int, good: bool) -> str:
+    if good:
+        return f"polynomial of degree {degree} fitted to {count} samples"
+    return f"no polynomial fits the {count} samples: a kink, a jump or noise, or too wide a spacing"
 
 
 @dataclass
@@ -128,6 +140,11 @@ class _Fit:
     weights: Floats
     freedom: int
 
+    @property
+    def scatter(self) -> Floats:
+        """Standard deviation of the samples about the fit."""
+        return np.asarray(np.sqrt((self.residual**2).sum(axis=0) / max(self.freedom, 1)), dtype=np.float64)
+
 
 def _errors(fits: list[_Fit], rounding: Floats) -> Floats:
     """The claimed error of each fit, shape (n_fits, n_outputs).
@@ -137,9 +154,8 @@ def _errors(fits: list[_Fit], rounding: Floats) -> Floats:
     errors = []
     for index, fit in enumerate(fits):
         other = fits[index + 1] if index + 1 < len(fits) and fits[index + 1].freedom > 0 else fits[index - 1]
-        scatter = np.sqrt((fit.residual**2).sum(axis=0) / max(fit.freedom, 1))
         spread = float(np.linalg.norm(fit.weights))
-        errors.append(spread * (3 * scatter + 2 * rounding) + np.abs(fit.value - other.value))
+        errors.append(spread * (3 * fit.scatter + 2 * rounding) + np.abs(fit.value - other.value))
     return np.array(errors)
 
 

@@ -1,5 +1,5 @@
 """The rules: what each NumPy function does on traced arrays. Importing this package registers them all."""
 
-from archimedes_grad.rules import creation, elementwise, indexing, movement, products, reductions, ufuncs
+from archimedes_grad.rules import contractions, creation, elementwise, indexing, movement, products, reductions, ufuncs
 
-__all__ = ["creation", "elementwise", "indexing", "movement", "products", "reductions", "ufuncs"]
+__all__ = ["contractions", "creation", "elementwise", "indexing", "movement", "products", "reductions", "ufuncs"]

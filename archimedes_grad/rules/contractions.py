@@ -11,7 +11,7 @@ import numpy as np
 
 from archimedes_grad.array import new_array
 from archimedes_grad.dispatch import implements
-from archimedes_grad.operands import cast_node, gathered, node_of, value_of
+from archimedes_grad.operands import gathered, node_of, typed, value_of
 from archimedes_grad.rules.ufuncs import write_out
 
 Label = Hashable
@@ -22,8 +22,7 @@ Labelled = tuple[Any, list[Label]]
 
 def finished(result: Any, value: Any, out: Any, name: str) -> Any:
     """Return a result computed in floats with NumPy's own value and dtype, or ``out`` that it was written to."""
-    float64 = np.dtype(np.float64)
-    result = new_array(cast_node(node_of(result), float64, np.asarray(value).dtype), value)
+    result = new_array(typed(node_of(result), np.asarray(value).dtype), value)
     if out is None:
         return result
     write_out(out, result, name)
@@ -121,7 +120,10 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     plain = tuple(value_of(operand) for operand in operands)
     value = np.einsum(*plain, optimize=optimize, **options)
     inputs, output = _parsed(operands)
-    if len(inputs) == 1 and out is None and sorted(map(repr, inputs[0][1])) == sorted(map(repr, output)):
+    dtype = options.get("dtype")
+    if dtype is not None:
+        inputs = [(np.asarray(array).astype(dtype), labels) for array, labels in inputs]
+    elif len(inputs) == 1 and out is None and sorted(map(repr, inputs[0][1])) == sorted(map(repr, output)):
         return np.transpose(inputs[0][0], [inputs[0][1].index(label) for label in output])
     terms: list[Labelled] = [(as_float(array), labels) for array, labels in inputs]
     if len(terms) == 1:
@@ -201,7 +203,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     labels_b: list[Label] = [("b", i) for i in range(ndim_b)]
     for i, j in zip(over_a, over_b, strict=True):
         labels_b[j] = labels_a[i]
-    output = [label for label in labels_a if label not in labels_b] + [l for l in labels_b if l not in labels_a]
+    output = [label for label in labels_a if label not in labels_b] + [x for x in labels_b if x not in labels_a]
     product = contracted((as_float(a), labels_a), (as_float(b), labels_b), set(output))
     return finished(_ordered(product, output), value, None, "tensordot")
 

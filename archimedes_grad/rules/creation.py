@@ -57,7 +57,7 @@ for _function in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, n
 
 
 @implements(np.full)
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C") -> SymbolicArray:
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **device: Any) -> SymbolicArray:
     """An array of one number, traced or not."""
     fill_value = gathered(fill_value)
     if not isinstance(fill_value, SymbolicArray):

@@ -90,6 +90,11 @@ def root_of_sum_of_squares(total: MX) -> MX:
     return only_where(positive, sqrt(add(total, negated(positive))))
 
 
+def zero_or_one(x: MX, zero: MX) -> MX:
+    """x, with its sign, where it is 0 (where ``zero`` is 1), else 1."""
+    return sub(only_where(zero, x), sub(zero, scalar_node(1.0)))
+
+
 # --- rules made of several operations ------------------------------------------------------------
 
 
@@ -105,12 +110,17 @@ def _log_to_base(base: float) -> Callable[[MX], MX]:
         quotient = div(log(x), log_of_base)
         whole = _unary(cs.OP_FLOOR, add(quotient, scalar_node(0.5)))
         power = _binary(cs.OP_POW, scalar_node(base), whole)
-        exact = _binary(cs.OP_AND, _binary(cs.OP_EQ, power, x), negated(is_zero(x)))
+        # x + x differs from x but at 0 and inf.
+        exact = _binary(cs.OP_AND, _binary(cs.OP_EQ, power, x), _binary(cs.OP_NE, add(x, x), x))
         # Where power == x the second term is 0, with the slope of the logarithm.
         safe_power = add(mul(power, exact), negated(exact))
         return select(exact, add(whole, div(log(div(x, safe_power)), log_of_base)), quotient)
 
     return logarithm
+
+
+def _sign(x: MX) -> MX:
+    return add(_unary(cs.OP_SIGN, x), scalar_node(0))  # NumPy's sign of -0.0 is 0.0
 
 
 def _exp2(x: MX) -> MX:
@@ -127,7 +137,7 @@ def _cbrt(x: MX) -> MX:
     root = _binary(cs.OP_POW, add(_unary(cs.OP_FABS, x), at_zero), scalar_node(1.0 / 3.0))
     signed = only_where(elsewhere, mul(root, _unary(cs.OP_SIGN, x)))
     # At 0 the slope is inf, as that of sqrt: this term is 0 everywhere and brings it in.
-    slope = sub(sqrt(add(mul(x, at_zero), elsewhere)), elsewhere)
+    slope = sub(sqrt(add(only_where(at_zero, x), elsewhere)), elsewhere)
     return add(signed, slope)
 
 
@@ -176,7 +186,7 @@ def _floor_divide(x: MX, y: MX) -> MX:
     below = _unary(cs.OP_FLOOR, quotient)
     rounded = add(below, _binary(cs.OP_LT, scalar_node(0.5), sub(quotient, below)))
     by_zero = is_zero(y)
-    infinite = truncated(div(x, add(mul(y, by_zero), negated(by_zero))))
+    infinite = truncated(div(x, zero_or_one(y, by_zero)))
     return add(only_where(negated(by_zero), rounded), only_where(by_zero, infinite))
 
 
@@ -238,7 +248,7 @@ def _power(x: MX, y: MX) -> MX:
     # 0**y has slope 0 in y, and x**0 has slope 0 in x, at 0 too, where the formulas give nan.
     x_is_zero, y_is_zero = is_zero(x), is_zero(y)
     general = only_where(negated(x_is_zero), _binary(cs.OP_POW, add(x, x_is_zero), y))
-    at_zero = _binary(cs.OP_CONSTPOW, add(mul(x, x_is_zero), negated(x_is_zero)), add(y, y_is_zero))
+    at_zero = _binary(cs.OP_CONSTPOW, zero_or_one(x, x_is_zero), add(y, y_is_zero))
     base_zero = _binary(cs.OP_AND, x_is_zero, negated(y_is_zero))
     corner = _binary(cs.OP_AND, x_is_zero, y_is_zero)
     return add(add(general, only_where(base_zero, at_zero)), corner)
@@ -322,7 +332,7 @@ ELEMENTWISE.update({
     np.negative: _with(cs.OP_NEG), np.positive: _identity, np.conjugate: _identity,
     np.reciprocal: _reciprocal, np.square: _square, np.sqrt: sqrt, np.cbrt: _cbrt,
     np.power: _power, np.float_power: _power,
-    np.absolute: _with(cs.OP_FABS), np.fabs: _with(cs.OP_FABS), np.sign: _with(cs.OP_SIGN),
+    np.absolute: _with(cs.OP_FABS), np.fabs: _with(cs.OP_FABS), np.sign: _sign,
     np.remainder: _remainder, np.fmod: _with(cs.OP_FMOD), np.floor_divide: _floor_divide, np.divmod: _divmod,
     np.copysign: _with(cs.OP_COPYSIGN), np.heaviside: _heaviside, np.ldexp: _ldexp, np.modf: _modf,
     # exponentials and logarithms

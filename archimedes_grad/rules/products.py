@@ -12,7 +12,7 @@ import numpy as np
 from archimedes_grad.array import new_array
 from archimedes_grad.dispatch import implements, implements_ufunc
 from archimedes_grad.gather import Shape, broadcast, filled, reshaped
-from archimedes_grad.operands import cast_node, gathered, node_of, value_of
+from archimedes_grad.operands import gathered, node_of, typed, value_of
 from archimedes_grad.rules.ufuncs import write_out
 from archimedes_grad.trace_state import current_trace
 
@@ -48,12 +48,11 @@ def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any], Any]) -> None:
         result = product(a, b)
         if len(groups) == 3 and groups[2] and not keepdims:
             result = np.moveaxis(result, range(-len(groups[2]), 0), groups[2])
-        dtype = np.asarray(value).dtype
         node = reshaped(node_of(result), np.shape(value))
-        result = new_array(cast_node(node, np.dtype(np.float64), dtype), value)
-        if out is None or out == (None,):
-            return result
+        result = new_array(typed(node, np.asarray(value).dtype), value)
         (target,) = out if isinstance(out, tuple) else (out,)
+        if target is None:
+            return result
         write_out(target, result, ufunc.__name__)
         return target
 
@@ -110,7 +109,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
         return np.matmul(a, b, out=out)
     np.dot(value_of(a), value_of(b))
     moved = np.moveaxis(b, -2, 0)
-    flat_b = np.reshape(moved, (moved.shape[0], -1))
+    flat_b = np.reshape(moved, (moved.shape[0], math.prod(moved.shape[1:])))
     product = np.matmul(a, flat_b)
     result = np.reshape(product, product.shape[:-1] + moved.shape[1:])
     if out is None:
@@ -133,7 +132,8 @@ def inner(a: Any, b: Any, /) -> Any:
         return np.multiply(a, b)
     np.inner(value_of(a), value_of(b))
     shape_a, shape_b = np.shape(value_of(a)), np.shape(value_of(b))
-    product = np.matmul(np.reshape(a, (-1, shape_a[-1])), np.reshape(b, (-1, shape_b[-1])).T)
+    rows_a, rows_b = math.prod(shape_a[:-1]), math.prod(shape_b[:-1])
+    product = np.matmul(np.reshape(a, (rows_a, shape_a[-1])), np.reshape(b, (rows_b, shape_b[-1])).T)
     return np.reshape(product, shape_a[:-1] + shape_b[:-1])[()]
 
 

@@ -10,10 +10,11 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.constants import constant_node
 from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements
 from archimedes_grad.gather import Shape, reshaped
 from archimedes_grad.operands import gathered, value_of
-from archimedes_grad.rules.elementwise import mul, only_where, root_of_sum_of_squares
+from archimedes_grad.rules.elementwise import add, is_nan, mul, only_where, root_of_sum_of_squares
 from archimedes_grad.rules.ufuncs import write_out
 
 _NO_VALUE: Any = np._NoValue
@@ -70,19 +71,20 @@ def _reduction(
         where = True if where is _NO_VALUE else where
         value = ufunc.reduce(
             value_of(a), axis=axis, dtype=dtype, keepdims=bool(keepdims),
-            **_given(initial=initial if initial is not None else _NO_VALUE), where=value_of(where),
+            **_given(initial=_NO_VALUE if initial is None else value_of(initial)), where=value_of(where),
         )  # fmt: skip
         if where is not True:
-            identity = _identity(ufunc) if initial is _NO_VALUE else initial
+            identity = _identity(ufunc)
             a = np.where(where, a, np.asarray(identity, dtype=a.dtype if identity in (0, 1) else float))
         array = a.astype(np.asarray(value).dtype, copy=False) if isinstance(a, SymbolicArray) else a
         axes = _axes(axis, array.ndim)
         if 0 in array.shape:
-            return _finish(new_array(cs.MX(0.0), value), value, out, ufunc)
-        node = reduce_node(array, axes)
-        result = new_array(reshaped(node, np.shape(value)), value)
+            node = constant_node(np.full(np.shape(value), _identity(ufunc), dtype=float))
+        else:
+            node = reshaped(reduce_node(array, axes), np.shape(value))
+        result = new_array(node, value)
         if initial is not _NO_VALUE and initial is not None:
-            result = new_array(ufunc(result, value_of(initial)).node, value)
+            result = new_array(ufunc(result, initial).node, value)
         return _finish(result, value, out, ufunc)
 
     return rule
@@ -132,7 +134,9 @@ def _extreme(rule: Callable[[cs.MX, cs.MX], cs.MX]) -> Callable[[SymbolicArray, 
         tied = cs.MX.binary(cs.OP_EQ, matrix, cs.repmat(extreme, rows, 1))
         count = cs.mtimes(cs.MX.ones(1, rows), tied)
         share = cs.MX.binary(cs.OP_DIV, matrix, cs.repmat(count, rows, 1))
-        return cs.mtimes(cs.MX.ones(1, rows), only_where(tied, share))
+        shared = cs.mtimes(cs.MX.ones(1, rows), only_where(tied, share))
+        # A nan equals nothing, so that nothing ties for it.
+        return add(shared, only_where(is_nan(extreme), extreme))
 
     return reduce_node
 

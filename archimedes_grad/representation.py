@@ -1,0 +1,120 @@
+"""How a traced graph is evaluated: as operations on arrays, or expanded to operations on numbers."""
+
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import casadi as cs
+
+from archimedes_grad.graph import Graph, Output, Template
+from archimedes_grad.signature import Layout
+from archimedes_grad.simplification import forward_nodes
+
+# What an operation costs to evaluate, in nanoseconds: benchmarks/representation.py refits these.
+_SCALAR_OPERATION = 2.2
+_ARRAY_NODE = 15.0
+_ARRAY_ENTRY = 0.3
+
+#: Larger graphs stay arrays whatever they would cost as scalars: expanding takes some microseconds an entry.
+_LARGEST_EXPANSION = 200_000
+#: The same where only scalars keep the nan of a branch not taken out of the gradient: see rules/branches.py.
+_LARGEST_EXPANSION_OF_BRANCHES = 2_000_000
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A CasADi Function that computes a transformation's outputs from all inputs of a graph.
+
+    Attributes
+    ----------
+    function
+        Takes the graph's leaves, then its hidden inputs; gives the outputs, stored transposed. Where it
+        can fail, one more output follows that is 1 after success.
+    outputs, result
+        What the outputs are in NumPy, and how they make up the result.
+    representation, reason
+        ``"scalar"`` or ``"array"``, and why.
+    """
+
+    graph: Graph
+    function: cs.Function
+    outputs: tuple[Output, ...]
+    result: Template
+    representation: str
+    reason: str
+
+    @property
+    def can_fail(self) -> bool:
+        """Whether evaluation can fail, so that the last output has to be looked at."""
+        return self.graph.can_fail
+
+
+#: What a transformation does: from a graph, the layout of its call and whether a single argument was asked for.
+Transformation = Callable[[Graph, Layout, bool], Derived]
+
+
+class Representation:
+    """The graph's inputs and outputs as CasADi expressions: of arrays (MX), or expanded to scalars (SX)."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.inputs: list[Any] = graph.all_symbols
+        self.outputs: list[Any] = list(graph.nodes)
+        self.name, self.reason = "array", ""
+        with forward_nodes():
+            self.success: Any = cs.MX(1.0) if graph.success is None else graph.success
+            primal = cs.Function("primal", self.inputs, [*self.outputs, self.success])
+            self.name, self.reason = _choice(graph, primal)
+            if self.name == "scalar":
+                expanded = primal.expand()
+                self.inputs = [cs.SX.sym(f"x{i}", *s.shape) for i, s in enumerate(graph.all_symbols)]
+                *self.outputs, self.success = expanded.call(self.inputs)
+
+
+def _choice(graph: Graph, primal: cs.Function) -> tuple[str, str]:
+    if graph.opaque:
+        return "array", "a matrix factorisation cannot be expanded to scalars"
+    instructions = primal.n_instructions()
+    scalars = max(0, instructions - graph.array_nodes)
+    entries = scalars + graph.array_entries
+    if graph.array_entries > (_LARGEST_EXPANSION_OF_BRANCHES if graph.selects else _LARGEST_EXPANSION):
+        return "array", f"{entries} scalar operations are too many to expand"
+    as_scalars = _SCALAR_OPERATION * entries
+    as_arrays = _ARRAY_NODE * instructions + _ARRAY_ENTRY * graph.array_entries
+    estimate = f"estimated {as_scalars / 1000:.3g} µs as scalars, {as_arrays / 1000:.3g} µs as arrays"
+    if graph.selects:
+        return "scalar", f"a branch of np.where holds a singular operation behind a gather; {estimate}"
+    return ("scalar" if as_scalars <= as_arrays else "array"), estimate
+
+
+def derived(representation: Representation, expressions: list[Any], outputs: list[Output], result: Template) -> Derived:
+    """Return the compiled Function of those expressions that the result uses."""
+    kept, result = _without_unused(result)
+    graph = representation.graph
+    used = [cs.densify(expressions[k]) for k in kept]
+    if graph.can_fail:
+        used.append(representation.success)
+    with forward_nodes():
+        function = cs.Function("compiled", representation.inputs, used)
+    kept_outputs = tuple(outputs[k] for k in kept)
+    return Derived(graph, function, kept_outputs, result, representation.name, representation.reason)
+
+
+def _without_unused(result: Template) -> tuple[list[int], Template]:
+    """Return the outputs that a result uses, in order, and the result with these renumbered."""
+    used: list[int] = []
+
+    def visit(template: Template) -> Template:
+        if template.output is not None:
+            if template.output not in used:
+                used.append(template.output)
+            return Template(output=used.index(template.output))
+        if template.structure is not None:
+            return Template(structure=template.structure, children=tuple(map(visit, template.children)))
+        return template
+
+    renumbered = visit(result)
+    return used, renumbered

@@ -1,0 +1,127 @@
+"""Histograms and bin counts: counts by comparison, with derivatives by the weights and by the edges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.dispatch import implements
+from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.rules.composition import composed
+from archimedes_grad.trace_state import trace_error
+
+
+@implements(np.bincount)
+def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
+    """The sum of the weights at each number of a static array."""
+    if is_traced(x):
+        raise trace_error(
+            "np.bincount got traced numbers: the length of its result depends on them.",
+            "Count by comparison: np.sum(weights * (x == np.arange(n)[:, None]), axis=1).",
+        )
+    weights = gathered(weights)
+    value = np.bincount(x, value_of(weights), minlength)
+    numbers = np.asarray(x).tolist()
+    if not numbers:
+        return new_array(cs.MX(0.0), value)
+    places = cs.DM.triplet(numbers, list(range(len(numbers))), cs.DM.ones(len(numbers)), value.size, len(numbers))
+    return new_array(cs.densify(cs.mtimes(cs.MX(places), weights.node)), value)
+
+
+def _static_bins(bins: Any, name: str) -> None:
+    if isinstance(bins, str):
+        raise trace_error(
+            f"{name} got bins={bins!r} for traced data: the number of bins would depend on traced values.",
+            "Give a number of bins or their edges.",
+        )
+
+
+def _edges(a: Any, bins: Any, range_: Any, name: str) -> Any:
+    """Return the edges of the bins: given, or evenly spaced between the extremes of the data."""
+    _static_bins(bins, name)
+    if np.ndim(value_of(bins)) == 1:
+        return np.asarray(bins) if not isinstance(bins, SymbolicArray) else bins
+    if not is_traced(a) and not is_traced(range_):
+        return np.histogram_bin_edges(a, bins, range_)
+    low, high = (np.min(a), np.max(a)) if range_ is None else range_
+    flat = np.equal(low, high)
+    low, high = np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high)
+    spaced = np.arange(int(bins)) * ((high - low) / int(bins)) + low
+    return np.concatenate([spaced, np.reshape(high, (1,))])
+
+
+def _in_bins(x: Any, edges: Any) -> Any:
+    """Return which bin (second axis) holds each entry (first axis); the last one holds its upper edge too."""
+    column = np.reshape(x, (-1, 1))
+    lower, upper = edges[:-1], edges[1:]
+    last = np.arange(edges.shape[0] - 1) == edges.shape[0] - 2
+    below = np.logical_or(np.less(column, upper), np.logical_and(last, np.equal(column, upper)))
+    return np.logical_and(np.greater_equal(column, lower), below)
+
+
+@composed(np.histogram_bin_edges)
+def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
+    """The edges of the bins of a histogram."""
+    return _edges(np.ravel(a), bins, range, "np.histogram_bin_edges")
+
+
+@composed(np.histogram)
+def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    """How many entries, or how much weight, lies in each bin, and the edges."""
+    a = np.ravel(a)
+    edges = _edges(a, bins, range, "np.histogram")
+    counts = _totals(_in_bins(a, edges), weights)
+    return (counts / np.diff(edges) / np.sum(counts) if density else counts), edges
+
+
+def _totals(members: Any, weights: Any) -> Any:
+    if weights is None:
+        return np.sum(members, 0, dtype=np.float64)
+    return np.sum(np.where(members, np.reshape(weights, (-1, 1)), 0.0), 0)
+
+
+@composed(np.histogramdd)
+def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    """How many points, or how much weight, lies in each cell of a grid, and the edges of each axis."""
+    columns = _columns(sample)
+    per_axis = list(bins) if isinstance(bins, list | tuple) else [bins] * len(columns)
+    ranges = [None] * len(columns) if range is None else list(range)
+    edges = [_edges(c, b, r, "np.histogramdd") for c, b, r in zip(columns, per_axis, ranges, strict=True)]
+    members: Any = np.ones((columns[0].shape[0], 1), dtype=bool)
+    for column, edge in zip(columns, edges, strict=True):
+        inside = _in_bins(column, edge)
+        members = np.logical_and(members[:, :, None], inside[:, None, :])
+        members = np.reshape(members, (members.shape[0], -1))
+    counts = np.reshape(_totals(members, weights), tuple(edge.shape[0] - 1 for edge in edges))
+    if density:
+        counts = counts / np.sum(counts)
+        for axis, edge in enumerate(edges):
+            counts = counts / np.reshape(np.diff(edge), (-1,) + (1,) * (len(edges) - axis - 1))
+    return counts, _as_given(edges)
+
+
+def _as_given(edges: list[Any]) -> Any:
+    # NumPy 2 returns a tuple of edges.
+    return tuple(edges)
+
+
+def _columns(sample: Any) -> list[Any]:
+    """Return the coordinates of points: the columns of a matrix, or a sequence of arrays."""
+    if isinstance(sample, list | tuple):
+        return [np.ravel(coordinate) for coordinate in sample]
+    sample = np.atleast_2d(sample).T if sample.ndim == 1 else sample
+    return [sample[:, k] for k in range(sample.shape[1])]
+
+
+@composed(np.histogram2d)
+def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
+    """How many points, or how much weight, lies in each cell of a plane grid, and the edges."""
+    number = len(bins) if isinstance(bins, list | tuple) else np.ndim(value_of(bins)) and np.shape(value_of(bins))[0]
+    if number not in (0, 1, 2):
+        bins = [bins, bins]
+    points = np.stack([np.ravel(x), np.ravel(y)], 1)
+    counts, edges = np.histogramdd(points, bins, range, density, weights)
+    return counts, edges[0], edges[1]

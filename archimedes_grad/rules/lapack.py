@@ -1,0 +1,168 @@
+"""Matrix factorisations as nodes: NumPy evaluates them, and their derivatives are formulas in the graph.
+
+CasADi has no node for an eigenvalue or singular value decomposition. A ``MatrixCall`` is one: a CasADi
+function that calls NumPy (and so LAPACK) on the buffers of an evaluation. It is differentiated by a formula
+on its inputs and outputs, built of ordinary nodes and other calls, which can be differentiated again.
+
+Calls are kept for the length of the process, one for each kind and shape: CasADi holds no reference to
+them, and a graph that outlives its call would crash.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad.gather import Shape, stored_shape
+
+Array = npt.NDArray[np.float64]
+Matrices = Sequence[cs.MX]
+
+#: (stacked inputs, which outputs are wanted) -> stacked outputs, None for one not wanted.
+Evaluation = Callable[[Sequence[Array], Sequence[bool]], Sequence[Any]]
+
+#: (inputs, outputs, sensitivities of a scalar to the outputs) -> its sensitivities to the inputs, of one
+#: item of a stack; matrices as NumPy shows them, vectors as columns, numbers as 1 by 1.
+Reverse = Callable[[Matrices, Matrices, Matrices], Sequence[cs.MX]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A function of matrices: how NumPy evaluates it, and how it is differentiated."""
+
+    name: str
+    evaluate: Evaluation
+    reverse: Reverse
+
+
+class MatrixCall(cs.Callback):  # type: ignore[misc]
+    """A function of stacks of matrices that NumPy evaluates.
+
+    Parameters
+    ----------
+    shapes_in, shapes_out
+        The NumPy shapes of one item of each input and output.
+    count
+        How many items a stack has.
+    """
+
+    def __init__(self, kind: Kind, shapes_in: Sequence[Shape], shapes_out: Sequence[Shape], count: int) -> None:
+        super().__init__()
+        self.kind = kind
+        self.shapes_in, self.shapes_out, self.count = tuple(shapes_in), tuple(shapes_out), count
+        self.construct(kind.name, {})
+
+    # What CasADi asks of a callback; the names are its own.
+
+    def get_n_in(self) -> int:
+        """Return the number of inputs."""
+        return len(self.shapes_in)
+
+    def get_n_out(self) -> int:
+        """Return the number of outputs."""
+        return len(self.shapes_out)
+
+    def get_sparsity_in(self, i: int) -> cs.Sparsity:
+        """Return the stored shape of an input."""
+        return self._stacked(self.shapes_in[i])
+
+    def get_sparsity_out(self, i: int) -> cs.Sparsity:
+        """Return the stored shape of an output."""
+        return self._stacked(self.shapes_out[i])
+
+    def _stacked(self, shape: Shape) -> cs.Sparsity:
+        rows, columns = stored_shape(shape)
+        return cs.Sparsity.dense(rows, columns * self.count)
+
+    def has_eval_buffer(self) -> bool:
+        """Evaluate on raw buffers: conversion to CasADi matrices costs more than a small factorisation."""
+        return True
+
+    def eval_buffer(self, arg: Sequence[memoryview | None], res: Sequence[memoryview | None]) -> int:
+        """Evaluate; 1 where NumPy raises, which the engine reports as a LinAlgError."""
+        try:
+            inputs = [self._view(buffer, shape) for buffer, shape in zip(arg, self.shapes_in, strict=True)]
+            with np.errstate(all="ignore"):
+                outputs = self.kind.evaluate(inputs, [buffer is not None for buffer in res])
+        except (np.linalg.LinAlgError, ValueError):
+            return 1
+        for buffer, output in zip(res, outputs, strict=True):
+            if buffer is not None:
+                np.frombuffer(buffer)[:] = np.ravel(output)
+        return 0
+
+    def _view(self, buffer: memoryview | None, shape: Shape) -> Array:
+        full = (self.count, *shape)
+        return np.zeros(full) if buffer is None else np.frombuffer(buffer).reshape(full)
+
+    def has_reverse(self, nadj: int) -> bool:
+        """One direction at a time; CasADi maps it for more."""
+        return nadj == 1
+
+    def get_reverse(self, nadj: int, name: str, inames: Any, onames: Any, opts: Any) -> cs.Function:
+        """Return the function that takes sensitivities from the outputs to the inputs."""
+        inputs, outputs, seeds = self._symbols("x", self.shapes_in), self._symbols("y", self.shapes_out), None
+        seeds = self._symbols("seed", self.shapes_out)
+        sensitivities = self._pulled_back(inputs, outputs, seeds)
+        return self._per_item(name, [*inputs, *outputs, *seeds], sensitivities, inames, onames, opts)
+
+    def has_forward(self, nfwd: int) -> bool:
+        """One direction at a time; CasADi maps it for more."""
+        return nfwd == 1
+
+    def get_forward(self, nfwd: int, name: str, inames: Any, onames: Any, opts: Any) -> cs.Function:
+        """Return the function that takes directions from the inputs to the outputs: the transposed reverse."""
+        inputs, outputs = self._symbols("x", self.shapes_in), self._symbols("y", self.shapes_out)
+        seeds, directions = self._symbols("seed", self.shapes_out), self._symbols("direction", self.shapes_in)
+        pulled_back = cs.veccat(*self._pulled_back(inputs, outputs, seeds))
+        pushed = [cs.jtimes(pulled_back, seed, cs.veccat(*directions), True) for seed in seeds]
+        return self._per_item(name, [*inputs, *outputs, *directions], pushed, inames, onames, opts)
+
+    def _symbols(self, name: str, shapes: Sequence[Shape]) -> list[cs.MX]:
+        return [cs.MX.sym(f"{name}{i}", *stored_shape(shape)) for i, shape in enumerate(shapes)]
+
+    def _pulled_back(self, inputs: Matrices, outputs: Matrices, seeds: Matrices) -> list[cs.MX]:
+        shapes = (self.shapes_in, self.shapes_out, self.shapes_out)
+        shown = [
+            [_shown(node, shape) for node, shape in zip(nodes, group, strict=True)]
+            for nodes, group in zip((inputs, outputs, seeds), shapes, strict=True)
+        ]
+        results = self.kind.reverse(*shown)
+        return [cs.densify(_shown(node, shape)) for node, shape in zip(results, self.shapes_in, strict=True)]
+
+    def _per_item(
+        self, name: str, symbols: list[cs.MX], results: list[cs.MX], inames: Any, onames: Any, opts: Any
+    ) -> cs.Function:
+        if self.count == 1:
+            return cs.Function(name, symbols, results, inames, onames, opts)
+        item = cs.Function(f"{name}_item", symbols, results)
+        stacks = [cs.MX.sym(s.name(), s.size1(), s.size2() * self.count) for s in symbols]
+        return cs.Function(name, stacks, item.map(self.count).call(stacks), inames, onames, opts)
+
+
+def _shown(node: cs.MX, shape: Shape) -> cs.MX:
+    """Return a matrix as NumPy shows it for one as it is stored, and the other way round."""
+    return node.T if len(shape) == 2 else node
+
+
+_making = threading.Lock()
+
+
+@functools.cache
+def _made(kind: Kind, shapes_in: tuple[Shape, ...], shapes_out: tuple[Shape, ...], count: int) -> MatrixCall:
+    return MatrixCall(kind, shapes_in, shapes_out, count)
+
+
+def matrix_call(
+    kind: Kind, shapes_in: Sequence[Shape], shapes_out: Sequence[Shape], count: int = 1
+) -> MatrixCall:
+    """Return the call of a kind for given shapes of one item, and the number of items in a stack."""
+    with _making:
+        return _made(kind, tuple(shapes_in), tuple(shapes_out), count)

@@ -1,0 +1,363 @@
+"""The factorisations that NumPy evaluates, each with the formula of its derivative.
+
+The formulas are reverse forms: S is the sensitivity of a scalar to a result (``u_``, ``s_``: to u, to s), and
+what is returned is its sensitivity to the matrix A. Sources: Giles, "Collected matrix derivative results for
+forward and reverse mode algorithmic differentiation" (2008); Murray, "Differentiation of the Cholesky
+decomposition" (2016); Walter and Lehmann, "Algorithmic differentiation of linear algebra functions with
+application in optimum experimental design" (2010), for qr; Townsend, "Differentiating the singular value
+decomposition" (2016); Golub and Pereyra (1973), for the pseudo-inverse.
+
+Equal eigenvalues (or singular values) leave their eigenvectors free to turn within their space. A quotient
+by their difference counts as 0 then: right for every function of the values and spaces alone to first order.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.gather import Shape
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
+from archimedes_grad.rules.products import times
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+# --- small words ----------------------------------------------------------------------------------
+
+
+def _product(*factors: cs.MX) -> cs.MX:
+    return functools.reduce(times, factors)
+
+
+def _mask(pattern: Any) -> cs.MX:
+    """Return a dense constant of zeros and ones (and halves)."""
+    return cs.MX(cs.DM(np.asarray(pattern, dtype=float)))
+
+
+def _rows(column: cs.MX, count: int) -> cs.MX:
+    """Return a matrix with a column vector as each of its rows."""
+    return cs.repmat(column.T, count, 1)
+
+
+def _columns(column: cs.MX, count: int) -> cs.MX:
+    """Return a matrix with a column vector as each of its columns."""
+    return cs.repmat(column, 1, count)
+
+
+def _inverse_where(condition: cs.MX, x: cs.MX) -> cs.MX:
+    """1 / x where a condition (0 or 1) holds, else 0; safe to differentiate in both cases."""
+    return condition / (x * condition + (1 - condition))
+
+
+def _complement(u: cs.MX, matrix: cs.MX) -> cs.MX:
+    """Return the part of the columns of a matrix that is orthogonal to orthonormal columns."""
+    return matrix - _product(u, _product(u.T, matrix))
+
+
+def _folded(sensitivity: cs.MX, upper: bool = False) -> cs.MX:
+    """Return the sensitivity to the one triangle that is read, of one to the symmetric matrix."""
+    n = sensitivity.size1()
+    one = np.ones((n, n))
+    strict = _mask(np.triu(one, 1) if upper else np.tril(one, -1))
+    return strict * (sensitivity + sensitivity.T) + _mask(np.eye(n)) * sensitivity
+
+
+def _solved(a: cs.MX, b: cs.MX) -> cs.MX:
+    return solver(a.size1()).solve(a, b, False)
+
+
+@functools.cache
+def solver(n: int) -> cs.Linsol:
+    """Return LAPACK's LU solver of n equations. Equilibration off: it raises where NumPy does not."""
+    return cs.Linsol("lu", "lapacklu", cs.Sparsity.dense(n, n), {"equilibration": False})
+
+
+# --- symmetric eigenvalues ------------------------------------------------------------------------
+
+
+def _gaps_inverse(w: cs.MX) -> cs.MX:
+    """Return 1 / (w_j - w_i), and 0 where the two are equal up to the error of LAPACK."""
+    n = w.size1()
+    gap = _rows(w, n) - _columns(w, n)
+    largest = cs.mmax(cs.fabs(w))
+    return _inverse_where(cs.fabs(gap) > 4 * n * _EPS * largest, gap)
+
+
+@functools.cache
+def eigh(uplo: str) -> Kind:
+    """Eigenvalues and orthonormal eigenvectors of the symmetric matrix in one triangle of A."""
+
+    def evaluate(inputs: Any, wanted: Any) -> Any:
+        if not wanted[1]:
+            return np.linalg.eigvalsh(inputs[0], uplo), None
+        return np.linalg.eigh(inputs[0], uplo)
+
+    def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+        (w, v), (w_, v_) = outputs, seeds
+        n = w.size1()
+        inner = _mask(np.eye(n)) * _columns(w_, n) + _gaps_inverse(w) * _product(v.T, v_)
+        return [_folded(_product(v, _product(inner, v.T)), upper=uplo.upper() == "U")]
+
+    return Kind("eigh", evaluate, reverse)
+
+
+def _eig_evaluate(inputs: Any, wanted: Any) -> Any:
+    w, v = np.linalg.eig(inputs[0])
+    if w.dtype.kind == "c":
+        raise np.linalg.LinAlgError("Eigenvalues are complex")
+    return w, v
+
+
+def _eig_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    (w, v), (w_, v_) = outputs, seeds
+    n = w.size1()
+    # Eigenvectors have length 1: what lies along them does not count.
+    along = cs.sum1(v * v_)
+    inward = v_ - v * cs.repmat(along, n, 1)
+    inner = _mask(np.eye(n)) * _columns(w_, n) + _gaps_inverse(w) * _product(v.T, inward)
+    return [_solved(v.T, _product(inner, v.T))]
+
+
+EIG = Kind("eig", _eig_evaluate, _eig_reverse)
+
+
+# --- singular values ------------------------------------------------------------------------------
+
+
+@functools.cache
+def svd(full: bool, hermitian: bool) -> Kind:
+    """u, s and vh; of a symmetric matrix in the lower triangle if ``hermitian``."""
+
+    def evaluate(inputs: Any, wanted: Any) -> Any:
+        if wanted[0] or wanted[2]:
+            return np.linalg.svd(inputs[0], full, hermitian=hermitian)
+        return None, np.linalg.svd(inputs[0], compute_uv=False, hermitian=hermitian), None
+
+    def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+        (u, s, vh), (u_, s_, vh_) = outputs, seeds
+        sensitivity = _svd_sensitivity(u, s, vh.T, u_, s_, vh_.T)
+        return [_folded(sensitivity) if hermitian else sensitivity]
+
+    return Kind("svd", evaluate, reverse)
+
+
+def _svd_sensitivity(u: cs.MX, s: cs.MX, v: cs.MX, u_: cs.MX, s_: cs.MX, v_: cs.MX) -> cs.MX:
+    k = s.size1()
+    (u1, u2), (v1, v2) = (u[:, :k], u[:, k:]), (v[:, :k], v[:, k:])
+    u1_, v1_ = u_[:, :k], v_[:, :k]
+    inverse = _inverse_where(s > 0, s)
+    gaps = _gaps_inverse(s) * _inverse_where(_sums(s) > 0, _sums(s))
+    turn_u, turn_v = _product(u1.T, u1_), _product(v1.T, v1_)
+    # s_i = 0 has a kink, as abs has at 0: it takes no part.
+    inner = _mask(np.eye(k)) * _columns(s_ * (s > 0), k)
+    inner += gaps * (turn_u - turn_u.T) * _rows(s, k)
+    inner += _columns(s, k) * gaps * (turn_v - turn_v.T)
+    result = _product(u1, _product(inner, v1.T))
+    outward = _complement(u1, u1_)
+    if u2.size2():
+        # The basis of the rest follows the turn of u1 and turns no further in itself.
+        outward -= _product(u2, _product(u_[:, k:].T, u1))
+    result += _product(outward * _rows(inverse, u.size1()), v1.T)
+    outward = _complement(v1, v1_)
+    if v2.size2():
+        outward -= _product(v2, _product(v_[:, k:].T, v1))
+    return result + _product(u1 * _rows(inverse, u.size1()), outward.T)
+
+
+def _sums(s: cs.MX) -> cs.MX:
+    return _rows(s, s.size1()) + _columns(s, s.size1())
+
+
+def _thin_svd(a: cs.MX) -> tuple[cs.MX, cs.MX, cs.MX]:
+    """Return u, s and v of a matrix, as nodes."""
+    m, n = a.shape
+    k = min(m, n)
+    u, s, vh = matrix_call(svd(False, False), [(m, n)], [(m, k), (k,), (k, n)]).call([a.T])
+    return u.T, s, vh
+
+
+def _nuclear_evaluate(inputs: Any, wanted: Any) -> Any:
+    return (np.linalg.svd(inputs[0], compute_uv=False).sum(-1),)
+
+
+def _nuclear_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    m, n = inputs[0].shape
+    return [seeds[0] * matrix_call(POLAR, [(m, n)], [(m, n)]).call([inputs[0].T])[0].T]
+
+
+#: The sum of the singular values; by way of the polar factor also where they are equal.
+NUCLEAR = Kind("nuclear", _nuclear_evaluate, _nuclear_reverse)
+
+
+def _polar_evaluate(inputs: Any, wanted: Any) -> Any:
+    u, s, vh = np.linalg.svd(inputs[0], full_matrices=False)
+    return ((u * (s > 0)[..., None, :]) @ vh,)
+
+
+def _polar_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    u, s, v = _thin_svd(inputs[0])
+    (seed,) = seeds
+    k = s.size1()
+    turn = _product(u.T, _product(seed, v))
+    inner = (turn - turn.T) * _inverse_where(_sums(s) > 0, _sums(s))
+    result = _product(u, _product(inner, v.T))
+    inverse = _inverse_where(s > 0, s)
+    right = _complement(u, _product(seed, v)) * _rows(inverse, u.size1())
+    left = _complement(v, _product(seed.T, u)) * _rows(inverse, v.size1())
+    return [result + _product(right, v.T) + _product(u, left.T)] if k else [result]
+
+
+#: u @ vh over the singular values that are not zero.
+POLAR = Kind("polar", _polar_evaluate, _polar_reverse)
+
+
+# --- determinants ---------------------------------------------------------------------------------
+
+
+def _det_evaluate(inputs: Any, wanted: Any) -> Any:
+    return (np.linalg.det(inputs[0]),)
+
+
+def _det_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    n = inputs[0].size1()
+    return [seeds[0] * matrix_call(COFACTORS, [(n, n)], [(n, n)]).call([inputs[0].T])[0].T]
+
+
+#: The determinant; its derivative is the matrix of cofactors, for singular matrices too.
+DET = Kind("det", _det_evaluate, _det_reverse)
+
+
+def _cofactors_evaluate(inputs: Any, wanted: Any) -> Any:
+    u, s, vh = np.linalg.svd(inputs[0])
+    sign = np.sign(np.linalg.det(u)) * np.sign(np.linalg.det(vh))
+    n = s.shape[-1]
+    others = np.where(np.eye(n, dtype=bool), 1.0, s[..., None, :]).prod(-1)
+    return (sign[..., None, None] * (u * others[..., None, :]) @ vh,)
+
+
+def _cofactors_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    """Products of all singular values but two take the place of the inverse, which need not exist."""
+    u, s, v = _thin_svd(inputs[0])
+    n = s.size1()
+    sign = cs.sign(_determinant(u)) * cs.sign(_determinant(v))
+    seed = _product(u.T, _product(seeds[0], v))
+    others = _mask(1 - np.eye(n)) * _products_but_two(s)
+    inner = _mask(np.eye(n)) * _columns(_product(others, cs.diag(seed)), n) - others * seed.T
+    return [sign * _product(u, _product(inner, v.T))]
+
+
+def _determinant(matrix: cs.MX) -> cs.MX:
+    n = matrix.size1()
+    return matrix_call(DET, [(n, n)], [()]).call([matrix.T])[0]
+
+
+def _products_but_two(s: cs.MX) -> cs.MX:
+    """Return in row i, column j the product of all entries but the i-th and the j-th."""
+    n = s.size1()
+    one = np.eye(n)
+    kept = np.array([1 - np.maximum(one[i], one[j]) for j in range(n) for i in range(n)]).T
+    factors = _columns(s, n * n) * _mask(kept) + _mask(1 - kept)
+    while factors.size1() > 1:
+        half = factors.size1() // 2
+        rest = factors[2 * half :, :]
+        factors = cs.vertcat(factors[:half, :] * factors[half : 2 * half, :], rest)
+    return cs.reshape(factors, n, n)
+
+
+COFACTORS = Kind("cofactors", _cofactors_evaluate, _cofactors_reverse)
+
+
+def _slogdet_evaluate(inputs: Any, wanted: Any) -> Any:
+    return np.linalg.slogdet(inputs[0])
+
+
+def _slogdet_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    (a,) = inputs
+    return [seeds[1] * _solved(a.T, _mask(np.eye(a.size1())))]
+
+
+SLOGDET = Kind("slogdet", _slogdet_evaluate, _slogdet_reverse)
+
+
+# --- triangular factors ---------------------------------------------------------------------------
+
+
+def _cholesky_evaluate(inputs: Any, wanted: Any) -> Any:
+    return (np.linalg.cholesky(inputs[0]),)
+
+
+def _cholesky_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    (lower,), (seed,) = outputs, seeds
+    n = lower.size1()
+    half = _mask(np.tril(np.ones((n, n))) - np.eye(n) / 2) * _product(lower.T, seed)
+    return [_folded(_solved(lower.T, _solved(lower.T, half.T).T))]
+
+
+#: The lower Cholesky factor of the symmetric matrix in the lower triangle.
+CHOLESKY = Kind("cholesky", _cholesky_evaluate, _cholesky_reverse)
+
+
+def _qr_evaluate(inputs: Any, wanted: Any) -> Any:
+    if not wanted[0]:
+        return None, np.linalg.qr(inputs[0], mode="r")
+    return np.linalg.qr(inputs[0])
+
+
+def _qr_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    (a,), (q, r), (q_, r_) = inputs, outputs, seeds
+    m, n = a.shape
+    if m >= n:
+        return [_tall_qr_sensitivity(q, r, q_, r_)]
+    # The columns beyond the m-th are q @ r: they give r's columns and turn q.
+    rest, rest_ = a[:, m:], r_[:, m:]
+    first = _tall_qr_sensitivity(q, r[:, :m], q_ + _product(rest, rest_.T), r_[:, :m])
+    return [cs.horzcat(first, _product(q, rest_))]
+
+
+def _tall_qr_sensitivity(q: cs.MX, r: cs.MX, q_: cs.MX, r_: cs.MX) -> cs.MX:
+    n = r.size1()
+    one = np.ones((n, n))
+    inner = _product(r, r_.T) - _product(q_.T, q)
+    symmetric = _mask(np.tril(one)) * inner + (_mask(np.tril(one, -1)) * inner).T
+    return _solved(r, (q_ + _product(q, symmetric)).T).T
+
+
+#: Orthonormal columns and the upper triangle (reduced).
+QR = Kind("qr", _qr_evaluate, _qr_reverse)
+
+
+# --- the pseudo-inverse ---------------------------------------------------------------------------
+
+
+@functools.cache
+def pinv(options: tuple[tuple[str, Any], ...]) -> Kind:
+    """The pseudo-inverse with NumPy's keywords, differentiated at constant rank."""
+    keywords = dict(options)
+    folded = bool(keywords.get("hermitian"))
+
+    def evaluate(inputs: Any, wanted: Any) -> Any:
+        return (np.linalg.pinv(inputs[0], **keywords),)
+
+    def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+        (a,), (p,), (seed,) = inputs, outputs, seeds
+        if folded:
+            lower = _mask(np.tril(np.ones(a.shape)))
+            a = lower * a + (_mask(np.tril(np.ones(a.shape), -1)) * a).T
+        within = _product(p.T, seed, p.T)
+        left = _product(seed.T, p, p.T)
+        right = _product(p.T, p, seed.T)
+        result = left - _product(a, _product(p, left)) + right - _product(_product(right, p), a) - within
+        return [_folded(result) if folded else result]
+
+    return Kind("pinv", evaluate, reverse)
+
+
+def shapes_of_svd(shape: Shape, full: bool) -> list[Shape]:
+    """Return the shapes of u, s and vh of one matrix."""
+    m, n = shape
+    k = min(m, n)
+    return [(m, m), (k,), (n, n)] if full else [(m, k), (k,), (k, n)]

@@ -1,0 +1,204 @@
+"""Medians, percentiles and quantiles: sorted entries, chosen by place.
+
+The places follow Hyndman and Fan (1996). Without nan they come from NumPy itself, as the quantiles of 0, 1, 2,
+...; where the number of entries or the quantile is traced they are computed in the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.gather import reshaped
+from archimedes_grad.operands import gathered, is_traced, node_of, value_of
+from archimedes_grad.rules.composition import NO_VALUE, composed
+from archimedes_grad.rules.networks import sorted_with
+from archimedes_grad.rules.sorting import sorted_last
+from archimedes_grad.trace_state import trace_error
+
+# (alpha, beta) of the continuous methods: the place is n q + alpha + q (1 - alpha - beta) - 1.
+_CONTINUOUS = {
+    "linear": (1.0, 1.0), "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0),
+    "median_unbiased": (1 / 3.0, 1 / 3.0), "normal_unbiased": (3 / 8.0, 3 / 8.0),
+}  # fmt: skip
+
+
+def _raw_place(n: Any, q: Any, method: str) -> Any:
+    """Return the place in a sorted array of n entries, with its fraction, before it is kept inside."""
+    if method == "linear":
+        return (n - 1) * q
+    if method in _CONTINUOUS:
+        alpha, beta = _CONTINUOUS[method]
+        return n * q + (alpha + q * (1 - alpha - beta)) - 1
+    return _STEPS[method](n, q)
+
+
+def _step_up(index: Any, stays: Any) -> Any:
+    below = np.floor(index)
+    return np.where(stays(index - below, below), below, below + 1)
+
+
+_STEPS: dict[str, Callable[[Any, Any], Any]] = {
+    "inverted_cdf": lambda n, q: _step_up(n * q - 1, lambda rest, below: rest == 0),
+    "averaged_inverted_cdf": lambda n, q: np.floor(n * q - 1) + np.where((n * q) % 1 == 0, 0.5, 1.0),
+    "closest_observation": lambda n, q: _step_up(
+        n * q - 1.5, lambda rest, below: np.logical_and(rest == 0, below % 2 == 1)
+    ),
+    "lower": lambda n, q: np.floor((n - 1) * q),
+    "higher": lambda n, q: np.ceil((n - 1) * q),
+    "midpoint": lambda n, q: 0.5 * (np.floor((n - 1) * q) + np.ceil((n - 1) * q)),
+    "nearest": lambda n, q: np.rint((n - 1) * q),
+}
+
+
+def _places(n: Any, q: Any, method: str) -> Any:
+    """Return the places of quantiles, inside the array."""
+    if not is_traced(n) and not is_traced(q):
+        return np.quantile(np.arange(n, dtype=float), q, method=method)
+    return np.clip(_raw_place(n, q, method), 0, np.maximum(n - 1, 0))
+
+
+def _between(below: Any, above: Any, fraction: Any) -> Any:
+    """Return what lies at a fraction of the way, computed as NumPy does: from the nearer end."""
+    distance = above - below
+    return np.where(np.greater_equal(fraction, 0.5), above - distance * (1 - fraction), below + distance * fraction)
+
+
+def _at_static_place(ordered: SymbolicArray, place: float) -> Any:
+    below = int(np.floor(place))
+    fraction = place - below
+    if fraction == 0:
+        return ordered[..., below]
+    first, second = ordered[..., below], ordered[..., below + 1]
+    return second - (second - first) * (1 - fraction) if fraction >= 0.5 else first + (second - first) * fraction
+
+
+def _at_traced_place(ordered: Any, place: Any) -> Any:
+    """Return entries at places that are known only when the graph runs, chosen by comparisons."""
+    numbers = np.arange(ordered.shape[-1])
+    below = np.floor(place)
+    first = _picked(ordered, np.equal(numbers, np.expand_dims(below, -1)))
+    last = np.minimum(below + 1, ordered.shape[-1] - 1)
+    fraction = place - below
+    second = _picked(ordered, np.equal(numbers, np.expand_dims(last, -1)))
+    return np.where(np.equal(fraction, 0), first, _between(first, second, fraction))
+
+
+def _picked(ordered: Any, chosen: Any) -> Any:
+    return np.sum(np.where(chosen, ordered, 0.0), -1)
+
+
+def _merged(a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
+    """Return the array with the axes moved to the end and merged, and the axes."""
+    axes = tuple(range(a.ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, a.ndim)
+    kept = tuple(k for k in range(a.ndim) if k not in axes)
+    ordered = np.transpose(a, kept + axes)
+    return np.reshape(ordered, (*(a.shape[k] for k in kept), -1)), axes
+
+
+def _with_axes(result: Any, axes: tuple[int, ...], keepdims: Any, leading: int = 0) -> Any:
+    if keepdims is NO_VALUE or not keepdims:
+        return result
+    return np.expand_dims(result, tuple(axis + leading for axis in sorted(axes)))
+
+
+def _as_traced(array: Any) -> Any:
+    return array if isinstance(array, SymbolicArray) else new_array(node_of(np.asarray(array)), np.array(array))
+
+
+def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: Any, ignore_nan: bool) -> Any:
+    merged, axes = _merged(a, axis)
+    if merged.dtype.kind != "f":
+        merged = merged.astype(float)
+    ordered = sorted_last(_as_traced(merged))
+    results = []
+    for number in _each(q):
+        if ignore_nan:
+            count = np.sum(np.logical_not(np.isnan(ordered)), -1)
+            place = _places(np.asarray(count) if not isinstance(count, SymbolicArray) else count, number, method)
+            found = np.where(np.equal(count, 0), np.nan, _at_traced_place(ordered, place))
+        elif is_traced(number):
+            place = np.broadcast_to(_places(merged.shape[-1], number, method), merged.shape[:-1])
+            found = _or_nan(ordered, _at_traced_place(ordered, place))
+        else:
+            found = _or_nan(ordered, _at_static_place(ordered, float(_places(merged.shape[-1], number, method))))
+        results.append(_with_axes(found, axes, keepdims))
+    shape = np.shape(value_of(q))
+    return np.reshape(np.stack(results), shape + results[0].shape) if shape else results[0]
+
+
+def _each(q: Any) -> list[Any]:
+    flat = np.ravel(q)
+    return [flat[k] for k in range(flat.shape[0])]
+
+
+def _or_nan(ordered: Any, result: Any) -> Any:
+    """Return nan where the entries have nan, which sort to the end."""
+    last = ordered[..., -1]
+    return np.where(np.isnan(last), last, result)
+
+
+def _require_method(q: Any, method: str) -> None:
+    if is_traced(q) and method not in _CONTINUOUS and method not in _STEPS:
+        raise trace_error(f"The quantile is traced, and method={method!r} has no rule for that.", "Use method='linear'.")
+
+
+def _weighted(a: Any, q: Any, axis: Any, weights: Any, keepdims: Any, ignore_nan: bool) -> Any:
+    """Return the first sorted entries at which the summed weights reach q of the whole."""
+    if np.ndim(value_of(weights)) != a.ndim:
+        shape = [1] * a.ndim
+        shape[axis if axis is not None else 0] = -1
+        weights = np.reshape(weights, shape)
+    weights = np.broadcast_to(weights, a.shape)
+    if ignore_nan:
+        weights = np.where(np.isnan(a), 0.0, weights)
+    (merged, axes), (merged_weights, _) = _merged(a, axis), _merged(weights, axis)
+    merged = _as_traced(merged.astype(float))
+    shape = merged.shape
+    _, payloads, keys = sorted_with([merged.node], [_as_traced(merged_weights).node])
+    ordered = new_array(reshaped(keys[0], shape), np.sort(merged.value, -1))
+    steps = new_array(reshaped(payloads[0], shape), np.zeros(shape))
+    running = np.cumsum(steps, -1)
+    share = running / running[..., -1:]
+    share = np.where(np.equal(share, 0), -1.0, share)
+    before = np.concatenate([np.full((*shape[:-1], 1), -np.inf), share[..., :-1]], -1)
+    results = []
+    for number in _each(q):
+        chosen = np.logical_and(np.less(before, number), np.greater_equal(share, number))
+        found = _picked(ordered, chosen)
+        if not ignore_nan:
+            found = np.where(np.any(np.isnan(merged), -1), np.nan, found)
+        results.append(_with_axes(found, axes, keepdims))
+    q_shape = np.shape(value_of(q))
+    return np.reshape(np.stack(results), q_shape + results[0].shape) if q_shape else results[0]
+
+
+def _quantile_rule(function: Callable[..., Any], scale: float, ignore_nan: bool) -> None:
+    @composed(function)
+    def program(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
+                method: str = "linear", keepdims: Any = False, *, weights: Any = None) -> Any:  # fmt: skip
+        a = np.asarray(a) if not isinstance(a, SymbolicArray) else a
+        q = np.asarray(q, dtype=float)[()] / scale if not isinstance(q, SymbolicArray) else q / scale
+        _require_method(q, method)
+        if weights is not None:
+            return _weighted(a, q, axis, gathered(weights), keepdims, ignore_nan)
+        return _quantiles(a, q, axis, method, keepdims, ignore_nan)
+
+
+_quantile_rule(np.quantile, 1.0, ignore_nan=False)
+_quantile_rule(np.percentile, 100.0, ignore_nan=False)
+_quantile_rule(np.nanquantile, 1.0, ignore_nan=True)
+_quantile_rule(np.nanpercentile, 100.0, ignore_nan=True)
+
+
+def _median_rule(function: Callable[..., Any], ignore_nan: bool) -> None:
+    @composed(function)
+    def program(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+        return _quantiles(a, 0.5, axis, "linear", keepdims, ignore_nan)
+
+
+_median_rule(np.median, ignore_nan=False)
+_median_rule(np.nanmedian, ignore_nan=True)

@@ -1,0 +1,226 @@
+"""Choosing between branches, limiting, rounding and comparing with a tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray
+from archimedes_grad.dispatch import FUNCTIONS, implements, implements_ufunc
+from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.rules.composition import NO_VALUE, composed, require_static, values_in, written
+from archimedes_grad.trace_state import trace_error
+
+
+def _limited(a: Any, low: Any, high: Any) -> Any:
+    a = a if low is None else np.maximum(a, low)
+    return a if high is None else np.minimum(a, high)
+
+
+@implements(np.clip)
+def clip(a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, out: Any = None, *, min: Any = NO_VALUE,
+         max: Any = NO_VALUE, **options: Any) -> Any:  # fmt: skip
+    """The entries held between limits; at a limit half of the gradient passes."""
+    a, a_min, a_max, min, max = map(gathered, (a, a_min, a_max, min, max))
+    keywords = {n: value_of(w) for n, w in (("min", min), ("max", max)) if w is not NO_VALUE}
+    positional = [value_of(w) for w in (a_min, a_max) if w is not NO_VALUE]
+    where = options.pop("where", True)
+    value = np.clip(value_of(a), *positional, **keywords, **options)
+    low = next((w for w in (a_min, min) if w is not NO_VALUE), None)
+    high = next((w for w in (a_max, max) if w is not NO_VALUE), None)
+    result = _limited(a, low, high)
+    result = result.copy() if result is a else result.astype(np.asarray(value).dtype, copy=False)
+    if where is not True:
+        if out is None:
+            raise trace_error(
+                "numpy.clip got where= without out=: the other entries would be uninitialised.",
+                "Give out=, or use np.where(condition, np.clip(...), other).",
+            )
+        result = np.where(where, result, out)
+    return written(out, result, "clip")
+
+
+_clip_ufunc: np.ufunc = np._core.umath.clip  # type: ignore[attr-defined]
+
+
+@implements_ufunc("__call__", _clip_ufunc)
+def clip_ufunc(a: Any, low: Any, high: Any, out: Any = None, **options: Any) -> Any:
+    """The ufunc behind ``np.clip``."""
+    return clip(a, low, high, out[0] if isinstance(out, tuple) else out, **options)
+
+
+def _round(function: Callable[..., Any]) -> Callable[..., Any]:
+    def program(a: Any, decimals: int = 0, out: Any = None) -> Any:
+        if a.dtype.kind in "iub" and decimals >= 0:
+            return a
+        if decimals == 0:
+            return np.rint(a)
+        factor = 10.0 ** abs(decimals)
+        return np.rint(a * factor) / factor if decimals > 0 else np.rint(a / factor) * factor
+
+    composed(function)(program)
+    return program
+
+
+_round(np.round)
+if np.around is not np.round:
+    _round(np.around)
+
+
+@composed(np.fix)
+def fix(x: Any, out: Any = None) -> Any:
+    """The entries rounded towards zero."""
+    return np.trunc(x)
+
+
+@implements(np.nan_to_num)
+def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """The entries with numbers in place of nan and the infinities."""
+    x, nan, posinf, neginf = map(gathered, (x, nan, posinf, neginf))
+    if not isinstance(x, SymbolicArray) or x.dtype.kind != "f":
+        return x.copy() if copy else x
+    limits = np.finfo(x.dtype)
+    high, low = limits.max if posinf is None else posinf, limits.min if neginf is None else neginf
+    result = np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))
+    result = result.astype(x.dtype, copy=False)
+    if copy:
+        return result
+    x[...] = result
+    return x
+
+
+@composed(np.select)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """The entries of the first choice whose condition holds, else the default."""
+    result = default
+    for k in reversed(range(len(condlist))):
+        result = np.where(condlist[k], choicelist[k], result)
+    return result
+
+
+@implements(np.choose)
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """Entries of several arrays, chosen by whole numbers."""
+    a, choices = gathered(a), gathered(choices)
+    listed = [choices[k] for k in range(len(choices))]
+    value = np.choose(value_of(a), values_in(listed), mode=mode)
+    if mode == "wrap":
+        a = a % len(listed)
+    elif mode == "clip":
+        a = np.clip(a, 0, len(listed) - 1)
+    # With mode "raise", numbers outside choose nan: the graph cannot raise.
+    result: Any = np.full(value.shape, np.nan) if is_traced(a) and mode == "raise" else listed[-1]
+    for k in reversed(range(len(listed))):
+        result = np.where(np.equal(a, k), listed[k], result)
+    result = gathered(result)
+    if isinstance(result, SymbolicArray) and result.dtype != value.dtype and value.dtype.kind == "f":
+        result = result.astype(value.dtype)
+    return written(out, result, "choose")
+
+
+@implements(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Functions chosen by conditions; each is taken of the whole array, and its entries are chosen after."""
+    x, conditions = gathered(x), _conditions(condlist, x)
+    if len(funclist) not in (len(conditions), len(conditions) + 1):
+        np.piecewise(value_of(x), values_in(condlist), [0.0] * len(funclist))
+    pieces = [function(x, *args, **kw) if callable(function) else function for function in funclist]
+    default = pieces[-1] if len(pieces) > len(conditions) else 0
+    result = np.where(np.zeros(np.shape(value_of(x)), bool), x, default)
+    for condition, piece in zip(conditions, pieces, strict=False):
+        result = np.where(condition, piece, result)
+    # NumPy writes every piece into an array of x's dtype.
+    return result.astype(x.dtype, copy=False) if isinstance(x, SymbolicArray) else result
+
+
+def _conditions(condlist: Any, x: Any) -> list[Any]:
+    condlist = gathered(condlist)
+    single = not isinstance(condlist, list | tuple) and np.ndim(value_of(condlist)) <= np.ndim(value_of(x))
+    if isinstance(condlist, list | tuple) and condlist and np.ndim(value_of(gathered(condlist[0]))) == 0:
+        single = np.ndim(value_of(x)) != 0
+    return [condlist] if single else [condlist[k] for k in range(len(condlist))]
+
+
+# --- by masks from static data --------------------------------------------------------------------
+
+_MASK_WAY_ON = "Use np.where(mask, x, 0), or np.sum(mask * x): the shape stays the same whatever the mask."
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    """The entries where a static mask holds."""
+    require_static(condition, "The mask of np.extract", _MASK_WAY_ON)
+    return np.ravel(gathered(arr))[np.flatnonzero(condition)]
+
+
+@implements(np.compress)
+def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
+    """The slices along an axis where a static mask holds."""
+    require_static(condition, "The mask of np.compress", _MASK_WAY_ON)
+    a = gathered(a)
+    np.compress(condition, value_of(a), axis)
+    return written(out, np.take(a, np.flatnonzero(condition), axis), "compress")
+
+
+# --- comparison with a tolerance ------------------------------------------------------------------
+
+
+@composed(np.isclose)
+def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    """Whether entries are equal within a tolerance."""
+    near = np.logical_and(np.less_equal(np.abs(a - b), atol + rtol * np.abs(b)), np.isfinite(b))
+    near = np.logical_or(near, np.equal(a, b))
+    return np.logical_or(near, np.logical_and(np.isnan(a), np.isnan(b))) if equal_nan else near
+
+
+@composed(np.allclose)
+def allclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
+    """Whether all entries are equal within a tolerance."""
+    return np.all(np.isclose(a, b, rtol, atol, equal_nan))
+
+
+def _same(a: Any, b: Any, equal_nan: bool = False) -> Any:
+    equal = np.equal(a, b)
+    return np.all(np.logical_or(equal, np.logical_and(np.isnan(a), np.isnan(b))) if equal_nan else equal)
+
+
+@implements(np.array_equal)
+def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> Any:
+    """Whether two arrays have the same shape and entries."""
+    a1, a2 = gathered(a1), gathered(a2)
+    if np.shape(value_of(a1)) != np.shape(value_of(a2)):
+        return False
+    return _same(a1, a2, equal_nan)
+
+
+@implements(np.array_equiv)
+def array_equiv(a1: Any, a2: Any) -> Any:
+    """Whether two arrays have the same entries after broadcasting."""
+    a1, a2 = gathered(a1), gathered(a2)
+    try:
+        np.broadcast_shapes(np.shape(value_of(a1)), np.shape(value_of(a2)))
+    except ValueError:
+        return False
+    return _same(a1, a2)
+
+
+@implements(np.isposinf)
+def isposinf(x: Any, out: Any = None) -> Any:
+    """Whether entries are positive infinity."""
+    return np.equal(gathered(x), np.inf, out=out)
+
+
+@implements(np.isneginf)
+def isneginf(x: Any, out: Any = None) -> Any:
+    """Whether entries are negative infinity."""
+    return np.equal(gathered(x), -np.inf, out=out)
+
+
+for _function in (np.iscomplex, np.isreal):
+
+    def _real_everywhere(x: Any, _function: Callable[..., Any] = _function) -> Any:
+        return _function(value_of(gathered(x)))
+
+    FUNCTIONS[_function] = _real_everywhere

@@ -1,0 +1,176 @@
+"""Sorting, ranking and searching: graphs that do it for any values, not an order frozen while tracing.
+
+Results that are indices are whole numbers with derivative zero. A partition is a full sort here, which is one
+of the partitions that NumPy may give.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.dispatch import ELEMENTWISE, implements
+from archimedes_grad.gather import reshaped
+from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.rules.composition import NO_VALUE, composed
+from archimedes_grad.rules.networks import first_extreme, sorted_rows, sorted_with
+from archimedes_grad.rules.reductions import folded
+
+
+def _axis_last(array: SymbolicArray, axis: int | None) -> SymbolicArray:
+    """Return an array with one axis moved to the end, or flat for ``axis=None``."""
+    return np.ravel(array) if axis is None else np.moveaxis(array, axis, -1)
+
+
+def _axis_back(last: Any, axis: int | None) -> Any:
+    return last if axis is None else np.moveaxis(last, -1, axis)
+
+
+def sorted_last(array: SymbolicArray) -> SymbolicArray:
+    """Return an array sorted along its last axis."""
+    return new_array(reshaped(sorted_rows(array.node), array.shape), np.sort(array.value, -1))
+
+
+@composed(np.sort)
+def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    """The entries in ascending order along an axis, nan last."""
+    return _axis_back(sorted_last(_axis_last(a, axis)), axis)
+
+
+def _partition(array: Any, kth: Any, axis: int | None, kind: Any) -> Any:
+    array = gathered(array)
+    np.partition(value_of(array), kth, axis, kind)
+    return np.sort(array, axis)
+
+
+@implements(np.partition)
+def partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """The entries sorted along an axis: every entry at its place, the k-th as well."""
+    return _partition(a, kth, axis, kind)
+
+
+@implements(np.ndarray.sort)
+def sort_in_place(a: SymbolicArray, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+    """Sort an array along an axis, in place."""
+    a[...] = np.sort(a, axis, kind, order, stable=stable)
+
+
+@implements(np.ndarray.partition)
+def partition_in_place(a: SymbolicArray, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+    """Sort an array along an axis, in place."""
+    a[...] = _partition(a, kth, axis, kind)
+
+
+def _order(keys: list[SymbolicArray], value: Any) -> SymbolicArray:
+    """Return the stable order along the last axis by several keys, the most significant first."""
+    order, _, _ = sorted_with([key.node for key in keys], [])
+    return new_array(reshaped(order, np.shape(value)), value)
+
+
+@implements(np.argsort)
+def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    """The indices that sort an array along an axis; of equal entries the first comes first."""
+    a = gathered(a)
+    np.argsort(a.value, axis, kind, order, stable=stable)
+    if a.ndim == 0:
+        return new_array(cs.MX(0.0), np.argsort(a.value, axis))
+    last = _axis_last(a, axis)
+    return _axis_back(_order([last], np.argsort(last.value, -1, "stable")), axis)
+
+
+@implements(np.argpartition)
+def argpartition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """The indices that sort an array along an axis."""
+    np.argpartition(value_of(gathered(a)), kth, axis, kind)
+    return argsort(a, axis)
+
+
+@implements(np.lexsort)
+def lexsort(keys: Any, axis: int = -1) -> Any:
+    """The indices that sort by several keys, the last one most significant."""
+    keys = gathered(keys)
+    value = np.lexsort(keys.value, axis)
+    if keys.ndim == 1 or value.ndim == 0:
+        return new_array(_order([keys], value).node, value) if keys.ndim == 1 else new_array(cs.MX(0.0), value)
+    ranked = [np.moveaxis(keys[k], axis, -1) for k in reversed(range(keys.shape[0]))]
+    return np.moveaxis(_order(ranked, np.moveaxis(value, axis, -1)), -1, axis)
+
+
+# --- the place of an extreme ----------------------------------------------------------------------
+
+
+def _place_of(function: Any, combine: Any) -> None:
+    @composed(function)
+    def program(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NO_VALUE) -> Any:
+        last = _axis_last(a, axis)
+        node = first_extreme(last.node, combine, folded)
+        place = np.argmax(last.value, -1)
+        result = new_array(reshaped(node, np.shape(place)), place)
+        if keepdims is not NO_VALUE and keepdims:
+            return np.reshape(result, (1,) * a.ndim) if axis is None else np.expand_dims(result, axis)
+        return result
+
+
+_place_of(np.argmax, ELEMENTWISE[np.maximum])
+_place_of(np.argmin, ELEMENTWISE[np.minimum])
+
+
+@composed(np.nanargmax)
+def nanargmax(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NO_VALUE) -> Any:
+    """The index of the first of the largest entries, nan left out."""
+    return np.argmax(np.where(np.isnan(a), -np.inf, a), axis, keepdims=keepdims)
+
+
+@composed(np.nanargmin)
+def nanargmin(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NO_VALUE) -> Any:
+    """The index of the first of the smallest entries, nan left out."""
+    return np.argmin(np.where(np.isnan(a), np.inf, a), axis, keepdims=keepdims)
+
+
+# --- searching ------------------------------------------------------------------------------------
+
+
+def _before(x: Any, y: Any) -> Any:
+    """Return where x comes before y in sorted order: nan after everything else."""
+    return np.logical_or(np.less(x, y), np.logical_and(np.isnan(y), np.logical_not(np.isnan(x))))
+
+
+@composed(np.searchsorted)
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    """The places where entries belong in a sorted array: counts of what comes before them."""
+    a = np.asarray(a) if not isinstance(a, SymbolicArray) else a
+    v = np.asarray(v) if not isinstance(v, SymbolicArray) else v
+    if sorter is not None:
+        a = a[sorter]
+    column = np.expand_dims(v, -1)
+    counted = _before(a, column) if side[0] in "lL" else np.logical_not(_before(column, a))
+    return np.sum(counted, -1, dtype=np.intp)
+
+
+@composed(np.digitize)
+def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    """The bin of each entry: a count of the edges below it, or above it where the edges descend."""
+    bins = np.asarray(bins) if not isinstance(bins, SymbolicArray) else bins
+    column = np.expand_dims(x, -1) if isinstance(x, SymbolicArray) else np.expand_dims(np.asarray(x), -1)
+    ascending = np.sum(np.less(bins, column) if right else np.less_equal(bins, column), -1, dtype=np.intp)
+    descending = np.sum(np.greater_equal(bins, column) if right else np.greater(bins, column), -1, dtype=np.intp)
+    return np.where(bins[0] > bins[-1], descending, ascending)
+
+
+@composed(np.isin)
+def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None) -> Any:
+    """Whether each entry is among others."""
+    element = np.asarray(element) if not isinstance(element, SymbolicArray) else element
+    found = np.any(np.equal(np.expand_dims(element, -1), np.ravel(test_elements)), -1)
+    return np.logical_not(found) if invert else found
+
+
+if hasattr(np, "in1d"):
+
+    @composed(np.in1d)
+    def in1d(ar1: Any, ar2: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None) -> Any:
+        """Whether each entry of the first array, flat, is among those of the second."""
+        return np.isin(np.ravel(ar1), ar2, invert=invert)

@@ -1,0 +1,88 @@
+"""Functions that write into an array by place or by mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray
+from archimedes_grad.dispatch import implements
+from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.rules.composition import require_static, require_target
+
+
+def _require_static_places(places: Any, name: str) -> None:
+    require_static(places, f"The index or mask of {name}", "Use np.where(mask, new, old), or a static index.")
+
+
+@implements(np.fill_diagonal)
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+    """Write numbers on the diagonal of an array, in place."""
+    val = gathered(val)
+    target = require_target(a, "np.fill_diagonal")
+    _write_by_numbers(target, val, lambda entries, numbers: np.fill_diagonal(entries, numbers, wrap))
+
+
+@implements(np.put, np.ndarray.put)
+def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    """Write numbers at flat indices, in place."""
+    _require_static_places(ind, "np.put")
+    _write_by_numbers(require_target(a, "np.put"), gathered(v), lambda entries, numbers: np.put(entries, ind, numbers, mode))
+
+
+@implements(np.put_along_axis)
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -> None:
+    """Write numbers at indices along an axis, in place."""
+    _require_static_places(indices, "np.put_along_axis")
+    target = require_target(arr, "np.put_along_axis")
+    _write_by_numbers(
+        target, gathered(values), lambda entries, numbers: np.put_along_axis(entries, indices, numbers, axis)
+    )
+
+
+@implements(np.place)
+def place(arr: Any, mask: Any, vals: Any) -> None:
+    """Write numbers one after the other where a static mask holds, in place."""
+    _require_static_places(mask, "np.place")
+    target = require_target(arr, "np.place")
+    _write_by_numbers(target, gathered(vals), lambda entries, numbers: np.place(entries, mask, numbers))
+
+
+@implements(np.putmask)
+def putmask(a: Any, /, mask: Any, values: Any) -> None:
+    """Write numbers at the same places where a mask holds, in place."""
+    target = require_target(a, "np.putmask")
+    mask, values = gathered(mask), gathered(values)
+    np.putmask(np.array(target.value), value_of(mask), value_of(values))
+    flat = np.ravel(values) if isinstance(values, SymbolicArray) else np.ravel(np.asarray(values))
+    if flat.shape[0]:
+        spread = np.reshape(flat[np.arange(target.size) % flat.shape[0]], target.shape)
+        target[...] = np.where(mask, spread.astype(target.dtype), target)
+
+
+@implements(np.copyto)
+def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
+    """Copy values from one array to another, where a mask holds."""
+    target = require_target(dst, "np.copyto")
+    src, where = gathered(src), gathered(where)
+    np.copyto(np.array(target.value), value_of(src), casting, value_of(where))
+    if where is True:
+        target[...] = src
+        return
+    spread = np.broadcast_to(src, target.shape)
+    target[...] = np.where(where, spread.astype(target.dtype), target)
+
+
+def _write_by_numbers(target: SymbolicArray, new: Any, write: Callable[[Any, Any], None]) -> None:
+    """Write in place as NumPy does on the values, by what it does to arrays of entry numbers."""
+    new = new if isinstance(new, SymbolicArray) else np.asarray(new)
+    write(np.array(target.value), value_of(new))
+    places = np.full(target.shape, -1)
+    write(places, np.arange(new.size).reshape(new.shape))
+    chosen = np.flatnonzero(places >= 0)
+    if not chosen.size:
+        return
+    entries = np.ravel(new)[places.ravel()[chosen]]
+    target[np.unravel_index(chosen, target.shape)] = entries.astype(target.dtype)
