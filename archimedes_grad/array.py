@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from archimedes_grad import dispatch
 from archimedes_grad.array_methods import ArrayMethods
+from archimedes_grad.decisions import decided_integer, decided_truth
 from archimedes_grad.gather import Geometry, Shape, filled, window
 from archimedes_grad.operators import Operators
 from archimedes_grad.plain_numbers import plain_number_error
-from archimedes_grad.trace_state import current_trace, trace_error
+from archimedes_grad.trace_state import current_trace
 
 _float64 = np.float64
 
@@ -200,30 +201,29 @@ class SymbolicArray(Operators, ArrayMethods):
         """Return nested lists of traced entries."""
         return [entry.tolist() for entry in self] if self.ndim else self
 
-    # --- what would lose the derivative ---------------------------------------------------------
+    # --- what decides the path of the user's code -----------------------------------------------
 
     def __bool__(self) -> bool:
-        raise trace_error(
-            "A traced value decides a branch (if, while, and, or, not, max, min, sorted, in): "
-            "while tracing it has no truth value.",
-            "Use np.where, np.maximum or np.minimum, or pass the argument that decides through "
-            "static_argnames.",
-        )
+        value = bool(self.value)
+        return decided_truth(self.node, self.dtype.kind == "b", value)
+
+    def __int__(self) -> int:
+        value = int(self.value)
+        integer: Any = self if self.dtype.kind in "iub" else np.trunc(self)
+        return decided_integer(integer.node, value)
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"a traced value of dtype {self.dtype} cannot be interpreted as an integer; use int()")
+        return decided_integer(self.node, operator.index(self.value))
+
+    # --- what would lose the derivative ---------------------------------------------------------
 
     def __float__(self) -> float:
         raise plain_number_error("float")
 
     def __complex__(self) -> complex:
         raise plain_number_error("complex")
-
-    def __int__(self) -> int:
-        raise plain_number_error("int")
-
-    def __index__(self) -> int:
-        raise trace_error(
-            "A traced value is used as an integer (an index, a length, range), where only a plain int will do.",
-            "Pass the argument that it comes from through static_argnames.",
-        )
 
 
 def new_array(node: cs.MX, value: Any) -> SymbolicArray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import threading
 import time
+import warnings
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +17,13 @@ import numpy as np
 
 from archimedes_grad import trace_state
 from archimedes_grad.autodiff import value_function
-from archimedes_grad.fast_path import MISS, FastPath, new_fast_path
-from archimedes_grad.graph import Graph, Template
+from archimedes_grad.errors import PathLimitWarning, TraceError
+from archimedes_grad.fast_path import MISS, Miss, new_fast_path
+from archimedes_grad.graph import Template
 from archimedes_grad.nesting import nested_call
-from archimedes_grad.report import Explanation, TracedGraph
-from archimedes_grad.representation import Derived, Transformation
+from archimedes_grad.paths import Path, Paths
+from archimedes_grad.report import Explanation, TracedGraph, path_limit_message
+from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, Layout
 from archimedes_grad.specs import static_key
 from archimedes_grad.tracing import BoundArguments, trace
@@ -28,14 +32,13 @@ from archimedes_grad.tracing import BoundArguments, trace
 MAX_SPECIALISATIONS = 256
 
 
-@dataclass(frozen=True)
+@dataclass
 class Specialisation:
-    """One trace of a function, compiled: for one form of call, shapes, dtypes and static values."""
+    """What is compiled for one form of call, shapes, dtypes and static values: one path or several."""
 
-    graph: Graph
-    derived: Derived
-    fast_path: FastPath
-    seconds: dict[str, float]
+    layout: Layout
+    trees: dict[int, Template]
+    paths: Paths
 
 
 def _no_fast_path(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -51,7 +54,7 @@ class CompiledFunction:
 
     def __init__(
         self, function: Callable[..., Any], signature: CallSignature, transformation: Transformation,
-        name: str, has_aux: bool = False,
+        name: str, has_aux: bool = False, structured: bool = False, max_paths: int = 128,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, function)
         self.__name__ = name
@@ -61,6 +64,9 @@ class CompiledFunction:
         self._signature = signature
         self._transformation = transformation
         self._has_aux = has_aux
+        self._structured = structured
+        self._max_paths = max_paths
+        self._warned_of_paths = False
         self._specialisations: OrderedDict[Any, Specialisation] = OrderedDict()
         self._fast_call: Callable[[tuple[Any, ...], dict[str, Any]], Any] = _no_fast_path
         # Two threads that meet a new form of call trace it once.
@@ -70,13 +76,41 @@ class CompiledFunction:
         """Evaluate; trace and compile first where this form of call was not seen before."""
         if not trace_state.active_traces:
             result = self._fast_call(args, kwargs)
-            if result is not MISS:
+            if type(result) is not Miss:
                 return result
+            if result.path is not None:
+                return self._other_path(result, args, kwargs)
         elif trace_state.current_trace() is not None:
             return self._call_inside_trace(args, kwargs)
         specialisation, bound = self._specialised(args, kwargs)
-        self._fast_call = specialisation.fast_path.call
-        return specialisation.fast_path.run(bound.values)
+        return self._run(specialisation, bound)
+
+    def _other_path(self, miss: Miss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the result of a call that has the form of the last one, but takes another path."""
+        paths = miss.path.paths
+        if paths is None:
+            specialisation, bound = self._specialised(args, kwargs)
+            return self._run(specialisation, bound)
+
+        def new_path(script: tuple[float, ...]) -> Path:
+            specialisation, bound = self._specialised(args, kwargs)
+            return self._new_path(specialisation, bound, script)
+
+        with self._tracing:
+            result, path = paths.follow(miss, new_path)
+            self._fast_call = path.fast_path.call
+        return result
+
+    def _run(self, specialisation: Specialisation, bound: BoundArguments) -> Any:
+        paths = specialisation.paths
+        recent = paths.root.recent
+        if recent is not None and not recent.outcomes:
+            self._fast_call = recent.fast_path.call
+            return recent.fast_path.run(bound.values)
+        with self._tracing:
+            result, path = paths.run(bound.values, lambda script: self._new_path(specialisation, bound, script))
+            self._fast_call = path.fast_path.call
+        return result
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
@@ -106,19 +140,20 @@ class CompiledFunction:
         grad_<lambda>: symbolic, 1 path
         ...
         """
-        specialisation, _ = self._specialised(args, kwargs)
-        derived = specialisation.derived
+        path, paths = self._path(args, kwargs)
+        derived = path.derived
         return Explanation(
-            name=self.__name__, method="symbolic", paths=1, engine="vm",
-            representation=derived.representation, reason=derived.reason,
-            n_operations=derived.function.n_instructions(),
-            n_specialisations=len(self._specialisations), seconds=dict(specialisation.seconds),
+            name=self.__name__, method="symbolic", engine="vm", representation=derived.representation,
+            reason=derived.reason, n_operations=derived.function.n_instructions(),
+            n_specialisations=len(self._specialisations), seconds=dict(path.seconds),
+            paths=len(paths.by_outcomes), hits=[p.fast_path.hits[0] for p in paths.by_outcomes.values()],
+            decisions=paths.decisions(),
         )  # fmt: skip
 
     def graph(self, *args: Any, **kwargs: Any) -> TracedGraph:
         """Return the graph of what is evaluated for these arguments: its operations, as text and counts."""
-        specialisation, _ = self._specialised(args, kwargs)
-        return TracedGraph(self.__name__, specialisation.derived)
+        path, _ = self._path(args, kwargs)
+        return TracedGraph(self.__name__, path.derived)
 
     def to_casadi(self, *args: Any, **kwargs: Any) -> cs.Function:
         """Return the ``casadi.Function`` that a call with these arguments evaluates, to embed in a CasADi model.
@@ -130,8 +165,14 @@ class CompiledFunction:
         """
         from archimedes_grad.embedding import casadi_function
 
-        specialisation, _ = self._specialised(args, kwargs)
-        return casadi_function(self.__name__, specialisation.derived)
+        path, _ = self._path(args, kwargs)
+        if path.outcomes:
+            raise TraceError(
+                f"{self.__name__}: the function branches on traced values, and a casadi.Function holds one path only.\n"
+                f"  {path.derived.graph.guards[0].line}\n"
+                f"  Use np.where or arc.cond there, or pass the argument that decides through static_argnames."
+            )
+        return casadi_function(self.__name__, path.derived)
 
     def clear_cache(self) -> None:
         """Forget all traces: the next call traces anew."""
@@ -152,25 +193,39 @@ class CompiledFunction:
         with self._tracing:
             found = self._specialisations.get(key)
             if found is None:
-                found = self._specialisations[key] = self._new_specialisation(bound, layout)
+                found = Specialisation(layout, bound.trees, Paths(self._max_paths))
+                self._specialisations[key] = found
                 if len(self._specialisations) > MAX_SPECIALISATIONS:
                     self._specialisations.popitem(last=False)
             else:
                 self._specialisations.move_to_end(key)
         return found, bound
 
-    def _new_specialisation(self, bound: BoundArguments, layout: Layout) -> Specialisation:
+    def _path(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Path, Paths]:
+        """Return the path that a call takes, traced if it was not before."""
+        specialisation, bound = self._specialised(args, kwargs)
+        paths = specialisation.paths
+        recent = paths.root.recent
+        if recent is not None and not recent.outcomes:
+            return recent, paths
+        with self._tracing:
+            _, path = paths.run(bound.values, lambda script: self._new_path(specialisation, bound, script))
+        return path, paths
+
+    def _new_path(self, specialisation: Specialisation, bound: BoundArguments, script: tuple[float, ...]) -> Path:
+        layout, paths = specialisation.layout, specialisation.paths
         start = time.perf_counter()
-        graph = trace(self._function, bound, layout, self._has_aux)
+        graph = trace(self._function, bound, layout, self._has_aux, script=script, structured=self._structured)
         traced = time.perf_counter()
         derived = self._transformation(graph, layout, self._signature.selection.single)
         differentiated = time.perf_counter()
-        fast_path = new_fast_path(derived, layout, bound.trees, bound.values)
-        seconds = {
-            "trace": traced - start, "differentiate": differentiated - traced,
-            "compile": time.perf_counter() - differentiated,
-        }  # fmt: skip
-        return Specialisation(graph, derived, fast_path, seconds)
+        path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
+        path.fast_path = new_fast_path(derived, layout, bound.trees, bound.values, weakref.ref(path))
+        path.seconds["compile"] = time.perf_counter() - differentiated
+        if len(paths.by_outcomes) >= paths.limit and not self._warned_of_paths:
+            self._warned_of_paths = True
+            warnings.warn(path_limit_message(self.__name__, paths), PathLimitWarning, stacklevel=2)
+        return path
 
     def _key(self, bound: BoundArguments, layout: Layout) -> Any:
         parts: list[Any] = [layout.n_positional, layout.keywords]

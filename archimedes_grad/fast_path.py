@@ -32,8 +32,25 @@ from archimedes_grad.representation import Derived
 from archimedes_grad.signature import Layout
 from archimedes_grad.specs import flatten
 
-#: What a fast path returns for a call that is not of its form.
-MISS: Any = object()
+
+class Miss:
+    """What a fast path returns where it has no result.
+
+    Either the call is not of its form (``MISS``), or a guard of its path did not hold: then with the numeric leaves
+    of the call, the path, how many guards held from the first on, and the outcome of the one that did not.
+    """
+
+    __slots__ = ("held", "leaves", "outcome", "path")
+
+    def __init__(self, leaves: list[Any], path: Any, held: int, outcome: float) -> None:
+        self.leaves = leaves
+        self.path = path
+        self.held = held
+        self.outcome = outcome
+
+
+#: For a call that is not of the fast path's form.
+MISS = Miss([], None, 0, 0.0)
 
 _FLOAT64 = np.dtype(np.float64)
 _COMPARED_BY_VALUE = (str, int)
@@ -50,16 +67,22 @@ class FastPath:
     Attributes
     ----------
     call
-        ``(args, kwargs)``: the result, or ``MISS`` where the call is not of this form.
+        ``(args, kwargs)``: the result, or a ``Miss``.
     run
-        ``(leaves)``: the result for numeric leaves of the right shapes, of any real dtype.
+        ``(leaves)``: the result for numeric leaves of the right shapes, of any real dtype; or a ``Miss`` where a
+        guard does not hold.
+    hits
+        One number: how often the path was taken; counted where there are guards.
     """
 
     call: Callable[[tuple[Any, ...], dict[str, Any]], Any]
     run: Callable[[list[Any]], Any]
+    hits: list[int]
 
 
-def new_fast_path(derived: Derived, layout: Layout, trees: dict[int, Template], values: list[Any]) -> FastPath:
+def new_fast_path(
+    derived: Derived, layout: Layout, trees: dict[int, Template], values: list[Any], path: Callable[[], Any]
+) -> FastPath:
     """Return the fast path for calls of one form.
 
     Parameters
@@ -68,8 +91,10 @@ def new_fast_path(derived: Derived, layout: Layout, trees: dict[int, Template], 
         For the position of each value of the call, how leaves make it up.
     values
         The numeric leaves of the call that was traced: their types are what the fast path takes.
+    path
+        Gives the path that a ``Miss`` names. A weak reference: the path holds the fast path.
     """
-    source = _Source(derived, layout)
+    source = _Source(derived, layout, path)
     for position, tree in trees.items():
         source.argument(position, tree, values)
     source.finish()
@@ -79,14 +104,15 @@ def new_fast_path(derived: Derived, layout: Layout, trees: dict[int, Template], 
 class _Source:
     """The source under construction, and the objects that it names."""
 
-    def __init__(self, derived: Derived, layout: Layout) -> None:
+    def __init__(self, derived: Derived, layout: Layout, path: Callable[[], Any]) -> None:
         self.derived = derived
         self.layout = layout
         self.leaves = derived.graph.leaves
         self.checks: list[str] = []
         self.names: dict[str, Any] = {
             "MISS": MISS, "ndarray": np.ndarray, "float64": np.float64, "empty": np.empty, "flatten": flatten,
-            "contiguous": np.ascontiguousarray, "EvaluationError": EvaluationError,
+            "contiguous": np.ascontiguousarray, "EvaluationError": EvaluationError, "Miss": Miss, "path": path,
+            "hits": [0],
         }  # fmt: skip
         self._fresh = 0
 
@@ -161,6 +187,7 @@ class _Source:
         slot = [f"i{k}" for k, leaf in enumerate(self.leaves) if _is_copied(leaf)]
         slot += [f"o{k}" for k, output in enumerate(outputs) if _is_copied(output)]
         slot += ["succeeded"] if self.derived.can_fail else []
+        slot += ["held", "failed_outcome"] if self.derived.graph.guards else []
         body = ["try: slot = take_slot()", "except IndexError: slot = new_slot()"]
         body.append(f"{', '.join([*slot, 'bind_input', 'bind_output', 'evaluate', '_'])} = slot")
         for k, leaf in enumerate(self.leaves):
@@ -178,6 +205,14 @@ class _Source:
         if self.derived.can_fail:
             body.append("succeeded[0] = 0.0")
         body.append("evaluate()")
+        if self.derived.graph.guards:
+            # Before all else: where a guard failed, whatever was computed after it is meaningless.
+            leaves = ", ".join(f"l{k}" for k in range(len(self.leaves)))
+            body.append(f"if held[0] != {float(len(self.derived.graph.guards))}:")
+            body.append(f"    miss = Miss([{leaves}], path(), int(held[0]), float(failed_outcome[0]))")
+            body.append("    give_back(slot)")
+            body.append("    return miss")
+            body.append("hits[0] += 1")
         if self.derived.can_fail:
             body.append("if succeeded[0] != 1.0: raise EvaluationError('Singular matrix')")
         for k, output in enumerate(outputs):
@@ -241,7 +276,7 @@ class _Source:
         self.names |= {"take_slot": pool.pop, "give_back": pool.append, "new_slot": _slot_maker(self.derived)}
         exec(compile(text, "<archimedes_grad fast path>", "exec"), self.names)
         # Taken out of their own namespace: left there, each fast path would be a reference cycle.
-        return FastPath(self.names.pop("call"), self.names.pop("run"))
+        return FastPath(self.names.pop("call"), self.names.pop("run"), self.names["hits"])
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -280,8 +315,7 @@ def _slot_maker(derived: Derived) -> Callable[[], tuple[Any, ...]]:
             for flat, output in zip(slot.outputs, derived.outputs, strict=False)
             if flat is not None
         ]
-        if derived.can_fail:
-            shaped.append(slot.outputs[-1])
+        shaped += slot.outputs[len(derived.outputs) :]
         return (*shaped, slot.bind_input, slot.bind_output, slot.evaluate, slot)
 
     return new_slot

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.gather import Shape
+from archimedes_grad.trace_state import Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ class Graph:
     success
         The expression, 0 or 1, of whether the evaluation has succeeded; None where nothing but a failing
         node decides that.
+    guards
+        The decisions that led along this path: it holds where all of them have the same outcome.
     array_nodes, array_entries, selects, can_fail, opaque
         What the choice of representation and the engine need: see ``trace_state.Trace``.
     """
@@ -113,6 +116,7 @@ class Graph:
     opaque: bool
     argument_trees: Mapping[int, Template]
     success: cs.MX | None = None
+    guards: tuple[Guard, ...] = ()
 
     @property
     def all_symbols(self) -> list[cs.MX]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import casadi as cs
@@ -37,8 +38,13 @@ def nested_call(
     with forward_nodes():
         nodes = [node_of(value) for value in bound.values] + list(graph.hidden)
         results = _called(derived, nodes)
-    if graph.success is not None and results:
-        outer.conditions.append(results[-1])
+    checks = results[len(derived.outputs) :]
+    if graph.success is not None:
+        outer.conditions.append(checks[0])
+    if graph.guards:
+        with forward_nodes():
+            values_of_guards = cs.vertsplit(checks[-1])
+        outer.guards += (replace(g, node=node) for g, node in zip(graph.guards, values_of_guards, strict=True))
     values = _values(derived, outer, bound.values)
     outputs = [
         _traced(node, value, output) for node, value, output in zip(results, values, derived.outputs, strict=False)
@@ -48,7 +54,7 @@ def nested_call(
 
 def _called(derived: Derived, nodes: list[cs.MX]) -> list[cs.MX]:
     """Put the derived function into the outer graph: array nodes one by one, scalars as one call."""
-    if not derived.outputs:
+    if not derived.function.n_out():
         return []
     inline = derived.representation == "array"
     return list(derived.function.call(nodes, inline, not inline))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.constants import constant_node
+from archimedes_grad.decisions import decided_integer, decided_truth
 from archimedes_grad.gather import Shape, broadcast, flat, geometry_of, reshaped, stored_shape, taken
 from archimedes_grad.trace_state import trace_error
 
@@ -161,3 +162,25 @@ def moved(array: SymbolicArray, movement: Callable[[Any], Any]) -> SymbolicArray
         return SymbolicArray.view(root, geometry_of(value, root.value), value)
     indices = np.asarray(movement(root_indices(array)))
     return new_array(taken(root._node, np.shape(root.value), indices), value)
+
+
+def decided(array: SymbolicArray) -> Any:
+    """Return the actual values of a traced array of booleans or integers, with a guard for each entry.
+
+    Raises
+    ------
+    TypeError
+        If the array is neither of booleans nor of integers.
+    """
+    kind = array.dtype.kind
+    if kind not in "iub":
+        raise TypeError(f"a traced array of dtype {array.dtype} cannot be an index; one of integers or booleans can")
+    flat_nodes = flat(array.node)
+    flat_values = np.ravel(array.value)
+    outcomes = [
+        decided_truth(flat_nodes.get_nz(False, i), True, bool(value))
+        if kind == "b"
+        else decided_integer(flat_nodes.get_nz(False, i), int(value))
+        for i, value in enumerate(flat_values)
+    ]
+    return np.array(outcomes, dtype=array.dtype).reshape(array.shape)[()]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import casadi as cs
 
+from archimedes_grad.paths import Paths
 from archimedes_grad.representation import Derived
 
 _OPERATION_NAMES = {
@@ -28,6 +29,10 @@ class Explanation:
         ``"scalar"`` (a node per number) or ``"array"`` (a node per array operation), and why.
     n_operations
         Instructions that an evaluation runs.
+    hits
+        How often each path was taken; empty counts where nothing is decided.
+    decisions
+        For each line that decides, how many paths go each way there.
     seconds
         What ``"trace"``, ``"differentiate"`` and ``"compile"`` took.
     """
@@ -41,6 +46,8 @@ class Explanation:
     n_operations: int
     n_specialisations: int
     seconds: dict[str, float]
+    hits: list[int]
+    decisions: dict[str, Counter[float]]
 
     def __str__(self) -> str:
         times = ", ".join(f"{step} {1000 * seconds:.3g} ms" for step, seconds in self.seconds.items())
@@ -51,7 +58,28 @@ class Explanation:
             f"  operations      {self.n_operations}",
             f"  times           {times}",
             f"  specialisations {self.n_specialisations}",
+            *([f"  hits of paths   {', '.join(map(str, self.hits))}"] if self.decisions else []),
+            *_decision_lines(self.decisions),
         ])  # fmt: skip
+
+
+def _decision_lines(decisions: dict[str, Counter[float]]) -> list[str]:
+    """Return a line for each place that decides: how many paths go each way there."""
+    lines = []
+    for place, outcomes in decisions.items():
+        ways = ", ".join(f"{outcome:g}: {count}" for outcome, count in outcomes.most_common(8))
+        lines.append(f"  decides ({ways} paths) at {place}")
+    return lines
+
+
+def path_limit_message(name: str, paths: Paths) -> str:
+    """Return the warning for a function that takes more paths than are kept."""
+    return "\n".join([
+        f"{name} takes more than {paths.limit} paths through its branches; the least recently used ones are dropped "
+        f"and traced again when they come up. Results stay right, only slower. The lines that decide:",
+        *_decision_lines(paths.decisions()),
+        "  Keep the decision inside one path by np.where, arc.cond or arc.while_loop, or raise max_paths.",
+    ])  # fmt: skip
 
 
 class TracedGraph:

@@ -12,6 +12,7 @@ import casadi as cs
 from archimedes_grad.graph import Graph, Output, Template
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import forward_nodes
+from archimedes_grad.trace_state import current_trace
 
 # What an operation costs to evaluate, in nanoseconds: benchmarks/representation.py refits these.
 _SCALAR_OPERATION = 2.2
@@ -66,12 +67,13 @@ class Representation:
         self.name, self.reason = "array", ""
         with forward_nodes():
             self.success: Any = cs.MX(1.0) if graph.success is None else graph.success
-            primal = cs.Function("primal", self.inputs, [*self.outputs, self.success])
+            self.guards: Any = cs.vertcat(*(guard.node for guard in graph.guards)) if graph.guards else cs.MX(0, 1)
+            primal = cs.Function("primal", self.inputs, [*self.outputs, self.success, self.guards])
             self.name, self.reason = _choice(graph, primal)
             if self.name == "scalar":
                 expanded = primal.expand()
                 self.inputs = [cs.SX.sym(f"x{i}", *s.shape) for i, s in enumerate(graph.all_symbols)]
-                *self.outputs, self.success = expanded.call(self.inputs)
+                *self.outputs, self.success, self.guards = expanded.call(self.inputs)
 
 
 def _choice(graph: Graph, primal: cs.Function) -> tuple[str, str]:
@@ -95,12 +97,35 @@ def derived(representation: Representation, expressions: list[Any], outputs: lis
     kept, result = _without_unused(result)
     graph = representation.graph
     used = [cs.densify(expressions[k]) for k in kept]
-    if graph.can_fail:
-        used.append(representation.success)
     with forward_nodes():
+        used += _checks(representation)
         function = cs.Function("compiled", representation.inputs, used)
     kept_outputs = tuple(outputs[k] for k in kept)
     return Derived(graph, function, kept_outputs, result, representation.name, representation.reason)
+
+
+def _checks(representation: Representation) -> list[Any]:
+    """Return what tells whether the outputs count: success, then the guards.
+
+    Of a function called by itself: how many guards held from the first on, and the outcome of the first that did
+    not, with nan of the later ones masked out. Inside another trace: the guards' own values.
+    """
+    graph = representation.graph
+    checks = [representation.success] if graph.can_fail else []
+    if not graph.guards:
+        return checks
+    if current_trace() is not None:
+        return [*checks, representation.guards]
+    kind: Any = cs.SX if representation.name == "scalar" else cs.MX
+    outcomes = kind(cs.DM([guard.outcome for guard in graph.guards]))
+    holds = cs.vertsplit(kind.binary(cs.OP_EQ, representation.guards, outcomes))
+    held_until = [holds[0]]
+    for hold in holds[1:]:
+        held_until.append(kind.binary(cs.OP_MUL, held_until[-1], hold))
+    held = cs.vertcat(*held_until)
+    reached = cs.vertcat(kind(1.0), *held_until[:-1])
+    first_to_fail = kind.binary(cs.OP_SUB, reached, held)
+    return [*checks, cs.sum1(held), cs.sum1(kind.binary(cs.OP_IF_ELSE_ZERO, first_to_fail, representation.guards))]
 
 
 def _without_unused(result: Template) -> tuple[list[int], Template]:

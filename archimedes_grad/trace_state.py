@@ -37,6 +37,19 @@ def _directory_of(module: ModuleType) -> str:
 _SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs))
 
 
+@dataclass(frozen=True, slots=True)
+class UserLine:
+    """A place in the user's code: the innermost line under way outside the library and NumPy."""
+
+    filename: str
+    lineno: int
+    source: str
+
+    def __str__(self) -> str:
+        shown = f"\n    {self.source}" if self.source else ""
+        return f'File "{self.filename}", line {self.lineno}{shown}'
+
+
 @dataclass(slots=True)
 class Captured:
     """A constant array met while tracing: a hidden input of the graph."""
@@ -44,6 +57,23 @@ class Captured:
     original: npt.NDArray[Any]
     copy: npt.NDArray[Any]
     symbol: cs.MX
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A decision of the user's code on a traced value: the path holds while the node equals the outcome.
+
+    Attributes
+    ----------
+    node
+        One entry: 0 or 1 for the truth of a value, the truncated value for an integer.
+    line
+        Where the user's code decided.
+    """
+
+    node: cs.MX
+    outcome: float
+    line: UserLine | None
 
 
 class Trace:
@@ -63,6 +93,12 @@ class Trace:
         Whether a node cannot be expanded to scalars (a call of LAPACK).
     conditions
         Nodes of one entry, 0 or 1: where one is 0 the evaluation has failed, as NumPy's own call would.
+    guards
+        The decisions so far, in order.
+    script
+        Outcomes that the first decisions must have, whatever the values say: see ``decisions.py``.
+    structured
+        Whether decisions are refused (``control_flow="structured"``).
     values_known
         False where the values carried along are placeholders, so that no decision may rest on them.
     """
@@ -74,13 +110,23 @@ class Trace:
         "array_nodes",
         "can_fail",
         "conditions",
+        "guards",
+        "n_decisions",
         "opaque",
         "parent",
+        "script",
         "selects",
+        "structured",
         "values_known",
     )
 
-    def __init__(self, parent: Trace | None, values_known: bool = True) -> None:
+    def __init__(
+        self,
+        parent: Trace | None,
+        values_known: bool = True,
+        script: tuple[float, ...] = (),
+        structured: bool = False,
+    ) -> None:
         self.parent = parent
         self.array_entries = 0
         self.array_nodes = 0
@@ -88,6 +134,10 @@ class Trace:
         self.can_fail = False
         self.opaque = False
         self.conditions: list[cs.MX] = []
+        self.guards: list[Guard] = []
+        self.n_decisions = 0
+        self.script = script
+        self.structured = structured
         self.values_known: bool = values_known and (parent is None or parent.values_known)
         self._captured: dict[int, list[Captured]] = {}
         self._symbol_values: dict[int, npt.NDArray[Any]] = {}
@@ -161,19 +211,6 @@ def entered(trace: Trace) -> Iterator[Trace]:
     finally:
         active_traces -= 1
         _thread.trace = outer
-
-
-@dataclass(frozen=True, slots=True)
-class UserLine:
-    """A place in the user's code: the innermost line under way outside the library and NumPy."""
-
-    filename: str
-    lineno: int
-    source: str
-
-    def __str__(self) -> str:
-        shown = f"\n    {self.source}" if self.source else ""
-        return f'File "{self.filename}", line {self.lineno}{shown}'
 
 
 def user_frame() -> FrameType | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import casadi as cs
@@ -104,9 +105,13 @@ def _described(value: Any) -> str:
 
 
 def trace(
-    function: Callable[..., Any], bound: BoundArguments, layout: Layout, has_aux: bool, values_known: bool = True
-) -> Graph:
+    function: Callable[..., Any], bound: BoundArguments, layout: Layout, has_aux: bool, values_known: bool = True,
+    script: tuple[float, ...] = (), structured: bool = False,
+) -> Graph:  # fmt: skip
     """Run a function once on symbols for the numeric leaves of its arguments.
+
+    Decisions of the function on traced values follow their actual values, after the outcomes of a ``script``
+    for the first of them; ``structured`` refuses them.
 
     Raises
     ------
@@ -116,7 +121,7 @@ def trace(
         If the function does not return numbers; if ``has_aux`` is set and it returns no pair.
     """
     parent = current_trace()
-    current = Trace(parent, values_known)
+    current = Trace(parent, values_known, script, structured)
     with forward_nodes(), entered(current), traced_literals(), np.errstate(all="ignore"):
         symbols = tuple(
             _symbol(current, leaf, value) for leaf, value in zip(bound.leaves, bound.values, strict=True)
@@ -135,8 +140,11 @@ def trace(
         result = collector.template(returned)
         auxiliary_template = None if not has_aux else collector.template(auxiliary)
         conditions = [functools.reduce(_both, current.conditions)] if current.conditions else []
-        nodes, hidden, hidden_symbols = _closed(current, collector.nodes + conditions, symbols)
-        success = nodes[-1] if conditions else None
+        guards = current.guards
+        everything = [*collector.nodes, *conditions, *(guard.node for guard in guards)]
+        nodes, hidden, hidden_symbols = _closed(current, everything, symbols)
+        success = nodes[len(collector.nodes)] if conditions else None
+        guard_nodes = nodes[len(nodes) - len(guards) :]
     return Graph(
         name=bound.name,
         leaves=tuple(bound.leaves),
@@ -154,6 +162,9 @@ def trace(
         opaque=current.opaque,
         argument_trees=dict(bound.trees),
         success=success,
+        guards=tuple(
+            replace(guard, node=node) for guard, node in zip(guards, guard_nodes, strict=True)
+        ),
     )
 
 
@@ -244,7 +255,10 @@ def _closed(
     if not outer:
         return tuple(nodes), (), ()
     inner_nodes, cut_symbols, cut_expressions = cs.extract_parametric(nodes, outer)
-    return tuple(inner_nodes), tuple(cut_expressions), tuple(cut_symbols)
+    # What is a symbol of the outer trace itself, and no expression in it, is left where it stands.
+    own |= {hash(symbol) for symbol in cut_symbols}
+    bare = [symbol for symbol in cs.symvar(cs.veccat(*inner_nodes)) if hash(symbol) not in own]
+    return tuple(inner_nodes), (*cut_expressions, *bare), (*cut_symbols, *bare)
 
 
 def _require_known(nodes: list[cs.MX], known: list[cs.MX]) -> None:

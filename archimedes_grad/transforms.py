@@ -291,15 +291,18 @@ def _transformed(
     """Validate what the transforms have in common, and return the compiled function or the decorator."""
     _require_one_of(transform.__name__, "method", method, METHODS)
     _require_engine(transform.__name__, engine)
-    if options:
-        raise ValueError(
-            f"{transform.__name__}: unknown option {next(iter(options))!r}; method {method!r} takes no options"
-        )
     if func is None:
         return lambda function: transform(
             function, argnums, name, static_argnums, static_argnames, argnames=argnames, has_aux=has_aux,
-            method=method, engine=engine, **more,
+            method=method, engine=engine, **options, **more,
         )  # fmt: skip
+    control_flow, max_paths = options.pop("control_flow", "paths"), options.pop("max_paths", 128)
+    _require_control_flow(transform.__name__, control_flow, max_paths)
+    if options:
+        raise ValueError(
+            f"{transform.__name__}: unknown option {next(iter(options))!r}; valid with method {method!r}: "
+            f"'control_flow', 'max_paths'"
+        )
     _require_callable(transform.__name__, func)
     by_name = argnames is not None and argnums is _FIRST_ARGUMENT
     signature = CallSignature(
@@ -307,8 +310,9 @@ def _transformed(
         static_argnames=static_argnames, direction=direction,
     )  # fmt: skip
     return CompiledFunction(
-        func, signature, transformation, name or f"{transform.__name__}_{name_of(func)}", has_aux
-    )
+        func, signature, transformation, name or f"{transform.__name__}_{name_of(func)}", has_aux,
+        control_flow == "structured", max_paths,
+    )  # fmt: skip
 
 
 def _require_scipy(transform: str, sparse: bool) -> None:
@@ -361,9 +365,7 @@ def compile(
     [6.0, 8.0]
     """
     _require_engine("compile", engine)
-    _require_one_of("compile", "control_flow", control_flow, CONTROL_FLOW)
-    if not isinstance(max_paths, int) or isinstance(max_paths, bool) or max_paths < 1:
-        raise ValueError(f"compile: max_paths must be a positive int, got {max_paths!r}")
+    _require_control_flow("compile", control_flow, max_paths)
     if func is None:
         return lambda function: compile(
             function, static_argnums=static_argnums, static_argnames=static_argnames, name=name, engine=engine,
@@ -371,7 +373,16 @@ def compile(
         )  # fmt: skip
     _require_callable("compile", func)
     signature = CallSignature(func, static_argnums=static_argnums, static_argnames=static_argnames)
-    return CompiledFunction(func, signature, value_function, name or name_of(func))
+    return CompiledFunction(
+        func, signature, value_function, name or name_of(func), structured=control_flow == "structured",
+        max_paths=max_paths,
+    )  # fmt: skip
+
+
+def _require_control_flow(transform: str, control_flow: Any, max_paths: Any) -> None:
+    _require_one_of(transform, "control_flow", control_flow, CONTROL_FLOW)
+    if not isinstance(max_paths, int) or isinstance(max_paths, bool) or max_paths < 1:
+        raise ValueError(f"{transform}: max_paths must be a positive int, got {max_paths!r}")
 
 
 def _require_callable(transform: str, func: Any) -> None:

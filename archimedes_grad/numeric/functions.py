@@ -118,6 +118,9 @@ class PointFunction:
             if not self.tolerant or self.shape is None:
                 raise
             return np.full(self.shape, np.nan)
+        if self.tolerant and self.shape is not None and np.iscomplexobj(output):
+            # (-1.0) ** 0.5 and the like: the value at the point was real, so this is outside the domain.
+            return np.full(self.shape, np.nan)
         row = real_output(output, self.name)
         if self.shape is not None and row.shape != self.shape:
             raise TypeError(f"{self.name} returned shape {row.shape} at one point and {self.shape} at another")

@@ -7,8 +7,10 @@ every rung serves all the windows that it is part of.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,7 @@ CHECK_RATIO = 741455 / 2**19
 ROUNDING_SAFETY = 2.0
 
 
+@cache
 def relative_height(rung: int) -> float:
     """The step of a rung in units of that of rung 0: ``2**-rung``, moved by up to a quarter.
 
@@ -43,6 +46,7 @@ def relative_height(rung: int) -> float:
     return math.ldexp(round(1024 * 2.0**shift) / 1024, -rung)
 
 
+@lru_cache(maxsize=4096)
 def _relative_heights(rungs: tuple[int, ...]) -> tuple[float, ...]:
     """Steps in units of the largest."""
     return tuple(relative_height(r) / relative_height(rungs[0]) for r in rungs)
@@ -152,7 +156,7 @@ class Ladder:
         for start in range(len(self.rungs)):
             for stop in range(start + self._shortest, min(start + longest, len(self.rungs)) + 1):
                 rungs = tuple(self.rungs[start:stop])
-                if max(np.diff(rungs)) > WIDEST_GAP:
+                if max(b - a for a, b in itertools.pairwise(rungs)) > WIDEST_GAP:
                     break
                 if rungs not in self._windows:
                     self._windows[rungs] = self._window(rungs)

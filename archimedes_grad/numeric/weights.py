@@ -27,7 +27,7 @@ def coefficient_weights(heights: tuple[float, ...], first: int, step: int, power
     index = (power - first) // step
     weights = np.empty_like(h)
     for j in range(len(h)):
-        others = np.delete(z, j)
+        others = z[np.arange(len(z)) != j]
         lagrange = np.poly(others)[::-1] / np.prod(z[j] - others)
         weights[j] = lagrange[index] / h[j] ** first
     return weights
@@ -56,6 +56,6 @@ def prediction_weights(heights: Floats, new: float, first: int, step: int) -> Fl
     z, target = heights**step, new**step
     weights = np.empty_like(heights)
     for j in range(len(heights)):
-        others = np.delete(z, j)
+        others = z[np.arange(len(z)) != j]
         weights[j] = np.prod((target - others) / (z[j] - others)) * (new / heights[j]) ** first
     return weights

@@ -13,6 +13,7 @@ from archimedes_grad.dispatch import FUNCTIONS, implements
 from archimedes_grad.gather import geometry_of, overwritten, put
 from archimedes_grad.operands import (
     cast_node,
+    decided,
     dtype_of,
     full_node,
     gathered,
@@ -22,28 +23,30 @@ from archimedes_grad.operands import (
     root_indices,
     value_of,
 )
-from archimedes_grad.trace_state import trace_error
 
 
-def _require_plain(key: Any) -> None:
-    if is_traced(key):
-        raise trace_error(
-            "A traced array is used as an index or mask: which entries it chooses depends on traced values.",
-            "Use np.where for a mask, or pass the argument that it comes from through static_argnames.",
-        )
+def _plain_key(key: Any) -> Any:
+    """Return an index without traced values: those that it held are decided, and leave guards."""
+    if isinstance(key, SymbolicArray):
+        return decided(key)
+    if isinstance(key, tuple):
+        return tuple(_plain_key(part) for part in key)
+    if isinstance(key, slice):
+        return slice(*(_plain_key(part) for part in (key.start, key.stop, key.step)))
+    return decided(gathered(key)) if is_traced(key) else key
 
 
 @implements(operator.getitem)
 def getitem(array: SymbolicArray, key: Any) -> SymbolicArray:
     """``array[key]``: a view where NumPy gives a view."""
-    _require_plain(key)
+    key = _plain_key(key)
     return moved(array, operator.itemgetter(key))
 
 
 @implements(operator.setitem)
 def setitem(array: SymbolicArray, key: Any, new: Any) -> None:
     """``array[key] = new``: the write goes to the root, and all its views follow."""
-    _require_plain(key)
+    key = _plain_key(key)
     new = gathered(new)
     array.value[key] = value_of(new)
     root = array.root if array.root is not None else array

@@ -60,7 +60,10 @@ def _moved(array: SymbolicArray, value: Any, indices: Callable[[], Any]) -> Symb
     root = array.root if array.root is not None else array
     if isinstance(value, np.ndarray) and np.may_share_memory(value, root.value):
         return SymbolicArray.view(root, geometry_of(value, root.value), value)
-    return new_array(taken(root.node, np.shape(root.value), np.asarray(indices())), value)
+    result = new_array(taken(root.node, np.shape(root.value), np.asarray(indices())), value)
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        result.value.flags.writeable = False  # a broadcast scalar
+    return result
 
 
 for _function in MOVEMENTS:
@@ -188,7 +191,7 @@ def diag(v: Any, k: int = 0) -> Any:
     """The diagonal of a matrix, or the matrix with a given diagonal."""
     v = gathered(v)
     if v.ndim == 2:
-        return np.diagonal(v, k).copy()
+        return np.diagonal(v, k)
     indices = np.diag(np.arange(1, v.size + 1), k)
     return _placed(v, indices)
 

@@ -8,9 +8,11 @@ derivative moves each gradient back to the entry that it came from.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import casadi as cs
+import numpy as np
+import numpy.typing as npt
 
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.rules.composition import counted
@@ -33,17 +35,65 @@ def either(condition: MX, x: MX, y: MX) -> MX:
     return add(where_true(condition, x), where_true(negated(condition), y))
 
 
-def _network(arrays: list[MX], exchange: Exchange) -> list[MX]:
-    """Sort the rows of matrices, whose number is a power of two, all in the same order."""
+#: Up to this many entries pairs are gathered by index lists, whatever the length; beyond it by slices, which
+#: take no memory for each entry and stage but need a power of two.
+_LARGEST_LISTED = 100_000
+
+
+def _network(arrays: list[MX], fillers: list[float], exchange: Exchange) -> list[MX]:
+    """Sort the rows of matrices, all in the same order; ``fillers`` are numbers that sort to the end."""
     rows, columns = arrays[0].shape
+    if rows <= 1 or columns == 0:
+        return arrays
+    if rows * columns <= _LARGEST_LISTED:
+        return _by_lists(arrays, exchange)
+    padded = [_padded(array, filler) for array, filler in zip(arrays, fillers, strict=True)]
+    total = padded[0].size1()
+    for size, distance in _stages(total):
+        padded = _stage(padded, size, distance, exchange)
+    return [cs.reshape(array, total, columns)[:rows, :] for array in padded]
+
+
+def _stages(rows: int) -> Iterator[tuple[int, int]]:
+    """Yield half the block that is merged and the distance of the pairs, stage by stage."""
     size = 1
     while size < rows:
         distance = size
         while distance >= 1:
-            arrays = _stage(arrays, size, distance, exchange)
+            yield size, distance
             distance //= 2
         size *= 2
-    return [cs.reshape(array, rows, columns) for array in arrays]
+
+
+def _pairs(rows: int, size: int, distance: int) -> npt.NDArray[np.intp]:
+    """Return the lower rows of the pairs of a stage; a pair that reaches beyond the last row is in order."""
+    lower = np.arange(rows - distance)
+    offset = lower if distance == size else lower - distance
+    same_block = lower // (2 * size) == (lower + distance) // (2 * size)
+    return lower[same_block & (offset >= 0) & (offset % (2 * distance) < distance)]
+
+
+def _by_lists(arrays: list[MX], exchange: Exchange) -> list[MX]:
+    """Sort with every stage's results left where they are made: only ``places`` knows the order."""
+    rows, columns = arrays[0].shape
+    buffers = [cs.vec(array) for array in arrays]
+    places = np.arange(rows * columns).reshape(columns, rows)
+    for size, distance in _stages(rows):
+        lower = _pairs(rows, size, distance)
+        upper = lower + distance
+        others = np.setdiff1d(np.arange(rows), np.concatenate([lower, upper]))
+        lists = [places[:, chosen].ravel().tolist() for chosen in (lower, upper, others)]
+        lows, highs, rests = ([b.get_nz(False, entries) for b in buffers] for entries in lists)
+        lows, highs = exchange(lows, highs)
+        buffers = [cs.vertcat(*parts) for parts in zip(lows, highs, rests, strict=True)]
+        counted(6 * len(buffers), 3 * rows * columns * len(buffers))
+        start = 0
+        for chosen in (lower, upper, others):
+            count = chosen.size * columns
+            places[:, chosen] = np.arange(start, start + count).reshape(columns, -1)
+            start += count
+    order = places.ravel().tolist()
+    return [cs.reshape(buffer.get_nz(False, order), rows, columns) for buffer in buffers]
 
 
 def _stage(arrays: list[MX], size: int, distance: int, exchange: Exchange) -> list[MX]:
@@ -102,8 +152,7 @@ def sorted_rows(matrix: MX) -> MX:
     def exchange(lower: list[MX], upper: list[MX]) -> tuple[list[MX], list[MX]]:
         return ([_binary(cs.OP_FMIN, lower[0], upper[0])], [_binary(cs.OP_FMAX, lower[0], upper[0])])
 
-    (ordered,) = _network([_padded(finite, math.inf)], exchange)
-    ordered = ordered[:rows, :] if ordered.size1() > rows else ordered
+    (ordered,) = _network([finite], [math.inf], exchange)
     first_missing = sub(scalar_node(rows), _column_totals(missing))
     beyond = _binary(cs.OP_LE, cs.repmat(first_missing, rows, 1), _row_numbers(rows, columns))
     return either(beyond, scalar_node(math.nan), ordered)
@@ -120,14 +169,10 @@ def sorted_with(keys: list[MX], payloads: list[MX]) -> tuple[MX, list[MX], list[
     rows, columns = keys[0].shape
     ranked: list[MX] = []
     for key in keys:
-        finite, missing = _without_nan(key)
         # A key that is nan comes after one that is inf.
-        ranked += [_padded(finite, math.inf), _padded(missing, 1.0)]
-    numbers = _padded(_row_numbers(rows, columns), 0.0)
-    total = numbers.size1()
-    if total > rows:
-        numbers = _row_numbers(total, columns)
-    arrays = [*ranked, numbers, *(_padded(payload, 0.0) for payload in payloads)]
+        ranked += _without_nan(key)
+    arrays = [*ranked, _row_numbers(rows, columns), *payloads]
+    fillers = [math.inf, 1.0] * len(keys) + [math.inf] + [0.0] * len(payloads)
     count = len(ranked)
 
     def exchange(lower: list[MX], upper: list[MX]) -> tuple[list[MX], list[MX]]:
@@ -143,8 +188,7 @@ def sorted_with(keys: list[MX], payloads: list[MX]) -> tuple[MX, list[MX], list[
             [add(where_true(swap, low), where_true(keep, high)) for low, high in pairs],
         )
 
-    arrays = _network(arrays, exchange) if rows > 1 and columns else arrays
-    arrays = [array[:rows, :] if array.size1() > rows else array for array in arrays]
+    arrays = _network(arrays, fillers, exchange)
     return arrays[count], arrays[count + 1 :], arrays[:count:2]
 
 

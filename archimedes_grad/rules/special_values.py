@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray
-from archimedes_grad.dispatch import FUNCTIONS, implements
+from archimedes_grad.dispatch import implements, implements_ufunc
 from archimedes_grad.operands import gathered
-from archimedes_grad.rules.composition import composed
+from archimedes_grad.rules.composition import as_numpy_gives, composed, written
 from archimedes_grad.rules.creation import constant
 
 # sin(y)/y = sum of (-1)^k y^(2k) / (2k + 1)!: to double precision, with two derivatives, for |y| < 1/2.
@@ -49,7 +49,7 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * np.
     if rest == 0:
         wrapped = np.where(np.logical_and(np.equal(wrapped, -high), np.greater(step, 0)), high, wrapped)
     # The correction is a multiple of the period: its derivative is that of the period alone.
-    turns = np.rint((wrapped - step) / period) * (1.0 if not whole else 1)
+    turns = np.rint((wrapped - step) / period)
     correction = np.where(np.less(np.abs(step), discont), 0, turns * period)
     first, later = np.split(p, [1], axis)
     return np.concatenate([first, later + np.cumsum(correction, axis)], axis)
@@ -109,13 +109,31 @@ def power(x: Any, p: Any) -> Any:
     return np.power(x, p)
 
 
-def _frexp(x: Any) -> tuple[Any, Any]:
+@implements_ufunc("__call__", np.frexp)
+def frexp(x: Any, out: Any = None, **options: Any) -> Any:
+    """A fraction between 1/2 and 1 and the power of two that it is to be multiplied by."""
     x = gathered(x)
-    size = np.abs(x)
+    value = np.frexp(x.value, **options)
     ordinary = np.logical_and(np.isfinite(x), np.not_equal(x, 0))
-    exponent = np.floor(np.log2(np.where(ordinary, size, 1.0))) + 1
+    exponent = np.floor(np.log2(np.where(ordinary, np.abs(x), 1.0))) + 1
     exponent = np.where(ordinary, exponent, 0.0)
-    return np.where(ordinary, x * np.exp2(-exponent), x), exponent
+    return written(out, as_numpy_gives((np.where(ordinary, x * np.exp2(-exponent), x), exponent), value), "frexp")
 
 
-__all__ = ["FUNCTIONS", "SymbolicArray", "_frexp"]
+# I0(x) = sum of (x^2/4)^k / (k!)^2, all terms positive; from 20 on exp(x)/sqrt(2 pi x) times the sum of
+# ((2k - 1)!!)^2 / (k! (8 x)^k) (Abramowitz and Stegun 1964, 9.6.12 and 9.7.1).
+_I0_FROM = 20.0
+_I0_SERIES = tuple(1.0 / math.factorial(k) ** 2 for k in range(48))
+_I0_ASYMPTOTIC = tuple(
+    math.prod(range(1, 2 * k, 2)) ** 2 / (math.factorial(k) * 8.0**k) for k in range(30)
+)
+
+
+@composed(np.i0)
+def i0(x: Any) -> Any:
+    """The modified Bessel function of the first kind of order 0."""
+    size = np.abs(x)
+    near = np.less(size, _I0_FROM)
+    inside, outside = np.where(near, x, 0.0), np.where(near, _I0_FROM, size)
+    tail = _horner(_I0_ASYMPTOTIC, 1.0 / outside)
+    return np.where(near, _horner(_I0_SERIES, inside * inside / 4.0), np.exp(outside) / np.sqrt(2 * np.pi * outside) * tail)

@@ -1,0 +1,271 @@
+"""numpy.linalg's factorisations and what is read off them, for stacks of matrices too.
+
+A matrix that NumPy reads one triangle of (eigh, cholesky) has its derivative in that triangle: entries that
+are not read have none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.dispatch import implements
+from archimedes_grad.gather import Shape, reshaped
+from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.rules import matrix_kinds as kinds
+from archimedes_grad.rules.creation import constant
+from archimedes_grad.rules.lapack import Kind, matrix_call
+from archimedes_grad.trace_state import current_trace, trace_error
+
+
+def numpy_value(function: Callable[..., Any], a: Any, *rest: Any) -> Any:
+    """Return what NumPy gives for the values of the operands.
+
+    Where values are placeholders they may be singular: the shapes are then taken from an identity.
+    """
+    matrix = value_of(a)
+    try:
+        return function(matrix, *(value_of(operand) for operand in rest))
+    except np.linalg.LinAlgError:
+        trace = current_trace()
+        if trace is None or trace.values_known or np.ndim(matrix) < 2 or len(set(np.shape(matrix)[-2:])) > 1:
+            raise
+        identity = np.broadcast_to(np.eye(np.shape(matrix)[-1]), np.shape(matrix))
+        return function(identity, *(value_of(operand) for operand in rest))
+
+
+def mark_opaque() -> None:
+    """Note that a node can fail, and cannot be expanded to scalars."""
+    trace = current_trace()
+    if trace is not None:
+        trace.can_fail = trace.opaque = True
+
+
+def called(kind: Kind, a: SymbolicArray, shapes_out: Sequence[Shape], values: Sequence[Any]) -> list[SymbolicArray]:
+    """Return the results of a factorisation of each matrix of a stack, with NumPy's values."""
+    if not a.size:
+        return [constant(value) for value in values]
+    shape = a.shape[-2:]
+    mark_opaque()
+    nodes = matrix_call(kind, [shape], shapes_out, math.prod(a.shape[:-2])).call([a.node])
+    return [new_array(reshaped(node, np.shape(value)), value) for node, value in zip(nodes, values, strict=True)]
+
+
+# --- eigenvalues ----------------------------------------------------------------------------------
+
+
+def _vector_and_matrix(a: SymbolicArray) -> list[Shape]:
+    n = a.shape[-1]
+    return [(n,), (n, n)]
+
+
+@implements(np.linalg.eigh)
+def eigh(a: Any, UPLO: str = "L") -> Any:
+    """Eigenvalues and eigenvectors of the symmetric matrix in one triangle."""
+    a = gathered(a)
+    value = numpy_value(lambda x: np.linalg.eigh(x, UPLO), a)
+    return type(value)(*called(kinds.eigh(UPLO), a, _vector_and_matrix(a), value))
+
+
+@implements(np.linalg.eigvalsh)
+def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+    """Eigenvalues of the symmetric matrix in one triangle, in ascending order."""
+    np.linalg.eigvalsh(value_of(gathered(a)), UPLO)
+    return np.linalg.eigh(a, UPLO)[0]
+
+
+@implements(np.linalg.eig)
+def eig(a: Any) -> Any:
+    """Eigenvalues and eigenvectors of a matrix that has real ones."""
+    a = gathered(a)
+    value = numpy_value(np.linalg.eig, a)
+    _require_real_eigenvalues(value[0])
+    return type(value)(*called(kinds.EIG, a, _vector_and_matrix(a), value))
+
+
+@implements(np.linalg.eigvals)
+def eigvals(a: Any) -> Any:
+    """Eigenvalues of a matrix that has real ones, in the order of NumPy's."""
+    _require_real_eigenvalues(np.linalg.eigvals(value_of(gathered(a))))
+    return np.linalg.eig(a)[0]
+
+
+def _require_real_eigenvalues(values: Any) -> None:
+    if values.dtype.kind == "c":
+        raise trace_error(
+            "The matrix has complex eigenvalues; traced arrays hold real numbers.",
+            "Use np.linalg.eigh for a symmetric matrix, or functions of the eigenvalues that are real "
+            "(np.linalg.det, np.trace, np.linalg.svd).",
+        )
+
+
+# --- singular values ------------------------------------------------------------------------------
+
+
+@implements(np.linalg.svd)
+def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+    """The singular value decomposition.
+
+    Vectors that only complete a basis (``full_matrices``) follow the space that they span and do not turn
+    within it: functions of the space have exact derivatives.
+    """
+    a = gathered(a)
+    value = numpy_value(lambda x: np.linalg.svd(x, full_matrices, compute_uv, hermitian), a)
+    full = bool(full_matrices) and bool(compute_uv)
+    shapes = kinds.shapes_of_svd(a.shape[-2:], full)
+    kind = kinds.svd(full, bool(hermitian))
+    if compute_uv:
+        return type(value)(*called(kind, a, shapes, value))
+    batch = a.shape[:-2]
+    placeholders = [np.zeros(batch + shape) for shape in shapes]
+    return called(kind, a, shapes, [placeholders[0], value, placeholders[2]])[1]
+
+
+@implements(np.linalg.svdvals)
+def svdvals(x: Any, /) -> Any:
+    """Singular values in descending order."""
+    np.linalg.svdvals(value_of(gathered(x)))
+    return np.linalg.svd(x, compute_uv=False)
+
+
+@implements(np.linalg.matrix_rank)
+def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    """The number of singular values above a tolerance; its derivative is zero."""
+    A = gathered(A)
+    value = np.linalg.matrix_rank(value_of(A), value_of(tol), hermitian, rtol=value_of(rtol))
+    if A.ndim < 2:
+        count = np.any(A != 0).astype(np.intp)
+    else:
+        s = np.linalg.svd(A, compute_uv=False, hermitian=hermitian)
+        if tol is None:
+            relative = max(A.shape[-2:]) * np.finfo(s.dtype).eps if rtol is None else np.asarray(rtol)[..., None]
+            tol = np.max(s, axis=-1, keepdims=True, initial=0.0) * relative
+        else:
+            tol = np.expand_dims(tol, -1)
+        count = np.sum(s > tol, axis=-1)
+    return new_array(reshaped(count.node, np.shape(value)), value)
+
+
+@implements(np.linalg.cond)
+def cond(x: Any, p: Any = None) -> Any:
+    """The condition number: the norm of a matrix times that of its inverse."""
+    x = gathered(x)
+    value = np.linalg.cond(value_of(x), p)
+    if not np.all(np.isfinite(value)):
+        return constant(value)
+    if p is None or p in (2, -2):
+        s = np.linalg.svdvals(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return np.linalg.norm(x, p, (-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, (-2, -1))
+
+
+@implements(np.linalg.pinv)
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: Any) -> Any:
+    """The pseudo-inverse, differentiated at constant rank."""
+    a = gathered(a)
+    value = numpy_value(lambda x: np.linalg.pinv(x, rcond, hermitian, **rtol), a)
+    options = {"rcond": rcond, "hermitian": bool(hermitian), **rtol}
+    for name in ("rcond", "rtol"):
+        if np.ndim(value_of(options.get(name))) or isinstance(options.get(name), SymbolicArray):
+            raise trace_error(
+                f"numpy.linalg.pinv takes one plain number as {name}= in a traced function.",
+                "Call it for each matrix of the stack.",
+            )
+    kind = kinds.pinv(tuple(sorted((key, word) for key, word in options.items() if word is not None)))
+    return called(kind, a, [a.shape[:-3:-1]], [value])[0]
+
+
+@implements(np.linalg.lstsq)
+def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    """The least-squares solution of least norm, with residuals, rank and singular values.
+
+    Residuals are what they are at the rank of the run that is traced; where a later call meets another
+    rank they are nan.
+    """
+    a, b = gathered(a), gathered(b)
+    value = np.linalg.lstsq(value_of(a), value_of(b), rcond)
+    m, n = np.shape(value_of(a))
+    cutoff = np.finfo(np.float64).eps * max(m, n) if rcond is None else max(rcond, float(np.finfo(np.float64).eps))
+    solution = np.matmul(np.linalg.pinv(a, cutoff), b)
+    s = np.linalg.svdvals(a)
+    rank = np.sum(s > cutoff * np.max(s, initial=0.0))
+    residuals = value[1]
+    if np.size(residuals):
+        misfit = b - np.matmul(a, solution)
+        squares = np.sum(misfit * misfit, axis=0) / (rank == n)
+        residuals = new_array(reshaped(squares.node, np.shape(value[1])), value[1])
+    results = [solution, residuals, rank, s]
+    return tuple(
+        new_array(result.node, known) if isinstance(result, SymbolicArray) else result
+        for result, known in zip(results, value, strict=True)
+    )
+
+
+# --- triangular factors ---------------------------------------------------------------------------
+
+
+@implements(np.linalg.cholesky)
+def cholesky(a: Any, /, *, upper: bool = False) -> Any:
+    """The Cholesky factor of the symmetric matrix in the triangle that is asked for."""
+    a = gathered(a)
+    value = numpy_value(lambda x: np.linalg.cholesky(x, upper=upper), a)
+    if upper:
+        lower = np.linalg.cholesky(np.swapaxes(a, -1, -2))
+        return new_array(np.swapaxes(lower, -1, -2).node, value)
+    return called(kinds.CHOLESKY, a, [a.shape[-2:]], [value])[0]
+
+
+@implements(np.linalg.qr)
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """Orthonormal columns and an upper triangle."""
+    a = gathered(a)
+    value = np.linalg.qr(value_of(a), mode)
+    m, n = a.shape[-2:]
+    k = min(m, n)
+    if mode == "r":
+        q_value = np.zeros((*a.shape[:-2], m, k))
+        return called(kinds.QR, a, [(m, k), (k, n)], [q_value, value])[1]
+    if mode == "reduced" or (mode == "complete" and m <= n):
+        return type(value)(*called(kinds.QR, a, [(m, k), (k, n)], value))
+    if mode == "complete":
+        q, r = _householder(a)
+        return type(value)(new_array(q.node, value[0]), new_array(r.node, value[1]))
+    raise trace_error(
+        f"numpy.linalg.qr does not take traced arrays with mode={mode!r}: what it returns is LAPACK's own storage.",
+        "Use mode 'reduced', 'complete' or 'r'.",
+    )
+
+
+def _householder(a: SymbolicArray) -> tuple[Any, Any]:
+    """Return q (square) and r by LAPACK's reflections, so that all columns of q have their derivatives."""
+    m, n = a.shape[-2:]
+    r: Any = a.astype(np.float64, copy=False)
+    reflections = []
+    for k in range(min(m - 1, n)):
+        head, tail = r[..., k, k], r[..., k + 1 :, k]
+        below = np.linalg.norm(tail, axis=-1)
+        # Nothing to reflect where the tail is zero: LAPACK takes the identity, and so does scale = 0.
+        reflecting = below != 0
+        length = np.hypot(head, below) + (below == 0)
+        pivot = -np.copysign(length, head)
+        scale = (pivot - head) / pivot * reflecting
+        tail = tail / ((head - pivot) + (below == 0) * pivot * 2)[..., None]
+        ones = np.ones((*a.shape[:-2], 1))
+        vector = np.concatenate([np.zeros((*a.shape[:-2], k)), ones, tail], axis=-1)
+        reflections.append((vector, scale))
+        r = _reflected(vector, scale, r)
+    q: Any = np.broadcast_to(np.eye(m), (*a.shape[:-2], m, m))
+    for vector, scale in reversed(reflections):
+        q = _reflected(vector, scale, q)
+    return q, np.triu(r)
+
+
+def _reflected(vector: Any, scale: Any, matrix: Any) -> Any:
+    along = np.matmul(vector[..., None, :], matrix)
+    return matrix - (scale[..., None] * vector)[..., None] * along
+
+

@@ -1,0 +1,135 @@
+"""Linear interpolation in a table, convolution and correlation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.gather import flat, reshaped
+from archimedes_grad.operands import is_traced, node_of, value_of
+from archimedes_grad.rules.composition import composed, counted
+from archimedes_grad.rules.networks import sorted_with
+
+
+def _array(operand: Any) -> Any:
+    return operand if isinstance(operand, SymbolicArray) else np.asarray(operand)
+
+
+@composed(np.interp)
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """Values between those of a table, by straight lines; beyond its ends ``left`` and ``right``.
+
+    The slope at a node is that of the interval that begins there. The work grows as the length of the table
+    times the number of points.
+    """
+    x, xp, fp = _array(x), _array(xp), _array(fp)
+    if period is not None:
+        x, xp, fp = _one_period(x, xp, fp, np.abs(period))
+        left = right = None
+    points = np.ravel(x)
+    column = np.reshape(points, (-1, 1))
+    if xp.shape[0] > 1:
+        # Which interval holds each point: intervals are half open, so a node begins the next one.
+        inside = np.logical_and(np.greater_equal(column, xp[:-1]), np.less(column, xp[1:]))
+        x0, x1 = _chosen(inside, xp[:-1]), _chosen(inside, xp[1:])
+        f0, f1 = _chosen(inside, fp[:-1]), _chosen(inside, fp[1:])
+        somewhere = np.any(inside, 1)
+        width = np.where(somewhere, x1 - x0, 1.0)
+        result: Any = np.where(somewhere, (f1 - f0) / width * (points - x0) + f0, 0.0)
+    else:
+        result = np.zeros(points.shape)
+    result = np.where(np.less(points, xp[0]), fp[0] if left is None else left, result)
+    result = np.where(np.equal(points, xp[-1]), fp[-1], result)
+    result = np.where(np.greater(points, xp[-1]), fp[-1] if right is None else right, result)
+    return np.reshape(np.where(np.isnan(points), np.nan, result), np.shape(value_of(x)))
+
+
+def _chosen(inside: Any, numbers: Any) -> Any:
+    """Return for each row the number where it is true, 0 where it is true nowhere."""
+    return np.sum(np.where(inside, numbers, 0.0), 1)
+
+
+def _one_period(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
+    """Return points and table moved into one period, sorted, with one node more at each end."""
+    x, xp = np.mod(x, period), np.mod(xp, period)
+    if is_traced(xp):
+        keys = xp.node
+        _, payloads, ordered = sorted_with([keys], [_full(fp)])
+        order = np.argsort(xp.value, kind="stable")
+        xp = new_array(ordered[0], xp.value[order])
+        fp = new_array(payloads[0], np.asarray(value_of(fp), dtype=float)[order])
+    else:
+        order = np.argsort(xp)
+        xp, fp = xp[order], fp[order]
+    return (
+        x,
+        np.concatenate([xp[-1:] - period, xp, xp[:1] + period]),
+        np.concatenate([fp[-1:], fp, fp[:1]]),
+    )
+
+
+def _full(array: Any) -> cs.MX:
+    return flat(node_of(array))
+
+
+# --- convolution ----------------------------------------------------------------------------------
+
+#: The largest matrix of shifted copies that is built; beyond it the copies are added one by one.
+_LARGEST_SHIFTS = 4_000_000
+
+
+def _slid(signal: Any, kernel: Any) -> Any:
+    """Return the products of a kernel with every window of a longer signal, summed."""
+    length, width = signal.shape[0], kernel.shape[0]
+    count = length - width + 1
+    value = np.correlate(value_of(signal), value_of(kernel), "valid")
+    if not is_traced(signal) and not is_traced(kernel):
+        return value
+    signal_node, kernel_node = _full(signal), _full(kernel)
+    if length * (width + 1) > _LARGEST_SHIFTS:
+        total: Any = signal[:count] * kernel[0]
+        for shift in range(1, width):
+            total = total + signal[shift : shift + count] * kernel[shift]
+        return total
+    # Copies end to end, cut again into columns one entry longer: each is shifted by one against the last.
+    copies = flat(cs.repmat(signal_node, 1, width + 1))[: (length + 1) * width]
+    windows = cs.reshape(copies, length + 1, width)[:count, :]
+    counted(3, 2 * length * width)
+    return new_array(reshaped(cs.mtimes(windows, kernel_node), (count,)), value)
+
+
+def _padded(signal: Any, before: int, after: int) -> Any:
+    parts = [np.zeros(before, signal.dtype), signal, np.zeros(after, signal.dtype)]
+    return np.concatenate([part for part in parts if part.shape[0]])
+
+
+def _correlation(a: Any, v: Any, mode: Any) -> Any:
+    """Return the correlation of a longer array with a shorter one."""
+    n, m = a.shape[0], v.shape[0]
+    mode = {0: "valid", 1: "same", 2: "full"}.get(mode, mode)[0]
+    if mode == "v":
+        return _slid(a, v)
+    if mode == "s":
+        return _slid(_padded(a, m // 2, m - 1 - m // 2), v)
+    return _slid(_padded(a, m - 1, m - 1), v) if n else a
+
+
+@composed(np.correlate)
+def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
+    """The sums of products of one sequence with shifts of another."""
+    a, v = np.atleast_1d(_array(a)), np.atleast_1d(_array(v))
+    if v.shape[0] > a.shape[0]:
+        return _correlation(v, a, mode)[::-1]
+    return _correlation(a, v, mode)
+
+
+@composed(np.convolve)
+def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
+    """The coefficients of the product of two polynomials, or the part of them that ``mode`` says."""
+    a, v = np.atleast_1d(_array(a)), np.atleast_1d(_array(v))
+    if v.shape[0] > a.shape[0]:
+        a, v = v, a
+    return np.correlate(a, v[::-1], mode)

@@ -1,0 +1,154 @@
+"""Polynomials by their coefficients, the highest power first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray
+from archimedes_grad.dispatch import implements
+from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.rules.composition import composed
+from archimedes_grad.trace_state import trace_error
+
+
+def _array(operand: Any) -> Any:
+    return operand if isinstance(operand, SymbolicArray) else np.asarray(operand)
+
+
+@composed(np.polyval)
+def polyval(p: Any, x: Any) -> Any:
+    """The value of a polynomial, by Horner's scheme."""
+    p, x = _array(p), _array(x)
+    result: Any = x * 0
+    for k in range(p.shape[0]):
+        result = result * x + p[k]
+    return result
+
+
+def _combined(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
+    def program(a1: Any, a2: Any) -> Any:
+        a1, a2 = np.atleast_1d(_array(a1)), np.atleast_1d(_array(a2))
+        length = max(a1.shape[0], a2.shape[0])
+        return ufunc(*(np.concatenate([np.zeros(length - a.shape[0], a.dtype), a]) for a in (a1, a2)))
+
+    return program
+
+
+composed(np.polyadd)(_combined(np.add))
+composed(np.polysub)(_combined(np.subtract))
+
+
+@composed(np.polymul)
+def polymul(a1: Any, a2: Any) -> Any:
+    """The product of two polynomials."""
+    return np.convolve(_without_leading_zeros(a1), _without_leading_zeros(a2))
+
+
+def _without_leading_zeros(a: Any) -> Any:
+    a = np.atleast_1d(_array(a))
+    return np.trim_zeros(a, "f") if not is_traced(a) else a
+
+
+@composed(np.polyder)
+def polyder(p: Any, m: int = 1) -> Any:
+    """The m-th derivative of a polynomial."""
+    p = _array(p)
+    for _ in range(m):
+        p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
+    return p
+
+
+@composed(np.polyint)
+def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    """The m-th integral of a polynomial, with constants of integration."""
+    p = _array(p)
+    constants = np.zeros(max(m, 1)) if k is None else np.atleast_1d(_array(k))
+    if constants.shape[0] == 1 and m > 1:
+        constants = np.broadcast_to(constants, (m,))
+    for order in range(m):
+        raised = p / np.arange(p.shape[0], 0, -1)
+        p = np.concatenate([raised, np.reshape(constants[order], (1,))])
+    return p
+
+
+@composed(np.polydiv)
+def polydiv(u: Any, v: Any) -> Any:
+    """Quotient and remainder of two polynomials."""
+    u, v = np.atleast_1d(_array(u)), np.atleast_1d(_array(v))
+    steps = u.shape[0] - v.shape[0] + 1
+    if steps <= 0:
+        return np.zeros(1), u
+    rest = [u[k] for k in range(u.shape[0])]
+    quotient = []
+    for k in range(steps):
+        quotient.append(rest[k] / v[0])
+        for j in range(1, v.shape[0]):
+            rest[k + j] = rest[k + j] - quotient[k] * v[j]
+    remainder = rest[steps:]
+    return np.stack(quotient), np.stack(remainder) if remainder else np.zeros(1)
+
+
+@implements(np.poly)
+def poly(seq_of_zeros: Any) -> Any:
+    """The coefficients of the polynomial with given roots."""
+    roots = gathered(seq_of_zeros)
+    value = np.poly(value_of(roots))
+    if roots.ndim != 1:
+        raise trace_error(
+            f"np.poly of an array of shape {roots.shape} needs its eigenvalues, which may be complex.",
+            "Use np.poly(np.linalg.eigvalsh(A)) for a symmetric matrix.",
+        )
+    coefficients: Any = np.ones(1, value.dtype)
+    for k in range(roots.shape[0]):
+        shifted = np.concatenate([np.zeros(1), coefficients * roots[k]])
+        coefficients = np.concatenate([coefficients, np.zeros(1)]) - shifted
+    return coefficients
+
+
+@implements(np.polyfit)
+def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
+    """The polynomial of least squares through points, and with ``cov`` the covariance of its coefficients."""
+    x, y, w = gathered(x), gathered(y), gathered(w)
+    plain = np.polyfit(value_of(x), value_of(y), deg, rcond, full, value_of(w), cov)
+    if full:
+        raise trace_error(
+            "np.polyfit got full=True: rank and singular values are not part of the graph.",
+            "Leave full=True out; np.polyval gives the residuals.",
+        )
+    powers = np.sort(np.atleast_1d(np.asarray(deg)).ravel())[::-1] if np.ndim(deg) else np.arange(int(deg), -1, -1)
+    order = int(powers[0])
+    matrix = np.vander(x * 1.0, order + 1)[:, order - powers]
+    right = y * 1.0
+    if w is not None:
+        matrix = matrix * np.reshape(w, (-1, 1))
+        right = right * (np.reshape(w, (-1, 1)) if y.ndim == 2 else w)
+    scale = np.sqrt(np.sum(matrix * matrix, 0))
+    scaled = matrix / scale
+    if is_traced(scaled):
+        coefficients = np.linalg.lstsq(scaled, right, rcond)[0]
+    else:
+        coefficients = np.matmul(np.linalg.pinv(scaled), right)
+    coefficients = (coefficients.T / scale).T
+    if np.ndim(deg):
+        rows: list[Any] = [coefficients[0] * 0.0] * (order + 1)
+        for position, power in enumerate(powers.tolist()):
+            rows[order - power] = coefficients[position]
+        coefficients = np.stack(rows)
+    if not cov:
+        return coefficients
+    return coefficients, _covariance(matrix, scale, right, coefficients, cov, np.asarray(plain[1]).shape, powers)
+
+
+def _covariance(matrix: Any, scale: Any, right: Any, coefficients: Any, cov: Any, shape: Any, powers: Any) -> Any:
+    scaled = matrix / scale
+    base = np.linalg.inv(np.matmul(scaled.T, scaled)) / np.reshape(scale, (-1, 1)) / np.reshape(scale, (1, -1))
+    if cov == "unscaled":
+        factor: Any = 1.0
+    else:
+        kept = coefficients[powers[0] - powers]
+        rest = right - np.matmul(matrix, kept)
+        factor = np.sum(rest * rest, 0) / (right.shape[0] - len(powers))
+    return base * factor if len(shape) == 2 else base[:, :, None] * factor
