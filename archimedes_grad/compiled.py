@@ -20,6 +20,7 @@ from archimedes_grad.autodiff import value_function
 from archimedes_grad.errors import PathLimitWarning, TraceError
 from archimedes_grad.fast_path import MISS, Miss, new_fast_path
 from archimedes_grad.graph import Template
+from archimedes_grad.merging import guards_alone, merged
 from archimedes_grad.nesting import nested_call
 from archimedes_grad.paths import Path, Paths
 from archimedes_grad.report import Explanation, TracedGraph, path_limit_message
@@ -30,6 +31,9 @@ from archimedes_grad.tracing import BoundArguments, trace
 
 #: Specialisations kept for one function; the least recently used one goes first.
 MAX_SPECIALISATIONS = 256
+
+# Calls that change between n paths are merged after this many times n changes.
+_MISSES_BEFORE_MERGING = 4
 
 
 @dataclass
@@ -87,8 +91,9 @@ class CompiledFunction:
 
     def _other_path(self, miss: Miss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the result of a call that has the form of the last one, but takes another path."""
-        paths = miss.path.paths
-        if paths is None:
+        paths: Paths | None = miss.path if isinstance(miss.path, Paths) else miss.path.paths
+        if paths is None or paths is miss.path:
+            # The paths were dropped meanwhile, or all of them were evaluated together and none held.
             specialisation, bound = self._specialised(args, kwargs)
             return self._run(specialisation, bound)
 
@@ -96,20 +101,37 @@ class CompiledFunction:
             specialisation, bound = self._specialised(args, kwargs)
             return self._new_path(specialisation, bound, script)
 
-        with self._tracing:
-            result, path = paths.follow(miss, new_path)
-            self._fast_call = path.fast_path.call
+        result, path = paths.follow(miss, new_path)
+        if paths.misses > _MISSES_BEFORE_MERGING * len(paths.by_outcomes):
+            self._merge(args, kwargs)
+        self._use(paths, path)
         return result
+
+    def _use(self, paths: Paths, path: Path) -> None:
+        """Let further calls try a path first: merged with the others, its guards first, or by itself."""
+        if paths.merged is not None:
+            self._fast_call = paths.merged.call
+        elif path.guards is not None and len(paths.by_outcomes) > 1:
+            self._fast_call = path.call
+        else:
+            self._fast_call = path.fast_path.call
+
+    def _merge(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Merge the paths of a specialisation whose calls change between them, where they are small enough."""
+        specialisation, bound = self._specialised(args, kwargs)
+        paths = specialisation.paths
+        with self._tracing:
+            paths.misses = 0
+            together = merged([path.derived for path in paths.by_outcomes.values()])
+            if together is not None:
+                paths.merged = new_fast_path(
+                    together, specialisation.layout, bound.trees, bound.values, weakref.ref(paths)
+                )
 
     def _run(self, specialisation: Specialisation, bound: BoundArguments) -> Any:
         paths = specialisation.paths
-        recent = paths.root.recent
-        if recent is not None and not recent.outcomes:
-            self._fast_call = recent.fast_path.call
-            return recent.fast_path.run(bound.values)
-        with self._tracing:
-            result, path = paths.run(bound.values, lambda script: self._new_path(specialisation, bound, script))
-            self._fast_call = path.fast_path.call
+        result, path = paths.run(bound.values, lambda script: self._new_path(specialisation, bound, script))
+        self._use(paths, path)
         return result
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -205,11 +227,7 @@ class CompiledFunction:
         """Return the path that a call takes, traced if it was not before."""
         specialisation, bound = self._specialised(args, kwargs)
         paths = specialisation.paths
-        recent = paths.root.recent
-        if recent is not None and not recent.outcomes:
-            return recent, paths
-        with self._tracing:
-            _, path = paths.run(bound.values, lambda script: self._new_path(specialisation, bound, script))
+        _, path = paths.run(bound.values, lambda script: self._new_path(specialisation, bound, script))
         return path, paths
 
     def _new_path(self, specialisation: Specialisation, bound: BoundArguments, script: tuple[float, ...]) -> Path:
@@ -222,10 +240,20 @@ class CompiledFunction:
         path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
         path.fast_path = new_fast_path(derived, layout, bound.trees, bound.values, weakref.ref(path))
         path.seconds["compile"] = time.perf_counter() - differentiated
+        if paths.by_outcomes:
+            for known in (*paths.by_outcomes.values(), path):
+                self._add_guards(known, layout, bound)
         if len(paths.by_outcomes) >= paths.limit and not self._warned_of_paths:
             self._warned_of_paths = True
             warnings.warn(path_limit_message(self.__name__, paths), PathLimitWarning, stacklevel=2)
         return path
+
+    def _add_guards(self, path: Path, layout: Layout, bound: BoundArguments) -> None:
+        """Give a path guards that can be evaluated before it, where that pays."""
+        if path.guards is None and path.derived.n_guards:
+            alone = guards_alone(path.derived)
+            if alone is not None:
+                path.guards = new_fast_path(alone, layout, bound.trees, bound.values, weakref.ref(path))
 
     def _key(self, bound: BoundArguments, layout: Layout) -> Any:
         parts: list[Any] = [layout.n_positional, layout.keywords]

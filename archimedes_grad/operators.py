@@ -70,7 +70,7 @@ class Operators:
     __add__, __radd__ = _operator(np.add, operator.add, cs.OP_ADD)
     __sub__, __rsub__ = _operator(np.subtract, operator.sub, cs.OP_SUB)
     __mul__, __rmul__ = _operator(np.multiply, operator.mul, cs.OP_MUL)
-    __truediv__, __rtruediv__ = _operator(np.true_divide, operator.truediv, cs.OP_DIV)
+    __truediv__, _divided = _operator(np.true_divide, operator.truediv, cs.OP_DIV)
     __lt__, _ = _operator(np.less, operator.lt, cs.OP_LT)
     __le__, _ = _operator(np.less_equal, operator.le, cs.OP_LE)
     __eq__, _ = _operator(np.equal, operator.eq, cs.OP_EQ)
@@ -97,6 +97,12 @@ class Operators:
     __iand__ = _in_place(np.bitwise_and, operator.and_)
     __ior__ = _in_place(np.bitwise_or, operator.or_)
     __ixor__ = _in_place(np.bitwise_xor, operator.xor)
+
+    def __rtruediv__(self: Any, other: Any) -> Any:
+        # CasADi would simplify 1 / (1 / x) to x and so lose an overflow: the ufunc's rule does not let it.
+        if type(other) in (int, float) and other == 1 and self.node.op() == cs.OP_INV:
+            return np.true_divide(other, self)
+        return self._divided(other)
 
     def __pow__(self: Any, other: Any) -> Any:
         # Squares and cubes are products: pow costs several times as much, and its derivative again.

@@ -8,9 +8,11 @@ its path held.
 
 from __future__ import annotations
 
+import itertools
+import threading
 import weakref
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +39,12 @@ class Path:
         Those of its guards, in order.
     trail
         The nodes from the root to its leaf: one more than outcomes.
+    fast_path
+        Evaluates result and guards together.
+    guards
+        Evaluates the guards alone; None where that would cost about as much.
+    last_used
+        A number that grows with every switch of paths.
     seconds
         What tracing, differentiating and compiling took.
     """
@@ -48,54 +56,77 @@ class Path:
         self.outcomes = tuple(guard.outcome for guard in derived.graph.guards)
         self.trail: list[PathNode] = []
         self.fast_path: FastPath
+        self.guards: FastPath | None = None
+        self.last_used = 0
 
     @property
     def paths(self) -> Paths | None:
         """The paths that it is one of; None once they are dropped."""
         return self._paths()
 
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the result of a call, or a Miss; the guards first."""
+        assert self.guards is not None
+        held = self.guards.call(args, kwargs)
+        return self.fast_path.call(args, kwargs) if held is True else held
+
+    def run(self, leaves: list[Any]) -> Any:
+        """Return the result for the leaves of a call, or a Miss; the guards first where they are cheap."""
+        if self.guards is not None:
+            held = self.guards.run(leaves)
+            if held is not True:
+                return held
+        return self.fast_path.run(leaves)
+
 
 #: Traces a new path of the call under way, with a script of its first outcomes.
 Tracer = Callable[[tuple[float, ...]], Path]
 
 
-@dataclass
+@dataclass(eq=False)
 class Paths:
     """All paths of one specialisation.
+
+    Read without the lock: only what adds or drops paths holds it.
 
     Attributes
     ----------
     limit
         How many are kept; the least recently used one goes first.
-    dropped
-        How many have gone.
+    merged
+        Evaluates all paths at once; None where they are too large for that, or too new.
+    misses
+        How many calls took another path than the one before, since paths were last merged.
     """
 
     limit: int
     root: PathNode = field(default_factory=PathNode)
-    by_outcomes: OrderedDict[tuple[float, ...], Path] = field(default_factory=OrderedDict)
-    dropped: int = 0
-
-    __hash__ = object.__hash__
+    by_outcomes: dict[tuple[float, ...], Path] = field(default_factory=dict)
+    merged: FastPath | None = None
+    misses: int = 0
+    lock: Any = field(default_factory=threading.RLock)
+    _clock: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def run(self, leaves: list[Any], new_path: Tracer) -> tuple[Any, Path]:
         """Return the result for the leaves of a call, and the path that it takes."""
-        if self.root.recent is None:
+        recent = self.root.recent
+        if recent is None:
             return self._traced((), leaves, new_path)
-        result = self.root.recent.fast_path.run(leaves)
+        result = recent.run(leaves)
         if type(result) is Miss:
             return self.follow(result, new_path)
-        return result, self.root.recent
+        return result, recent
 
     def follow(self, miss: Miss, new_path: Tracer) -> tuple[Any, Path]:
         """Return the result of a call that missed a path, and the path that it takes."""
+        self.misses += 1
         while True:
             prefix = (*miss.path.outcomes[: miss.held], miss.outcome)
             branch = miss.path.trail[miss.held].children.get(miss.outcome)
             candidate = None if branch is None else branch.recent
             if candidate is None:
                 return self._traced(prefix, miss.leaves, new_path)
-            result = candidate.fast_path.run(miss.leaves)
+            result = candidate.run(miss.leaves)
             if type(result) is not Miss:
                 self._taken(candidate)
                 return result, candidate
@@ -107,30 +138,43 @@ class Paths:
         CasADi's evaluation is authoritative: where it rounds a decision the other way than NumPy did while
         tracing, the branch that it took is followed, and traced if it must be, from there.
         """
-        path = new_path(script)
-        self._add(path)
+        with self.lock:
+            path = self._known(script)
+            if path is None:
+                path = new_path(script)
+                self._add(path)
         result = path.fast_path.run(leaves)
         if type(result) is Miss:
             return self.follow(result, new_path)
         return result, path
+
+    def _known(self, script: tuple[float, ...]) -> Path | None:
+        """Return a path with these first outcomes, which another thread may have traced meanwhile."""
+        node = self.root
+        for outcome in script:
+            child = node.children.get(outcome)
+            if child is None:
+                return None
+            node = child
+        return node.recent
 
     def _add(self, path: Path) -> None:
         path.trail = [self.root]
         for outcome in path.outcomes:
             path.trail.append(path.trail[-1].children.setdefault(outcome, PathNode()))
         self.by_outcomes[path.outcomes] = path
+        self.merged = None
         self._taken(path)
         if len(self.by_outcomes) > self.limit:
-            self._drop(next(iter(self.by_outcomes.values())))
+            self._drop(min(self.by_outcomes.values(), key=lambda known: known.last_used))
 
     def _taken(self, path: Path) -> None:
-        self.by_outcomes.move_to_end(path.outcomes)
+        path.last_used = next(self._clock)
         for node in path.trail:
             node.recent = path
 
     def _drop(self, path: Path) -> None:
         del self.by_outcomes[path.outcomes]
-        self.dropped += 1
         for depth in reversed(range(len(path.trail))):
             node = path.trail[depth]
             if node.recent is path:

@@ -38,6 +38,11 @@ class Derived:
         What the outputs are in NumPy, and how they make up the result.
     representation, reason
         ``"scalar"`` or ``"array"``, and why.
+    hidden
+        The graph's captured arrays, or those of several paths one after the other.
+    n_guards
+        How many guards must hold. Where there are any, two more outputs follow: how many held from the first on,
+        and the outcome of the one that did not.
     """
 
     graph: Graph
@@ -46,6 +51,8 @@ class Derived:
     result: Template
     representation: str
     reason: str
+    hidden: tuple[Any, ...]
+    n_guards: int
 
     @property
     def can_fail(self) -> bool:
@@ -101,7 +108,10 @@ def derived(representation: Representation, expressions: list[Any], outputs: lis
         used += _checks(representation)
         function = cs.Function("compiled", representation.inputs, used)
     kept_outputs = tuple(outputs[k] for k in kept)
-    return Derived(graph, function, kept_outputs, result, representation.name, representation.reason)
+    return Derived(
+        graph, function, kept_outputs, result, representation.name, representation.reason, graph.hidden,
+        len(graph.guards),
+    )  # fmt: skip
 
 
 def _checks(representation: Representation) -> list[Any]:

@@ -62,7 +62,7 @@ def finite_derivative(
     """Derivative at offset zero by central differences.
 
     Without extrapolation the error is estimated only if asked for, from the same stencil with half and a
-    quarter of the step; if they do not approach each other as they should, ``success`` is False.
+    quarter of the step; if they do not approach each other as they should, nothing is claimed.
 
     Parameters
     ----------
@@ -105,8 +105,9 @@ def finite_derivative(
     half, _ = stencil(sampler, order, stepsize / 2, num_points)
     quarter, quarter_rounding = stencil(sampler, order, stepsize / 4, num_points)
     change, next_change = np.abs(value - half), np.abs(half - quarter)
-    good = (next_change <= 0.5 * change) | (next_change <= 4 * quarter_rounding)
-    error = np.maximum(change, next_change) / (1 - 0.5**power) + rounding
+    # Halving should divide the change by 2**power; half of that exponent is asked for.
+    good = (next_change <= 0.7 * 0.5 ** (power / 2) * change) | (next_change <= 4 * quarter_rounding)
+    error = np.where(good, 1.5 * np.maximum(change, next_change) / (1 - 0.5**power) + rounding, np.inf)
     for output in np.flatnonzero(~good):
         message[output] = f"halving the step {stepsize:g} does not bring the difference quotients together"
     _look_for_kink(sampler, order, value, error, good, message)
@@ -130,7 +131,7 @@ def _look_for_kink(
     scale = np.maximum(np.abs(value), math.factorial(order) * np.abs(other).max(axis=0) / heights[-1] ** order)
     for output in np.flatnonzero(jump > 0.1 * scale):
         size = max(float(np.abs(above[:, output]).max()), float(np.abs(sampler.centre[output])))
-        if jump[output] > 100 * EPSILON * size / heights[0] ** order:
+        if good[output] and jump[output] > 100 * EPSILON * size / heights[0] ** order:
             good[output] = False
             message[output] = KINK
 

@@ -31,7 +31,6 @@ from archimedes_grad.numeric.functions import PointFunction
 from archimedes_grad.numeric.lines import Line, solve, uses_fit
 from archimedes_grad.numeric.options import validate_options
 from archimedes_grad.numeric.results import DerivativeResult, LineEstimate, describe, worst_status
-from archimedes_grad.numeric.search import MANTISSA
 
 Floats = NDArray[np.float64]
 Index = tuple[int, ...]
@@ -136,7 +135,7 @@ def hyper_hessian(
         searching = method == "adaptive" and not uses_fit(checked)
         scales = np.array([_scale(e) for e in found]) if searching else np.ones(size)
         mixed = sorted(_directions(size, order) - set(axes))
-        first = MANTISSA / 2 if searching else None
+        first = 0.5 if searching else None
         lines = [Line(known, point, scales * np.array(d), centre, first) for d in mixed]
         found = run_all(solve, [(line, order, method, checked) for line in lines], _line_names(mixed), pool, progress)
         estimates.update(zip(mixed, found, strict=True))

@@ -28,8 +28,8 @@ WIDEST_GAP = 6
 
 #: Changes are taken to shrink at least by this factor from rung to rung.
 SLOWEST_CONVERGENCE = 0.8
-#: Steps of the check, relative to rungs: the square root of two, to twenty bits.
-CHECK_RATIO = 741455 / 2**19
+#: Steps of the check, relative to rungs: the square root of two, to eight bits.
+CHECK_RATIO = 181 / 128
 #: How many times the rounding of one evaluation (eps times its size) is claimed.
 ROUNDING_SAFETY = 2.0
 

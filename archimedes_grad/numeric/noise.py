@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +113,7 @@ def _fits(sampler: LineSampler, order: int, width: float) -> list[tuple[Floats, 
         if freedom < 3:
             break
         basis = np.polynomial.chebyshev.chebvander(t, degree)
-        inverse = np.linalg.pinv(basis, rcond=1e-10)
+        inverse = _pseudo_inverse(basis)
         weights = _derivative_at_centre(degree, order) @ inverse / width**order
         coefficients = inverse @ y
         noise = unit * np.sqrt((((y - basis @ coefficients) / unit) ** 2).sum(axis=0) / freedom)
@@ -126,6 +127,16 @@ def _fits(sampler: LineSampler, order: int, width: float) -> list[tuple[Floats, 
     ]
 
 
+def _pseudo_inverse(basis: Floats) -> Floats:
+    """By QR, or by singular values where the samples do not determine all coefficients."""
+    q, r = np.linalg.qr(basis)
+    diagonal = np.abs(np.diag(r))
+    if diagonal.min() <= 1e-10 * diagonal.max():
+        return np.linalg.pinv(basis, rcond=1e-10)
+    return np.asarray(np.linalg.solve(r, q.T), dtype=np.float64)
+
+
+@cache
 def _derivative_at_centre(degree: int, order: int) -> Floats:
     """The derivative at 0 of each Chebyshev polynomial up to `degree`."""
     identity = np.eye(degree + 1)

@@ -22,8 +22,6 @@ Floats = NDArray[np.float64]
 GOAL = 1e-11
 #: A result whose error exceeds this part of its scale has no correct digit.
 LOST = 0.05
-#: Mantissa of first steps: ten bits of 1/2 + 1/sqrt(20), far from any simple fraction of 1 or pi.
-MANTISSA = 741 / 2**10
 #: Rungs that a search may add in all.
 MOST_RUNGS = 40
 
@@ -53,8 +51,8 @@ class Finding:
 def first_step(position: float) -> float:
     """A step to begin with, for a point at `position`.
 
-    A tenth of the argument; less at large arguments, where functions seldom stretch with it. The ten bits
-    of the mantissa keep ``x ± h`` exact, and off the periods that functions are likely to have.
+    A tenth of the argument; less at large arguments, where functions seldom stretch with it. A power
+    of two: the heights of the rungs above it have few bits, so that ``x ± h`` is exact.
     """
     size = abs(position)
     if size < 1e-10:
@@ -63,7 +61,7 @@ def first_step(position: float) -> float:
         guess = 0.1 * size
     else:
         guess = 0.1 * math.sqrt(size)
-    return math.ldexp(MANTISSA, round(math.log2(guess / MANTISSA)))
+    return math.ldexp(1.0, round(math.log2(guess)))
 
 
 def best(ladder: Ladder) -> Finding:

@@ -28,7 +28,7 @@ def coefficient_weights(heights: tuple[float, ...], first: int, step: int, power
     weights = np.empty_like(h)
     for j in range(len(h)):
         others = z[np.arange(len(z)) != j]
-        lagrange = np.poly(others)[::-1] / np.prod(z[j] - others)
+        lagrange = np.atleast_1d(np.poly(others))[::-1] / np.prod(z[j] - others)
         weights[j] = lagrange[index] / h[j] ** first
     return weights
 

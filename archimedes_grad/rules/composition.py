@@ -16,7 +16,16 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import Rule, implements
 from archimedes_grad.gather import flat, reshaped, taken
-from archimedes_grad.operands import cast_node, dtype_of, gathered, is_traced, node_of, require_real, value_of
+from archimedes_grad.operands import (
+    cast_node,
+    decided,
+    dtype_of,
+    gathered,
+    is_traced,
+    node_of,
+    require_real,
+    value_of,
+)
 from archimedes_grad.operands import values_in as sequence_values
 from archimedes_grad.rules.ufuncs import write_out
 from archimedes_grad.trace_state import current_trace, trace_error
@@ -105,14 +114,13 @@ def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
     return register
 
 
-def plain(*functions: Callable[..., Any]) -> None:
-    """Register functions whose result says nothing about traced values (a shape, a dtype): NumPy's own."""
-    for function in functions:
+def plain_function(function: Callable[..., Any], made_plain: Callable[[Any], Any]) -> None:
+    """Register a function as NumPy's own, on arguments made plain."""
 
-        def rule(*args: Any, _function: Callable[..., Any] = function, **kwargs: Any) -> Any:
-            return _function(*map(values_in, args), **values_in(kwargs))
+    def rule(*args: Any, **kwargs: Any) -> Any:
+        return function(*map(made_plain, args), **{name: made_plain(word) for name, word in kwargs.items()})
 
-        implements(function)(rule)
+    implements(function)(rule)
 
 
 # --- movement of the entries of several arrays ----------------------------------------------------
@@ -151,7 +159,16 @@ def require_target(target: Any, name: str) -> SymbolicArray:
     return target
 
 
-def require_static(structure: Any, what: str, way_on: str) -> None:
-    """Raise TraceError where something that decides shapes or places is traced."""
-    if is_traced(structure):
-        raise trace_error(f"{what} is traced: which entries it chooses depends on traced values.", way_on)
+def static(structure: Any) -> Any:
+    """Return indices, lengths or masks without traced values: those are decided, and leave guards."""
+    if not is_traced(structure):
+        return structure
+    if isinstance(structure, tuple):
+        return tuple(map(static, structure))
+    array = gathered(structure)
+    return decided(array)
+
+
+def static_mask(mask: Any) -> Any:
+    """Return a mask without traced values: where it holds is decided, and leaves a guard for each entry."""
+    return decided(np.not_equal(gathered(mask), 0)) if is_traced(mask) else mask

@@ -17,6 +17,7 @@ from archimedes_grad.dispatch import implements
 from archimedes_grad.gather import Shape, reshaped
 from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.rules import matrix_kinds as kinds
+from archimedes_grad.rules import small_matrices as small
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.lapack import Kind, matrix_call
 from archimedes_grad.trace_state import current_trace, trace_error
@@ -216,6 +217,8 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     if upper:
         lower = np.linalg.cholesky(np.swapaxes(a, -1, -2))
         return new_array(np.swapaxes(lower, -1, -2).node, value)
+    if 0 < a.shape[-1] <= small.LARGEST_CHOLESKY and value.size:
+        return new_array(small.joined(small.cholesky(small.entries(a.node, a.shape)), a.shape), value)
     return called(kinds.CHOLESKY, a, [a.shape[-2:]], [value])[0]
 
 

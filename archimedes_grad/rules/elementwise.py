@@ -40,8 +40,8 @@ def mul(x: MX, y: MX) -> MX:
 
 
 def div(x: MX, y: MX) -> MX:
-    """x / y."""
-    return _binary(cs.OP_DIV, x, y)
+    """x / y; of 1 / (1 / z) too, which CasADi would simplify to z and so lose an overflow."""
+    return _binary(cs.OP_DIV, x, sub(y, scalar_node(0)) if y.op() == cs.OP_INV else y)
 
 
 def exp(x: MX) -> MX:
@@ -248,7 +248,9 @@ def _power(x: MX, y: MX) -> MX:
     # 0**y has slope 0 in y, and x**0 has slope 0 in x, at 0 too, where the formulas give nan.
     x_is_zero, y_is_zero = is_zero(x), is_zero(y)
     general = only_where(negated(x_is_zero), _binary(cs.OP_POW, add(x, x_is_zero), y))
-    at_zero = _binary(cs.OP_CONSTPOW, zero_or_one(x, x_is_zero), add(y, y_is_zero))
+    # At 0 all exponents between two whole numbers are alike; floor and ceil have no slope in y.
+    level = mul(add(_unary(cs.OP_FLOOR, y), _unary(cs.OP_CEIL, y)), scalar_node(0.5))
+    at_zero = _binary(cs.OP_CONSTPOW, zero_or_one(x, x_is_zero), add(level, y_is_zero))
     base_zero = _binary(cs.OP_AND, x_is_zero, negated(y_is_zero))
     corner = _binary(cs.OP_AND, x_is_zero, y_is_zero)
     return add(add(general, only_where(base_zero, at_zero)), corner)
@@ -328,7 +330,7 @@ _ONE_OPERAND = frozenset({
 
 ELEMENTWISE.update({
     # arithmetic
-    np.add: add, np.subtract: sub, np.multiply: mul, np.true_divide: div, np.divide: div,
+    np.add: add, np.subtract: sub, np.multiply: mul, np.true_divide: div,
     np.negative: _with(cs.OP_NEG), np.positive: _identity, np.conjugate: _identity,
     np.reciprocal: _reciprocal, np.square: _square, np.sqrt: sqrt, np.cbrt: _cbrt,
     np.power: _power, np.float_power: _power,

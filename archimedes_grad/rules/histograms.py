@@ -10,21 +10,19 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import implements
 from archimedes_grad.operands import gathered, is_traced, value_of
-from archimedes_grad.rules.composition import composed
+from archimedes_grad.rules.composition import composed, static
 from archimedes_grad.trace_state import trace_error
 
 
 @implements(np.bincount)
 def bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
-    """The sum of the weights at each number of a static array."""
-    if is_traced(x):
-        raise trace_error(
-            "np.bincount got traced numbers: the length of its result depends on them.",
-            "Count by comparison: np.sum(weights * (x == np.arange(n)[:, None]), axis=1).",
-        )
+    """The sum of the weights at each number; traced numbers are decided, and leave guards."""
+    x = static(x)
     weights = gathered(weights)
     value = np.bincount(x, value_of(weights), minlength)
     numbers = np.asarray(x).tolist()
+    if not isinstance(weights, SymbolicArray):
+        return value
     if not numbers:
         return new_array(cs.MX(0.0), value)
     places = cs.DM.triplet(numbers, list(range(len(numbers))), cs.DM.ones(len(numbers)), value.size, len(numbers))

@@ -25,28 +25,28 @@ from archimedes_grad.operands import (
 )
 
 
-def _plain_key(key: Any) -> Any:
+def plain_key(key: Any) -> Any:
     """Return an index without traced values: those that it held are decided, and leave guards."""
     if isinstance(key, SymbolicArray):
         return decided(key)
     if isinstance(key, tuple):
-        return tuple(_plain_key(part) for part in key)
+        return tuple(plain_key(part) for part in key)
     if isinstance(key, slice):
-        return slice(*(_plain_key(part) for part in (key.start, key.stop, key.step)))
+        return slice(*(plain_key(part) for part in (key.start, key.stop, key.step)))
     return decided(gathered(key)) if is_traced(key) else key
 
 
 @implements(operator.getitem)
 def getitem(array: SymbolicArray, key: Any) -> SymbolicArray:
     """``array[key]``: a view where NumPy gives a view."""
-    key = _plain_key(key)
+    key = plain_key(key)
     return moved(array, operator.itemgetter(key))
 
 
 @implements(operator.setitem)
 def setitem(array: SymbolicArray, key: Any, new: Any) -> None:
     """``array[key] = new``: the write goes to the root, and all its views follow."""
-    key = _plain_key(key)
+    key = plain_key(key)
     new = gathered(new)
     array.value[key] = value_of(new)
     root = array.root if array.root is not None else array

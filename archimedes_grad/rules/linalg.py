@@ -14,6 +14,7 @@ from archimedes_grad.dispatch import implements
 from archimedes_grad.gather import reshaped
 from archimedes_grad.operands import full_node, gathered, node_of, value_of
 from archimedes_grad.rules import matrix_kinds as kinds
+from archimedes_grad.rules import small_matrices as small
 from archimedes_grad.rules.contractions import as_float
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.decompositions import called, mark_opaque, numpy_value
@@ -29,10 +30,12 @@ def solve(a: Any, b: Any) -> Any:
     value = numpy_value(np.linalg.solve, a, b)
     if not value.size:
         return constant(value)
-    mark_opaque()
     shape_a, shape_b = np.shape(value_of(a)), np.shape(value_of(b))
     n = shape_a[-1]
     batch = value.shape[:-1] if len(shape_b) == 1 else value.shape[:-2]
+    if n <= small.LARGEST_SOLVE and (len(shape_b) == 1 or shape_b[-1] <= 2 * n):
+        return new_array(_solved_by_entries(a, b, batch), value)
+    mark_opaque()
     if len(shape_b) == 1 and not batch:
         node = kinds.solver(n).solve(node_of(a), node_of(b), True)
         return new_array(node, value)
@@ -53,6 +56,20 @@ def solve(a: Any, b: Any) -> Any:
     if solved is None:
         (solved,) = _solve_item(n, columns).call([matrices, stored], True, False)
     return new_array(reshaped(solved, value.shape), value)
+
+
+def _solved_by_entries(a: Any, b: Any, batch: tuple[int, ...]) -> cs.MX:
+    shape_b = np.shape(value_of(b))
+    n = np.shape(value_of(a))[-1]
+    if len(shape_b) == 1:
+        sides, shape = (*batch, n, 1), (*batch, n)
+        right = reshaped(full_node(b, shape), sides)
+    else:
+        sides = shape = (*batch, *shape_b[-2:])
+        right = full_node(b, shape)
+    left = full_node(a, (*batch, n, n))
+    solution = small.solved(small.entries(left, (*batch, n, n)), small.entries(right, sides))
+    return reshaped(small.joined(solution, sides), shape)
 
 
 @functools.cache
@@ -99,7 +116,14 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 def det(a: Any) -> Any:
     """The determinant; its derivative is right for singular matrices too."""
     a = gathered(a)
-    return called(kinds.DET, a, [()], [np.linalg.det(value_of(a))])[0]
+    value = np.linalg.det(value_of(a))
+    if 0 < a.shape[-1] <= small.LARGEST_DETERMINANT and np.size(value):
+        return _determinant_by_entries(a, value)
+    return called(kinds.DET, a, [()], [value])[0]
+
+
+def _determinant_by_entries(a: SymbolicArray, value: Any) -> SymbolicArray:
+    return new_array(reshaped(small.determinant(small.entries(a.node, a.shape)), np.shape(value)), value)
 
 
 @implements(np.linalg.slogdet)
@@ -107,6 +131,10 @@ def slogdet(a: Any) -> Any:
     """The sign of the determinant and the logarithm of its absolute value."""
     a = gathered(a)
     value = np.linalg.slogdet(value_of(a))
+    if 0 < a.shape[-1] <= small.LARGEST_DETERMINANT and np.size(value[0]):
+        determinant = _determinant_by_entries(a, np.linalg.det(value_of(a)))
+        sign = new_array(np.sign(determinant).node, value[0])
+        return type(value)(sign, new_array(np.log(np.abs(determinant)).node, value[1]))
     return type(value)(*called(kinds.SLOGDET, a, [(), ()], value))
 
 

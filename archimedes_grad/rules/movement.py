@@ -23,6 +23,7 @@ from archimedes_grad.operands import (
 )
 from archimedes_grad.rules.branches import note_branches
 from archimedes_grad.rules.elementwise import add, is_zero, negated, only_where
+from archimedes_grad.rules.indexing import plain_key
 
 #: Functions of one array, the first argument, whose results hold entries of it and nothing else.
 MOVEMENTS: tuple[Callable[..., Any], ...] = (
@@ -36,9 +37,13 @@ MOVEMENTS: tuple[Callable[..., Any], ...] = (
 def _movement_rule(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the rule of a movement: NumPy's function on the values, and again on the indices."""
 
-    def rule(array: Any, *args: Any, **kwargs: Any) -> Any:
+    def rule(array: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         array = gathered(array)
-        return moved_each(array, lambda entries: function(entries, *args, **kwargs))
+        args, kwargs = plain_key(args), {name: plain_key(word) for name, word in kwargs.items()}
+        if not isinstance(array, SymbolicArray):
+            return function(array, *args, **kwargs)
+        result = moved_each(array, lambda entries: function(entries, *args, **kwargs))
+        return result if out is None else _written(out, result)
 
     rule.__name__ = function.__name__
     return rule

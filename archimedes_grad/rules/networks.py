@@ -81,7 +81,9 @@ def _by_lists(arrays: list[MX], exchange: Exchange) -> list[MX]:
     for size, distance in _stages(rows):
         lower = _pairs(rows, size, distance)
         upper = lower + distance
-        others = np.setdiff1d(np.arange(rows), np.concatenate([lower, upper]))
+        paired = np.zeros(rows, dtype=bool)
+        paired[lower] = paired[upper] = True
+        others = np.flatnonzero(~paired)
         lists = [places[:, chosen].ravel().tolist() for chosen in (lower, upper, others)]
         lows, highs, rests = ([b.get_nz(False, entries) for b in buffers] for entries in lists)
         lows, highs = exchange(lows, highs)

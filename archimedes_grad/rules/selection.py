@@ -10,7 +10,7 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.dispatch import FUNCTIONS, implements, implements_ufunc
 from archimedes_grad.operands import gathered, is_traced, value_of
-from archimedes_grad.rules.composition import NO_VALUE, composed, require_static, values_in, written
+from archimedes_grad.rules.composition import NO_VALUE, composed, values_in, written
 from archimedes_grad.trace_state import trace_error
 
 
@@ -141,27 +141,6 @@ def _conditions(condlist: Any, x: Any) -> list[Any]:
     if isinstance(condlist, list | tuple) and condlist and np.ndim(value_of(gathered(condlist[0]))) == 0:
         single = np.ndim(value_of(x)) != 0
     return [condlist] if single else [condlist[k] for k in range(len(condlist))]
-
-
-# --- by masks from static data --------------------------------------------------------------------
-
-_MASK_WAY_ON = "Use np.where(mask, x, 0), or np.sum(mask * x): the shape stays the same whatever the mask."
-
-
-@implements(np.extract)
-def extract(condition: Any, arr: Any) -> Any:
-    """The entries where a static mask holds."""
-    require_static(condition, "The mask of np.extract", _MASK_WAY_ON)
-    return np.ravel(gathered(arr))[np.flatnonzero(condition)]
-
-
-@implements(np.compress)
-def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
-    """The slices along an axis where a static mask holds."""
-    require_static(condition, "The mask of np.compress", _MASK_WAY_ON)
-    a = gathered(a)
-    np.compress(condition, value_of(a), axis)
-    return written(out, np.take(a, np.flatnonzero(condition), axis), "compress")
 
 
 # --- comparison with a tolerance ------------------------------------------------------------------

@@ -10,11 +10,7 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.dispatch import implements
 from archimedes_grad.operands import gathered, value_of
-from archimedes_grad.rules.composition import require_static, require_target
-
-
-def _require_static_places(places: Any, name: str) -> None:
-    require_static(places, f"The index or mask of {name}", "Use np.where(mask, new, old), or a static index.")
+from archimedes_grad.rules.composition import require_target, static, static_mask
 
 
 @implements(np.fill_diagonal)
@@ -28,14 +24,14 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
 @implements(np.put, np.ndarray.put)
 def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """Write numbers at flat indices, in place."""
-    _require_static_places(ind, "np.put")
+    ind = static(ind)
     _write_by_numbers(require_target(a, "np.put"), gathered(v), lambda entries, numbers: np.put(entries, ind, numbers, mode))
 
 
 @implements(np.put_along_axis)
 def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -> None:
     """Write numbers at indices along an axis, in place."""
-    _require_static_places(indices, "np.put_along_axis")
+    indices = static(indices)
     target = require_target(arr, "np.put_along_axis")
     _write_by_numbers(
         target, gathered(values), lambda entries, numbers: np.put_along_axis(entries, indices, numbers, axis)
@@ -45,7 +41,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None = -1) -
 @implements(np.place)
 def place(arr: Any, mask: Any, vals: Any) -> None:
     """Write numbers one after the other where a static mask holds, in place."""
-    _require_static_places(mask, "np.place")
+    mask = static_mask(mask)
     target = require_target(arr, "np.place")
     _write_by_numbers(target, gathered(vals), lambda entries, numbers: np.place(entries, mask, numbers))
 

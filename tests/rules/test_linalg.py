@@ -22,7 +22,7 @@ S5 = sample((5, 5)) + 4 * np.eye(5)
 STACK = sample((2, 3, 3)) + 3 * np.eye(3)
 TALL, WIDE = sample((5, 3)), sample((3, 5))
 TALL_STACK = sample((2, 4, 3))
-REAL5 = np.diag(3 * np.arange(5.0)) + 0.3 * sample((5, 5))
+REAL5 = np.diag([1.0, -7.0, 4.0, 13.0, 20.0]) + 0.5 * sample((5, 5))
 B3, B5 = sample((3,)), sample((5, 2))
 
 
@@ -128,7 +128,7 @@ SECOND = {
     "solve": (lambda a: np.linalg.solve(a, a[0]), S5), "solve stack": (lambda a: np.linalg.solve(a, a[:, :, :1]), STACK),
     "inv": (np.linalg.inv, S5), "det": (np.linalg.det, S5), "det 2": (np.linalg.det, S3[:2, :2].copy()),
     "det singular": (np.linalg.det, np.outer(B3, B3)), "det rank one": (np.linalg.det, np.outer(sample((4,)), sample((4,)) + 1)),
-    "det zero": (np.linalg.det, np.zeros((2, 2))), "det stack": (np.linalg.det, STACK),
+    "det zero": (np.linalg.det, np.zeros((2, 2))), "det 5 rank 3": (np.linalg.det, np.diag([1.0, 0, 2, 0, 3]) @ S5), "det 5 rank 4": (np.linalg.det, np.diag([1.0, 4, 2, 0, 3]) @ S5), "det stack": (np.linalg.det, STACK),
     "slogdet": (np.linalg.slogdet, S5), "cholesky": (lambda a: np.linalg.cholesky(positive(a)), S5),
     "cholesky upper": (lambda a: np.linalg.cholesky(a, upper=True), positive(S5)),
     "cholesky stack": (lambda a: np.linalg.cholesky(positive(a)), sample((2, 3, 3))),

@@ -1,0 +1,193 @@
+"""Joining, inserting, grids and loops over axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.dispatch import implements
+from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.rules.composition import composed, gathered_from, numbered, plain_function, static, values_in
+
+# --- what says nothing about traced values --------------------------------------------------------
+
+for _function in (np.diag_indices_from, np.tril_indices_from, np.triu_indices_from):
+    plain_function(_function, values_in)
+
+
+# --- joining and inserting ------------------------------------------------------------------------
+
+
+@composed(np.append)
+def append(arr: Any, values: Any, axis: int | None = None) -> Any:
+    """Entries after those of an array."""
+    if axis is None:
+        return np.concatenate([np.ravel(arr), np.ravel(values)])
+    return np.concatenate([arr, values], axis)
+
+
+@implements(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """Entries put in before given positions."""
+    arr, obj, values = gathered(arr), static(obj), gathered(values)
+    value = np.insert(value_of(arr), obj, value_of(values), axis)
+    entries, new = numbered([arr, values])
+    return new_array(gathered_from([arr, values], np.insert(entries, obj, new, axis), value.dtype), value)
+
+
+@implements(np.block)
+def block(arrays: Any) -> Any:
+    """An array from nested lists of blocks: the innermost lists along the last axis."""
+    value = np.block(values_in(arrays))
+    depth = _depth(arrays)
+    return _joined(arrays, depth, max(depth, value.ndim))
+
+
+def _depth(arrays: Any) -> int:
+    return 1 + _depth(arrays[0]) if isinstance(arrays, list) else 0
+
+
+def _joined(arrays: Any, depth: int, ndim: int) -> Any:
+    if not isinstance(arrays, list):
+        array = arrays if isinstance(arrays, SymbolicArray) else np.asarray(arrays)
+        return np.reshape(array, (1,) * (ndim - array.ndim) + array.shape)
+    return np.concatenate([_joined(array, depth - 1, ndim) for array in arrays], -depth)
+
+
+if hasattr(np, "unstack"):
+
+    @implements(np.unstack)
+    def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+        """The slices along an axis."""
+        x = gathered(x)
+        np.unstack(value_of(x), axis=axis)
+        first = np.moveaxis(x, axis, 0)
+        return tuple(first[k] for k in range(first.shape[0]))
+
+
+# --- grids ----------------------------------------------------------------------------------------
+
+
+@implements(np.meshgrid)
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+    """Coordinate arrays from coordinate vectors."""
+    vectors = [gathered(x) for x in xi]
+    np.meshgrid(*map(value_of, vectors), sparse=True, indexing=indexing)
+    order = list(range(len(vectors)))
+    if indexing == "xy" and len(order) > 1:
+        order[:2] = [1, 0]
+    grids = []
+    for x, axis in zip(vectors, order, strict=True):
+        shape = [1] * len(vectors)
+        shape[axis] = -1
+        grids.append(np.reshape(x, shape))
+    if not sparse:
+        full = np.broadcast_shapes(*(np.shape(value_of(grid)) for grid in grids))
+        grids = [np.broadcast_to(grid, full) for grid in grids]
+    return tuple(grid.copy() if copy else grid for grid in grids)
+
+
+@implements(np.ix_)
+def ix_(*args: Any) -> tuple[Any, ...]:
+    """Vectors reshaped so that they broadcast to a grid."""
+    vectors = [gathered(x) for x in args]
+    np.ix_(*map(value_of, vectors))
+    return tuple(
+        np.reshape(x, tuple(-1 if a == k else 1 for a in range(len(vectors)))) for k, x in enumerate(vectors)
+    )
+
+
+@composed(np.geomspace)
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+    """Numbers in geometric progression between two ends of the same sign."""
+    sign = np.sign(start)
+    powers = np.linspace(0.0, 1.0, num, endpoint) if num else np.zeros(0)
+    weights = np.reshape(powers, (-1,) + (1,) * max(np.ndim(value_of(start)), np.ndim(value_of(stop))))
+    first, last = np.log(np.abs(start)), np.log(np.abs(stop))
+    points = np.exp(first * (1 - weights) + last * weights) * sign
+    return np.moveaxis(points, 0, axis)
+
+
+@composed(np.logspace)
+def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None,
+             axis: int = 0) -> Any:  # fmt: skip
+    """Powers of a base, evenly spaced in the exponent."""
+    return np.power(np.expand_dims(base, axis) if np.ndim(value_of(base)) else base,
+                    np.linspace(start, stop, num, endpoint, axis=axis))  # fmt: skip
+
+
+@composed(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Any:
+    """The matrix with given numbers on a diagonal."""
+    return np.diag(np.ravel(v), k)
+
+
+@implements(np.lib.stride_tricks.sliding_window_view)
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False) -> Any:
+    """All windows of a shape: a copy here, so writes to it do not reach the array."""
+    view = np.lib.stride_tricks.sliding_window_view
+    x = gathered(x)
+    (entries,) = numbered([x])
+    value = view(x.value, window_shape, axis).copy()
+    return new_array(gathered_from([x], view(entries, window_shape, axis), x.dtype), value)
+
+
+# --- casts and copies -----------------------------------------------------------------------------
+
+if hasattr(np, "astype"):
+
+    @implements(np.astype)
+    def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+        """The array cast to a dtype."""
+        return x.astype(dtype, copy=copy)
+
+
+@implements(np.array_repr, np.array_str, np.array2string)
+def array_text(a: Any, *args: Any, **kwargs: Any) -> str:
+    """A traced array's repr: it has no fixed entries to print."""
+    return repr(a)
+
+
+# --- loops over axes ------------------------------------------------------------------------------
+
+
+@implements(np.apply_along_axis)
+def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
+    """A function of one-dimensional slices, along an axis."""
+    arr = gathered(arr)
+    axis = np.lib.array_utils.normalize_axis_index(axis, np.ndim(value_of(arr)))
+    if not isinstance(arr, SymbolicArray):
+        # What is traced is among the further arguments: the loop is the same.
+        arr = np.asarray(arr)
+    last = np.moveaxis(arr, axis, -1)
+    outer = last.shape[:-1]
+    if 0 in outer:
+        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
+    results = [gathered(func1d(last[place], *args, **kwargs)) for place in np.ndindex(outer)]
+    if not any(map(is_traced, results)):
+        stacked: Any = np.stack([np.asarray(r) for r in results])
+    else:
+        stacked = np.stack(results)
+    inner = stacked.shape[1:]
+    grid = np.reshape(stacked, outer + inner)
+    before = list(range(axis)) + list(range(len(outer), len(outer) + len(inner)))
+    return np.transpose(grid, before + list(range(axis, len(outer))))
+
+
+@implements(np.apply_over_axes)
+def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
+    """A function of an array and an axis, applied over one axis after the other."""
+    result = gathered(a)
+    ndim = result.ndim
+    for axis in np.atleast_1d(axes).tolist():
+        axis = axis + ndim if axis < 0 else axis
+        reduced = func(result, axis)
+        if reduced.ndim != result.ndim:
+            reduced = np.expand_dims(reduced, axis)
+            if reduced.ndim != result.ndim:
+                raise ValueError("function is not returning an array of the correct shape")
+        result = reduced
+    return result
