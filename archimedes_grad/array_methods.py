@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from archimedes_grad import dispatch
+from archimedes_grad.trace_state import trace_error
+
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a method that calls a NumPy function with the array as first argument."""
@@ -22,6 +25,31 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
 def _shape_arguments(args: tuple[Any, ...]) -> Any:
     """Return the shape or axes of a call that takes them one by one or as one tuple."""
     return args[0] if len(args) == 1 else args
+
+
+def _in_place(method: Callable[..., Any]) -> Callable[..., None]:
+    """Return a method that changes the array, by the rule of ndarray's method."""
+
+    def changing(self: Any, *args: Any, **kwargs: Any) -> None:
+        dispatch.FUNCTIONS[method](self, *args, **kwargs)
+
+    changing.__name__ = method.__name__
+    changing.__doc__ = f"As ``numpy.ndarray.{method.__name__}``."
+    return changing
+
+
+def _refused(name: str, why: str) -> Callable[..., Any]:
+    """Return a method that says why traced arrays have none of this name."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        raise trace_error(f"A traced array has no method {name}: {why}", "Do it outside the differentiated function.")
+
+    method.__name__ = name
+    method.__doc__ = f"Refused: {why}"
+    return method
+
+
+_NO_MEMORY = "it holds expressions, not bytes in memory."
 
 
 class ArrayMethods:
@@ -63,6 +91,21 @@ class ArrayMethods:
     take = _method(np.take)
     trace = _method(np.trace)
     var = _method(np.var)
+
+    partition = _in_place(np.ndarray.partition)
+    put = _in_place(np.ndarray.put)
+    sort = _in_place(np.ndarray.sort)
+
+    byteswap = _refused("byteswap", _NO_MEMORY)
+    dump = _refused("dump", _NO_MEMORY)
+    dumps = _refused("dumps", _NO_MEMORY)
+    getfield = _refused("getfield", _NO_MEMORY)
+    resize = _refused("resize", "it cannot change its shape in place; np.resize returns a new array.")
+    setfield = _refused("setfield", _NO_MEMORY)
+    setflags = _refused("setflags", _NO_MEMORY)
+    tobytes = _refused("tobytes", _NO_MEMORY)
+    tofile = _refused("tofile", _NO_MEMORY)
+    view = _refused("view", _NO_MEMORY + " For another dtype use astype, for a view of all entries x[...].")
 
     @property
     def T(self) -> Any:  # noqa: N802

@@ -74,7 +74,8 @@ class Template:
         return self.constant
 
 
-@dataclass(frozen=True)
+# No repr: CasADi overflows the stack when it prints a deep expression.
+@dataclass(frozen=True, repr=False)
 class Graph:
     """What one run of a function on symbols gave.
 

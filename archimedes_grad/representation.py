@@ -25,7 +25,7 @@ _LARGEST_EXPANSION = 200_000
 _LARGEST_EXPANSION_OF_BRANCHES = 2_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derived:
     """A CasADi Function that computes a transformation's outputs from all inputs of a graph.
 

@@ -50,7 +50,7 @@ class UserLine:
         return f'File "{self.filename}", line {self.lineno}{shown}'
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Captured:
     """A constant array met while tracing: a hidden input of the graph."""
 
@@ -59,7 +59,7 @@ class Captured:
     symbol: cs.MX
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Guard:
     """A decision of the user's code on a traced value: the path holds while the node equals the outcome.
 
@@ -224,15 +224,28 @@ def user_frame() -> FrameType | None:
 def user_line() -> UserLine | None:
     """Return the line of the user's function that is being executed, or None."""
     frame = user_frame()
-    if frame is None:
-        return None
-    filename, lineno = frame.f_code.co_filename, frame.f_lineno
+    return None if frame is None else _line(frame, frame.f_lineno)
+
+
+def line_that_raised(error: BaseException) -> UserLine | None:
+    """Return the innermost line of the user's function that an exception came through, or None."""
+    line = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(_SKIPPED_DIRECTORIES):
+            line = _line(traceback.tb_frame, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return line
+
+
+def _line(frame: FrameType, lineno: int) -> UserLine:
+    filename = frame.f_code.co_filename
     return UserLine(filename, lineno, linecache.getline(filename, lineno).strip())
 
 
-def trace_error(what: str, way_on: str) -> TraceError:
-    """Return a TraceError that names the user's line and one way to go on."""
-    line = user_line()
+def trace_error(what: str, way_on: str, line: UserLine | None = None) -> TraceError:
+    """Return a TraceError that names a line, by default the user's under way, and one way to go on."""
+    line = line or user_line()
     place = f"\n  {line}" if line is not None else ""
     return TraceError(f"{what}{place}\n  {way_on}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,10 @@ from archimedes_grad.operands import gathered, node_of
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.specs import as_array, flatten, is_static_by_nature, is_tree
-from archimedes_grad.trace_state import Trace, current_trace, entered, leaked
+from archimedes_grad.trace_state import Trace, current_trace, entered, leaked, line_that_raised, trace_error
+
+# What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry.
+_OBJECT_LOOP = re.compile(r"loop of ufunc does not support argument \d+ of type \S+ which has no callable (\w+) method")
 
 
 class BoundArguments:
@@ -74,6 +78,11 @@ class BoundArguments:
 
     def _leaf(self, position: int, value: Any, shown: str, differentiated: bool) -> Template:
         if isinstance(value, SymbolicArray):
+            if current_trace() is None:
+                raise trace_error(
+                    f"{self.name}: argument {shown!r} is a traced value of another call that has ended.",
+                    "Do not keep traced values beyond the call (in a global, an attribute or a default argument).",
+                )
             array: Any = value
         elif is_static_by_nature(value):
             return Template(constant=value)
@@ -198,9 +207,16 @@ def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any
         hidden: BaseException | None = error
         while hidden is not None and not isinstance(hidden, TraceError):
             hidden = hidden.__cause__ or hidden.__context__
-        if hidden is None:
+        if hidden is not None:
+            raise hidden from None
+        loop = _OBJECT_LOOP.search(str(error))
+        if loop is None:
             raise
-        raise hidden from None
+        raise trace_error(
+            f"numpy.{loop[1]} got a list or an array of objects with traced values in it.",
+            "Make it one traced array first: np.array([...]) of the entries.",
+            line_that_raised(error),
+        ) from None
 
 
 def _pair(name: str, returned: Any) -> tuple[Any, Any]:

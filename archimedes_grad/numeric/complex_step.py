@@ -74,7 +74,7 @@ def complex_derivative(
         If the function is not analytic along the line.
     """
     value = imaginary_part(function, point, direction, stepsize)
-    height = first_step(sampler.position) / 64
+    height = first_step(sampler.position) / 512
     above, below, *nearer = sampler(np.array([height, -height, height / 4, -height / 4]))
     with np.errstate(all="ignore"):
         difference = (above - below) / (2 * height)

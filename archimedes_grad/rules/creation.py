@@ -12,7 +12,7 @@ from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.constants import constant_node
 from archimedes_grad.dispatch import FUNCTIONS, implements
 from archimedes_grad.gather import reshaped, stored_shape
-from archimedes_grad.operands import gathered, literal, require_real, value_of
+from archimedes_grad.operands import gathered, is_traced, literal, require_real, value_of
 
 
 def constant(value: Any) -> SymbolicArray:
@@ -52,8 +52,30 @@ def _with_like(function: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-for _function in (np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, np.tri):
+for _function in (
+    np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, np.tri, np.frombuffer, np.fromiter, np.fromstring,
+):  # fmt: skip
     FUNCTIONS[_function] = _with_like(_function)
+
+
+@implements(np.fromfunction)
+def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float, **kwargs: Any) -> Any:
+    """What a function gives for arrays of coordinates."""
+    return function(*np.indices(shape, dtype), **kwargs)
+
+
+@implements(np.require)
+def require(a: Any, dtype: Any = None, requirements: Any = None) -> Any:
+    """An array of a dtype; how it lies in memory is the graph's own business."""
+    if is_traced(a):
+        return array(a, dtype)
+    return constant(np.require(a, dtype, requirements))
+
+
+@implements(np.asfortranarray)
+def asfortranarray(a: Any, dtype: Any = None) -> Any:
+    """An array of a dtype; how it lies in memory is the graph's own business."""
+    return require(a, dtype)
 
 
 @implements(np.full)

@@ -112,15 +112,13 @@ def poly(seq_of_zeros: Any) -> Any:
 def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
     """The polynomial of least squares through points, and with ``cov`` the covariance of its coefficients."""
     x, y, w = gathered(x), gathered(y), gathered(w)
-    plain = np.polyfit(value_of(x), value_of(y), deg, rcond, full, value_of(w), cov)
+    np.polyfit(value_of(x), value_of(y), deg, rcond, full, value_of(w), cov)
     if full:
         raise trace_error(
             "np.polyfit got full=True: rank and singular values are not part of the graph.",
             "Leave full=True out; np.polyval gives the residuals.",
         )
-    powers = np.sort(np.atleast_1d(np.asarray(deg)).ravel())[::-1] if np.ndim(deg) else np.arange(int(deg), -1, -1)
-    order = int(powers[0])
-    matrix = np.vander(x * 1.0, order + 1)[:, order - powers]
+    matrix = np.vander(x * 1.0, int(deg) + 1)
     right = y * 1.0
     if w is not None:
         matrix = matrix * np.reshape(w, (-1, 1))
@@ -132,23 +130,17 @@ def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: 
     else:
         coefficients = np.matmul(np.linalg.pinv(scaled), right)
     coefficients = (coefficients.T / scale).T
-    if np.ndim(deg):
-        rows: list[Any] = [coefficients[0] * 0.0] * (order + 1)
-        for position, power in enumerate(powers.tolist()):
-            rows[order - power] = coefficients[position]
-        coefficients = np.stack(rows)
     if not cov:
         return coefficients
-    return coefficients, _covariance(matrix, scale, right, coefficients, cov, np.asarray(plain[1]).shape, powers)
+    return coefficients, _covariance(matrix, scale, right, coefficients, cov)
 
 
-def _covariance(matrix: Any, scale: Any, right: Any, coefficients: Any, cov: Any, shape: Any, powers: Any) -> Any:
+def _covariance(matrix: Any, scale: Any, right: Any, coefficients: Any, cov: Any) -> Any:
+    """Return the covariance matrix of the coefficients, for each set of ordinates."""
     scaled = matrix / scale
     base = np.linalg.inv(np.matmul(scaled.T, scaled)) / np.reshape(scale, (-1, 1)) / np.reshape(scale, (1, -1))
     if cov == "unscaled":
-        factor: Any = 1.0
-    else:
-        kept = coefficients[powers[0] - powers]
-        rest = right - np.matmul(matrix, kept)
-        factor = np.sum(rest * rest, 0) / (right.shape[0] - len(powers))
-    return base * factor if len(shape) == 2 else base[:, :, None] * factor
+        return base if right.ndim == 1 else base[:, :, None]
+    rest = right - np.matmul(matrix, coefficients)
+    factor = np.sum(rest * rest, 0) / (right.shape[0] - matrix.shape[1])
+    return base * factor if right.ndim == 1 else base[:, :, None] * factor

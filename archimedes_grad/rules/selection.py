@@ -103,8 +103,8 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 @implements(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """Entries of several arrays, chosen by whole numbers."""
-    a, choices = gathered(a), gathered(choices)
-    listed = [choices[k] for k in range(len(choices))]
+    a, choices = gathered(a), choices if isinstance(choices, list | tuple) else gathered(choices)
+    listed = [gathered(choices[k]) for k in range(len(choices))]
     value = np.choose(value_of(a), values_in(listed), mode=mode)
     if mode == "wrap":
         a = a % len(listed)

@@ -1,0 +1,336 @@
+"""Python's own control flow on traced values: values, gradients, retracing, limits, threads."""
+
+from __future__ import annotations
+
+import math
+import threading
+import warnings
+
+import numpy as np
+import pytest
+
+import archimedes_grad as arc
+
+
+def if_else(x):
+    if x[0] > x[1]:
+        return x[0] ** 2 * x[1]
+    elif x[0] > 0:
+        return np.sin(x[0]) + x[1]
+    else:
+        return x[1] * 3.0 - x[0]
+
+
+def while_loop(x):
+    steps = abs(x[0]) + 0.5
+    while steps < 10.0:
+        steps = steps * (1.5 + x[1] ** 2)
+    return steps
+
+
+def for_with_break(x):
+    total = 0.0
+    for value in x:
+        if value < 0:
+            break
+        total = total + value**2
+    return total
+
+
+def and_or_not(x):
+    if (x[0] > 0 and x[1] > 0) or not x[2] > 0:
+        return x[0] * x[1]
+    return x[2] ** 3
+
+
+def chained(x):
+    return x[0] * x[1] if -1.0 < x[0] < 1.0 else x[0] + x[2]
+
+
+def builtins_of_python(x):
+    low, middle, high = sorted(x)
+    return max(x[0], x[1]) * min(x[1], x[2]) + middle**2 + low * high
+
+
+def any_all(x):
+    if any(value > 1.0 for value in x) and not all(x > 0):
+        return np.sum(x**2)
+    return np.prod(x)
+
+
+def integer_range(x):
+    total = x[1]
+    for k in range(int(abs(x[0]) * 2) + 1):
+        total = total + x[2] ** k
+    return total
+
+
+def traced_slice(x):
+    n = int(abs(x[0])) + 1
+    return np.sum(x[:n] ** 2) + x[n - 1]
+
+
+def boolean_mask(x):
+    return np.sum(x[x > 0] ** 2) + np.sum(np.exp(x[x <= 0]))
+
+
+def masked_write(x):
+    y = x * 2.0
+    y[y > 1.0] = x[1]
+    return np.sum(y**2)
+
+
+def sort_order(x):
+    order = np.argsort(x)
+    return x[order[0]] ** 2 - x[order[-1]] * x[order[1]]
+
+
+def comparison_of_integers(x):
+    kind = (x[0] > 0) + (x[1] > 0) * 2
+    return x[0] ** (int(kind) + 1)
+
+
+def where_true(x):
+    (positive,) = np.nonzero(x > 0)
+    return np.sum(x[positive] ** 3)
+
+
+FUNCTIONS = [
+    if_else, while_loop, for_with_break, and_or_not, chained, builtins_of_python, any_all, integer_range, traced_slice,
+    boolean_mask, masked_write, sort_order, comparison_of_integers, where_true,
+]  # fmt: skip
+
+
+def central_difference(f, x, step=1e-6):
+    gradient = np.zeros_like(x)
+    for i in range(x.size):
+        shift = np.zeros_like(x)
+        shift[i] = step
+        gradient[i] = (f(x + shift) - f(x - shift)) / (2 * step)
+    return gradient
+
+
+def inputs(count, seed=0):
+    # Away from integers and ties, where the functions have kinks.
+    return [x for x in np.random.default_rng(seed).uniform(-2.4, 2.4, size=(count, 3))
+            if np.min(np.abs(np.subtract.outer(2 * np.abs(x), np.arange(6)))) > 1e-3]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_value_and_gradient_on_every_path(function):
+    compiled = arc.value_and_grad(function)
+    for x in inputs(40):
+        value, gradient = compiled(x)
+        np.testing.assert_allclose(value, function(x), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(gradient, central_difference(function, x), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("function", [if_else, while_loop, boolean_mask, sort_order], ids=lambda f: f.__name__)
+def test_other_transformations_follow_paths(function):
+    gradient, hessian, product = arc.grad(function), arc.hess(function), arc.hvp(function)
+    direction = np.array([1.0, -2.0, 0.5])
+    for x in inputs(12, seed=3):
+        expected = np.array([central_difference(lambda y, i=i: gradient(y)[i], x) for i in range(3)])
+        np.testing.assert_allclose(hessian(x), expected, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(product(x, direction), hessian(x) @ direction, rtol=1e-10, atol=1e-10)
+
+
+def counted(function):
+    def counting(*args):
+        counting.traces += 1
+        return function(*args)
+
+    counting.traces = 0
+    return counting
+
+
+def test_a_path_is_traced_once():
+    function = counted(lambda x: x**2 if x > 0 else -3 * x)
+    gradient = arc.grad(function)
+    for x in (1.0, 2.0, -1.0, 3.0, -2.0, 4.0):
+        gradient(x)
+    assert function.traces == 2
+    assert gradient.explain(1.0).paths == 2
+
+
+def test_merged_paths_give_the_same_results():
+    function = counted(lambda x: x**2 if x > 0 else (-3 * x if x > -5 else x**3))
+    gradient = arc.grad(function)
+    xs = np.tile([1.0, -1.0, 2.0, -7.0, -2.0], 40)
+    expected = np.where(xs > 0, 2 * xs, np.where(xs > -5, -3.0, 3 * xs**2))
+    np.testing.assert_array_equal([gradient(x) for x in xs], expected)
+    assert function.traces == 3
+
+
+def test_newton_to_convergence():
+    def newton(a):
+        x = a
+        while abs(x * x - a) > 1e-12 * a:
+            x = 0.5 * (x + a / x)
+        return x
+
+    gradient = arc.grad(newton)
+    points = np.linspace(0.1, 50, 200)
+    np.testing.assert_allclose([gradient(a) for a in points], 0.5 / np.sqrt(points), rtol=1e-9)
+    assert gradient.explain(2.0).paths < 15
+
+
+def test_large_graphs_evaluate_guards_first_and_stay_right():
+    def function(x):
+        scale = int(x[0]) + 1
+        return scale * np.sum(np.exp(x) * np.sin(x))
+
+    gradient = arc.grad(function)
+    tail = np.random.default_rng(1).normal(size=20_000)
+    for _ in range(3):
+        for k in (0, 3, 1, 2):
+            x = np.r_[k + 0.5, tail]
+            np.testing.assert_allclose(gradient(x), (k + 1) * np.exp(x) * (np.sin(x) + np.cos(x)), rtol=1e-12, atol=1e-14)
+
+
+def test_nan_is_true_and_compares_false_as_in_python():
+    gradient = arc.grad(lambda x: 2 * x if x else 3 * x)
+    assert gradient(np.nan) == 2.0
+    assert gradient(0.0) == 3.0
+    assert arc.grad(lambda x: 2 * x if x < 1 else 3 * x)(np.nan) == 3.0
+
+
+def test_int_of_nan_raises_as_python_does():
+    with pytest.raises(ValueError, match="cannot convert float NaN to integer"):
+        arc.grad(lambda x: x * int(x))(math.nan)
+
+
+def test_guards_that_round_differently_from_numpy_never_give_a_wrong_path():
+    def function(a, b):
+        return np.sum(a * b) * (2.0 if a @ b == sum(a * b) else 1.0)
+
+    gradient = arc.grad(function)
+    rng = np.random.default_rng(0)
+    in_numpy = set()
+    for _ in range(50):
+        a, b = rng.normal(size=(2, 7))
+        in_numpy.add(bool(a @ b == sum(a * b)))
+        # CasADi's evaluation decides: both of its sums run from first to last, so that they are equal.
+        np.testing.assert_allclose(gradient(a, b), 2 * b, rtol=1e-15)
+    assert in_numpy == {True, False}
+
+
+def test_a_decision_in_a_nested_gradient():
+    def outer(x):
+        return x * arc.grad(lambda y: y**2 if y > x else y**3)(2.0)
+
+    gradient = arc.grad(outer)
+    assert [gradient(x) for x in (1.0, 3.0, 1.5)] == [4.0, 12.0, 4.0]
+
+
+def test_a_gradient_in_one_branch_only():
+    gradient = arc.grad(lambda x: arc.grad(np.sin)(x) if x > 0 else x)
+    np.testing.assert_allclose([gradient(1.0), gradient(-1.0)], [-np.sin(1.0), 1.0], rtol=1e-15)
+
+
+def test_assert_and_the_users_exception_come_through():
+    def positive(x):
+        assert x > 0, "must be positive"
+        return x**2
+
+    gradient = arc.grad(positive)
+    assert gradient(1.0) == 2.0
+    with pytest.raises(AssertionError, match="must be positive"):
+        gradient(-1.0)
+    assert gradient(3.0) == 6.0
+
+
+def test_past_the_limit_results_stay_right_and_one_warning_names_the_line():
+    gradient = arc.grad(lambda x: x * int(x), max_paths=3)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        results = [gradient(k + 0.5) for k in (0, 1, 2, 3, 4, 0, 1, 2, 3, 4)]
+    assert results == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4]
+    (warning,) = caught
+    assert issubclass(warning.category, arc.PathLimitWarning)
+    for part in ("more than 3 paths", "x * int(x)", "test_paths.py", "np.where", "arc.cond", "while_loop"):
+        assert part in str(warning.message)
+    assert gradient.explain(0.5).paths == 3
+
+
+@pytest.mark.parametrize("transform", [arc.grad, arc.compile])
+def test_structured_control_flow_refuses_decisions(transform):
+    with pytest.raises(arc.TraceError, match=r"(?s)structured.*test_paths\.py.*np\.where"):
+        transform(lambda x: x if x > 0 else -x, control_flow="structured")(1.0)
+
+
+@pytest.mark.parametrize(("name", "value"), [("control_flow", "loose"), ("max_paths", 0), ("max_paths", 1.5)])
+def test_bad_options_name_the_valid_ones(name, value):
+    with pytest.raises(ValueError, match=name):
+        arc.grad(np.sin, **{name: value})
+
+
+def test_an_endless_loop_stops_and_names_the_line(monkeypatch):
+    monkeypatch.setattr("archimedes_grad.decisions.MAX_DECISIONS", 200)
+
+    def endless(x):
+        while x > 0:
+            x = x + 1.0
+        return x
+
+    with pytest.raises(arc.TraceError, match=r"(?s)200 times.*while x > 0.*while_loop"):
+        arc.grad(endless)(1.0)
+
+
+def test_one_path_makes_no_casadi_function_where_there_are_branches():
+    with pytest.raises(arc.TraceError, match=r"(?s)one path only.*np\.where"):
+        arc.grad(lambda x: x if x > 0 else -x).to_casadi(1.0)
+
+
+def test_explain_shows_paths_guards_and_hits():
+    def function(x):
+        if x > 1:
+            return x**2
+        return x
+
+    gradient = arc.grad(function)
+    for x in (0.0, 2.0, 3.0):
+        gradient(x)
+    explanation = gradient.explain(2.0)
+    assert explanation.paths == 2
+    (place,) = explanation.decisions
+    assert "if x > 1" in place
+    assert sum(explanation.hits) >= 3
+    assert "if x > 1" in str(explanation)
+
+
+def test_threads_on_random_paths_never_mix_results():
+    def function(x):
+        k = int(x)
+        return x**2 * k if k % 2 else x * (k + 1)
+
+    gradient = arc.grad(function)
+    wrong = []
+
+    def work(seed):
+        for x in np.random.default_rng(seed).uniform(0, 20, size=300):
+            k = int(x)
+            expected = 2 * x * k if k % 2 else k + 1.0
+            if abs(gradient(x) - expected) > 1e-9:
+                wrong.append((x, expected))
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_thousand_decisions_grow_linearly():
+    def function(x, n):
+        total = x
+        for _ in range(n):
+            if total > 1e6:
+                total = total * 0.5
+            total = total * 1.01
+        return total
+
+    gradient = arc.grad(function, static_argnames="n")
+    operations = [gradient.graph(2.0, n=n).n_operations for n in (500, 1000)]
+    assert operations[1] < 2.2 * operations[0]
