@@ -18,7 +18,7 @@ from archimedes_grad import dispatch
 from archimedes_grad.operands import is_traced
 from archimedes_grad.trace_state import current_trace
 
-_CONSTRUCTORS = ("array", "asarray", "asanyarray", "ascontiguousarray")
+_CONSTRUCTORS = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require")
 
 # How many traces want the constructors replaced. Changed under the tracing lock only.
 _depth = 0

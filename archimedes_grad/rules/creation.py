@@ -65,15 +65,15 @@ def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float
 
 
 @implements(np.require)
-def require(a: Any, dtype: Any = None, requirements: Any = None) -> Any:
+def require(a: Any, dtype: Any = None, requirements: Any = None, **layout: Any) -> Any:
     """An array of a dtype; how it lies in memory is the graph's own business."""
     if is_traced(a):
-        return array(a, dtype)
+        return array(a, dtype, copy=False)
     return constant(np.require(a, dtype, requirements))
 
 
 @implements(np.asfortranarray)
-def asfortranarray(a: Any, dtype: Any = None) -> Any:
+def asfortranarray(a: Any, dtype: Any = None, **layout: Any) -> Any:
     """An array of a dtype; how it lies in memory is the graph's own business."""
     return require(a, dtype)
 
