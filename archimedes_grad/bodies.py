@@ -59,7 +59,7 @@ class Structure:
         return leaves[0] if self.tree is None else self.tree.unflatten(leaves)
 
     def __str__(self) -> str:
-        return "one array" if self.tree is None else str(self.tree).replace("PyTreeSpec", "").split(", NoneIsLeaf")[0]
+        return "one array" if self.tree is None else str(self.tree).split(", NoneIsLeaf")[0].removeprefix("PyTreeSpec(")
 
 
 def apart(owner: str, what: str, tree: Any) -> tuple[list[Any], Structure]:

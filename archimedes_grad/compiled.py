@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pickle
 import threading
 import time
 import warnings
@@ -23,6 +24,7 @@ from archimedes_grad.graph import Template
 from archimedes_grad.merging import guards_alone, merged
 from archimedes_grad.nesting import nested_call
 from archimedes_grad.paths import Path, Paths
+from archimedes_grad.pickling import found_at, packed, rebuilt
 from archimedes_grad.report import Explanation, TracedGraph, path_limit_message
 from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, Layout
@@ -45,6 +47,10 @@ class Specialisation:
     paths: Paths
 
 
+#: The public function, the user's function and the keywords that make a compiled function again: for pickling.
+Recipe = tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]
+
+
 def _no_fast_path(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return MISS
 
@@ -59,6 +65,7 @@ class CompiledFunction:
     def __init__(
         self, function: Callable[..., Any], signature: CallSignature, transformation: Transformation,
         name: str, has_aux: bool = False, structured: bool = False, max_paths: int = 128,
+        recipe: Recipe | None = None,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, function)
         self.__name__ = name
@@ -71,6 +78,7 @@ class CompiledFunction:
         self._structured = structured
         self._max_paths = max_paths
         self._warned_of_paths = False
+        self._recipe = recipe
         self._specialisations: OrderedDict[Any, Specialisation] = OrderedDict()
         self._fast_call: Callable[[tuple[Any, ...], dict[str, Any]], Any] = _no_fast_path
         # Two threads that meet a new form of call trace it once.
@@ -138,6 +146,16 @@ class CompiledFunction:
         if instance is None:
             return self
         return functools.partial(self, instance)
+
+    def __reduce__(self) -> Any:
+        if self._recipe is None:
+            raise pickle.PicklingError(f"{self.__name__} was made inside the library and cannot be pickled")
+        transform, function, options = self._recipe
+        # A decorated function is found under the function's own name; the result of a call is made again.
+        own_name = getattr(function, "__qualname__", "")
+        if found_at(getattr(function, "__module__", None), own_name) is self:
+            return own_name
+        return rebuilt, (transform, packed(function, self.__name__), options)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.__name__}{self._signature.signature}>"

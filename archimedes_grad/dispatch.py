@@ -8,6 +8,7 @@ function object itself: NumPy has two functions called ``trace``, two called ``o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -32,6 +33,9 @@ ELEMENTWISE_BY_KIND: dict[tuple[np.ufunc, str], Rule] = {}
 #: (ufunc, method) -> rule with the method's own arguments; (np.ufunc, method) -> rule that takes the
 #: ufunc as first argument, for all others. A plain call is the method ``"__call__"``.
 UFUNC_METHODS: dict[tuple[np.ufunc | type[np.ufunc], str], Rule] = {}
+
+#: module of another library -> what adds the rules for it, on first sight of a function without a rule.
+_ADDERS: dict[str, Callable[[], None]] = {}
 
 #: NumPy function or ufunc -> the reason why it is deliberately not supported, and the way on.
 REFUSED: dict[Callable[..., Any], str] = {}
@@ -88,8 +92,28 @@ def refusal(function: Callable[..., Any]) -> TraceError:
     return _refusal(_qualified_name(function), REFUSED.get(function))
 
 
+def when_imported(module: str) -> Callable[[RuleT], RuleT]:
+    """Register a function that adds rules for another library, to be called once that library is there."""
+
+    def register(adder: RuleT) -> RuleT:
+        _ADDERS[module] = adder
+        return adder
+
+    return register
+
+
+def add_rules_of_imported() -> None:
+    """Add the rules for libraries that have been imported by now."""
+    for module in [module for module in _ADDERS if module in sys.modules]:
+        adder = _ADDERS.pop(module, None)
+        if adder is not None:
+            adder()
+
+
 def ufunc_rule(ufunc: np.ufunc, method: str) -> Rule:
     """Return the rule of a call or method of a ufunc, or raise the TraceError that says why there is none."""
+    if ufunc not in ELEMENTWISE:
+        add_rules_of_imported()
     rule = UFUNC_METHODS.get((ufunc, method))
     if rule is not None:
         return rule

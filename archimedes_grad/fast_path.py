@@ -30,7 +30,7 @@ from archimedes_grad.engines.vm import DIRECT_FROM, Slot
 from archimedes_grad.graph import Leaf, Output, Template
 from archimedes_grad.representation import Derived
 from archimedes_grad.signature import Layout
-from archimedes_grad.specs import flatten
+from archimedes_grad.specs import flatten, is_mutable, static_key
 
 
 class Miss:
@@ -110,7 +110,7 @@ class _Source:
         self.leaves = derived.graph.leaves
         self.checks: list[str] = []
         self.names: dict[str, Any] = {
-            "MISS": MISS, "ndarray": np.ndarray, "float64": np.float64, "empty": np.empty, "flatten": flatten,
+            "MISS": MISS, "ndarray": np.ndarray, "float64": np.float64, "empty": np.empty, "flatten": flatten, "static_key": static_key,
             "contiguous": np.ascontiguousarray, "EvaluationError": EvaluationError, "Miss": Miss, "path": path,
             "hits": [0],
         }  # fmt: skip
@@ -173,6 +173,10 @@ class _Source:
         self.checks.append(f"l{index} = {value}")
 
     def _static(self, value: str, constant: Any) -> None:
+        if is_mutable(constant):
+            # The same object may hold something else by now.
+            self.checks.append(f"if static_key({value}) != {self.name('key', static_key(constant))}: return MISS")
+            return
         known = self.name("static", constant)
         same = f"{value} is not {known}"
         if type(constant) in _COMPARED_BY_VALUE:

@@ -78,6 +78,13 @@ def as_array(value: Any) -> np.ndarray[Any, Any] | None:
     return None
 
 
+def is_mutable(value: Any) -> bool:
+    """Tell whether a static value can change what its key is made of and stay the same object."""
+    if isinstance(value, tuple):
+        return any(map(is_mutable, value))
+    return isinstance(value, list | dict | set | np.ndarray)
+
+
 class ByIdentity:
     """A cache key that equals only itself, and keeps its object alive so that the identity stays taken."""
 

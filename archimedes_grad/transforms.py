@@ -291,11 +291,14 @@ def _transformed(
     """Validate what the transforms have in common, and return the compiled function or the decorator."""
     _require_one_of(transform.__name__, "method", method, METHODS)
     _require_engine(transform.__name__, engine)
+    recipe = {
+        "name": name, "static_argnums": static_argnums, "static_argnames": static_argnames, "argnames": argnames,
+        "has_aux": has_aux, "method": method, "engine": engine, **options, **more,
+    }  # fmt: skip
+    if argnums is not _FIRST_ARGUMENT:
+        recipe["argnums"] = argnums
     if func is None:
-        return lambda function: transform(
-            function, argnums, name, static_argnums, static_argnames, argnames=argnames, has_aux=has_aux,
-            method=method, engine=engine, **options, **more,
-        )  # fmt: skip
+        return lambda function: transform(function, **recipe)
     control_flow, max_paths = options.pop("control_flow", "paths"), options.pop("max_paths", 128)
     _require_control_flow(transform.__name__, control_flow, max_paths)
     if options:
@@ -311,7 +314,7 @@ def _transformed(
     )  # fmt: skip
     return CompiledFunction(
         func, signature, transformation, name or f"{transform.__name__}_{name_of(func)}", has_aux,
-        control_flow == "structured", max_paths,
+        control_flow == "structured", max_paths, (transform, func, recipe),
     )  # fmt: skip
 
 
@@ -366,16 +369,17 @@ def compile(
     """
     _require_engine("compile", engine)
     _require_control_flow("compile", control_flow, max_paths)
+    recipe: dict[str, Any] = {
+        "static_argnums": static_argnums, "static_argnames": static_argnames, "name": name, "engine": engine,
+        "control_flow": control_flow, "max_paths": max_paths,
+    }  # fmt: skip
     if func is None:
-        return lambda function: compile(
-            function, static_argnums=static_argnums, static_argnames=static_argnames, name=name, engine=engine,
-            control_flow=control_flow, max_paths=max_paths,
-        )  # fmt: skip
+        return lambda function: compile(function, **recipe)
     _require_callable("compile", func)
     signature = CallSignature(func, static_argnums=static_argnums, static_argnames=static_argnames)
     return CompiledFunction(
         func, signature, value_function, name or name_of(func), structured=control_flow == "structured",
-        max_paths=max_paths,
+        max_paths=max_paths, recipe=(compile, func, recipe),
     )  # fmt: skip
 
 

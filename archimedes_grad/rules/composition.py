@@ -81,10 +81,15 @@ def written(out: Any, result: Any, name: str) -> Any:
     """Write a result into ``out=`` and return that; without ``out=`` the result."""
     if out is None:
         return result
-    targets, results = (out, result) if isinstance(out, tuple) else ((out,), (result,))
-    for target, part in zip(targets, results, strict=True):
-        write_out(target, part, name)
-    return out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    if isinstance(out, tuple) and not isinstance(result, tuple):
+        (out,) = out
+    if not isinstance(out, tuple):
+        write_out(out, result, name)
+        return out
+    for target, part in zip(out, result, strict=True):
+        if target is not None:
+            write_out(target, part, name)
+    return tuple(part if target is None else target for target, part in zip(out, result, strict=True))
 
 
 def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
@@ -101,10 +106,16 @@ def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
             arguments = bound.arguments
             out = arguments.get("out")
             for name, argument in arguments.items():
-                arguments[name] = None if name == "out" else gathered(argument)
+                arguments[name] = gathered(argument)
+            if out is not None:
+                # NumPy writes into a copy, and judges shape and dtype of out= by it.
+                arguments["out"] = np.array(require_target(out, f"np.{functions[0].__name__}").value)
             value = functions[0](*values_in(bound.args), **values_in(bound.kwargs))
-            result = as_numpy_gives(program(*bound.args, **bound.kwargs), value)
-            return written(out, result, functions[0].__name__)
+            if out is None:
+                return as_numpy_gives(program(*bound.args, **bound.kwargs), value)
+            arguments["out"] = None
+            out[...] = as_numpy_gives(program(*bound.args, **bound.kwargs), value)
+            return out
 
         rule.__name__ = program.__name__
         rule.__doc__ = program.__doc__

@@ -197,7 +197,7 @@ def diag(v: Any, k: int = 0) -> Any:
     v = gathered(v)
     if v.ndim == 2:
         return np.diagonal(v, k)
-    indices = np.diag(np.arange(1, v.size + 1), k)
+    indices = np.diag(np.arange(1, v.size + 1).reshape(v.shape), k)
     return _placed(v, indices)
 
 

@@ -91,6 +91,9 @@ def _reduction(
 
 
 def _finish(result: SymbolicArray, value: Any, out: Any, ufunc: np.ufunc) -> Any:
+    if isinstance(out, tuple):
+        # ufunc.reduce hands on a tuple of one.
+        (out,) = out
     if out is None:
         return result
     write_out(out, result, ufunc.__name__)

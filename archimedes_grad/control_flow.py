@@ -1,0 +1,513 @@
+"""Structured control flow: ``cond``, ``switch``, ``scan``, ``fori_loop`` and ``while_loop``.
+
+Inside a traced function each is one node (or a few) of the graph, whatever the number of steps, and differentiates to
+every order. On plain numbers outside a trace each is what it says, done by Python.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray
+from archimedes_grad.bodies import (
+    Body,
+    Structure,
+    apart,
+    applied,
+    as_number,
+    as_traced,
+    closed_over,
+    placeholder,
+    shown_shapes,
+    stacked,
+    traced_body,
+    values_of,
+)
+from archimedes_grad.constants import scalar_node
+from archimedes_grad.gather import stored_shape
+from archimedes_grad.graph import Output
+from archimedes_grad.loops import looped_while, scanned
+from archimedes_grad.operands import gathered, node_of, value_of
+from archimedes_grad.signature import name_of
+from archimedes_grad.simplification import forward_nodes
+from archimedes_grad.specs import flatten, is_tree
+from archimedes_grad.trace_state import current_trace, trace_error
+
+_binary = cs.MX.binary
+
+# --- choices --------------------------------------------------------------------------------------
+
+
+def cond(pred: Any, t: Callable[..., Any], f: Callable[..., Any], *operands: Any) -> Any:
+    """Return ``t(*operands)`` where a condition holds, else ``f(*operands)``; only that one is evaluated.
+
+    Parameters
+    ----------
+    pred
+        One number or truth value; nan counts as true, as in Python.
+    t, f
+        Functions of the operands. Inside a trace both are traced; they must give trees of the same structure and
+        shapes, and their dtypes are promoted as NumPy does. They may close over traced values.
+
+    Raises
+    ------
+    ValueError
+        If pred has axes; if the branches differ in structure or shapes.
+    TraceError
+        Where a decision rests on a value of a branch.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> def f(x):
+    ...     return arc.cond(x > 0, np.log, lambda x: 0.0 * x, x)
+    >>> float(arc.grad(f)(2.0)), float(arc.grad(f)(-1.0))
+    (0.5, 0.0)
+    """
+    _require_functions("cond", t, f)
+    pred = gathered(pred)
+    if np.shape(value_of(pred)) != ():
+        raise ValueError(
+            f"cond: pred must be one truth value, got shape {np.shape(value_of(pred))}. Use np.any or np.all, or "
+            f"np.where for a choice entry by entry."
+        )
+    if not isinstance(pred, SymbolicArray):
+        return (t if pred else f)(*operands)
+    with forward_nodes():
+        holds = _binary(cs.OP_NE, pred.node, scalar_node(0))
+    return _chosen("cond", holds, bool(np.asarray(pred.value)), [f, t], operands, ("f", "t"))
+
+
+def switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    """Return ``branches[i](*operands)``; only that branch is evaluated.
+
+    Parameters
+    ----------
+    i
+        An integer. A plain one must be in range, from 0; a traced one is clamped: below 0 the first branch is
+        taken, past the end the last.
+    branches
+        Functions of the operands, as for :func:`cond`.
+
+    Raises
+    ------
+    IndexError
+        If a plain index is out of range.
+    TypeError
+        If the index is no integer.
+    ValueError
+        If there are no branches, or they differ in structure or shapes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> def f(k, x):
+    ...     return arc.switch(k, [np.sin, np.cos, np.exp], x)
+    >>> float(arc.grad(f, argnums=1)(2, 0.0))
+    1.0
+    """
+    branches = list(branches)
+    if not branches:
+        raise ValueError("switch: expects at least one branch")
+    _require_functions("switch", *branches)
+    i = gathered(i)
+    if np.shape(value_of(i)) != ():
+        raise ValueError(f"switch: the index must be one integer, got shape {np.shape(value_of(i))}")
+    if isinstance(i, SymbolicArray):
+        if i.dtype.kind not in "iub":
+            raise TypeError(f"switch: the index must be an integer, got dtype {i.dtype}; round it: i.astype(int)")
+        last = len(branches) - 1
+        with forward_nodes():
+            clamped = _binary(cs.OP_FMAX, _binary(cs.OP_FMIN, i.node, scalar_node(last)), scalar_node(0))
+        names = tuple(f"branch {k}" for k in range(len(branches)))
+        return _chosen("switch", clamped, min(max(int(i.value), 0), last), branches, operands, names)
+    position = operator.index(i)
+    if not 0 <= position < len(branches):
+        raise IndexError(f"switch: index {position} is out of range; there are branches 0 to {len(branches) - 1}")
+    return branches[position](*operands)
+
+
+def _require_functions(owner: str, *functions: Any) -> None:
+    for function in functions:
+        if not callable(function):
+            raise TypeError(f"{owner}: expects functions, got {type(function).__name__} {function!r}")
+
+
+def _chosen(
+    owner: str, index: cs.MX, chosen: int, functions: Sequence[Callable[..., Any]], operands: tuple[Any, ...],
+    names: Sequence[str],
+) -> Any:  # fmt: skip
+    """Put the branches into the graph under way as one conditional Function."""
+    outer_arrays = closed_over(functions)
+    argument_names = [f"operand {k}" for k in range(len(operands))]
+    bodies = [
+        traced_body(f"{owner}, {name_of(function)}", function, operands, argument_names, outer_arrays)
+        for function in functions
+    ]
+    first = bodies[-1]
+    for body, name in zip(bodies[:-1], names, strict=False):
+        if body.structure != first.structure:
+            raise ValueError(
+                f"{owner}: the branches must return trees of the same structure, but {name} returns "
+                f"{body.structure} and {names[-1]} {first.structure}"
+            )
+        shapes, expected = ([o.shape for o in b.outputs] for b in (body, first))
+        if shapes != expected:
+            raise ValueError(
+                f"{owner}: the branches must return the same shapes, but {name} returns {_listed(shapes)} and "
+                f"{names[-1]} {_listed(expected)}"
+            )
+    outputs = [
+        Output(same[0].shape, np.result_type(*(o.dtype for o in same)), all(o.is_scalar for o in same))
+        for same in zip(*(body.outputs for body in bodies), strict=True)
+    ]
+    numbers = _numbers_in(operands)
+    with forward_nodes():
+        branches = _of_one_signature(bodies)
+        if len(branches) == 2:
+            choice = cs.Function.if_else("choice", branches[1], branches[0])
+        else:
+            choice = cs.Function.conditional("choice", branches[:-1], branches[-1])
+        nodes = [index, *map(node_of, numbers), *(node for body in bodies for node in body.closed_nodes)]
+    values = [np.array([float(chosen)]), *values_of(numbers), *(v for body in bodies for v in body.closed_values)]
+    results = applied(
+        choice, nodes, values, outputs, times=max(body.n_instructions for body in bodies),
+        can_fail=any(body.can_fail for body in bodies), opaque=True,
+    )  # fmt: skip
+    return first.structure.build(results)
+
+
+def _listed(shapes: list[tuple[int, ...]]) -> str:
+    return f"shape {shapes[0]}" if len(shapes) == 1 else f"shapes {shapes}"
+
+
+def _numbers_in(operands: tuple[Any, ...]) -> list[Any]:
+    """Return the numbers of operands as a trace binds them: plain truth values are static."""
+    leaves = [leaf for operand in operands for leaf in (flatten(operand)[0] if is_tree(operand) else [operand])]
+    return [leaf for leaf in leaves if not isinstance(leaf, bool | np.bool_) and as_number(leaf) is not None]
+
+
+def _of_one_signature(bodies: Sequence[Body]) -> list[cs.Function]:
+    """Return the bodies' Functions taking the operands and what any of them closes over; all can fail, or none."""
+    can_fail = any(body.can_fail for body in bodies)
+    n_own = bodies[0].n_own
+    own = [cs.MX.sym(f"x{i}", *bodies[0].function.size_in(i)) for i in range(n_own)]
+    closed = [
+        [cs.MX.sym("closed", *body.function.size_in(n_own + i)) for i in range(len(body.closed_nodes))]
+        for body in bodies
+    ]
+    inputs = [*own, *(symbol for symbols in closed for symbol in symbols)]
+    branches = []
+    for body, symbols in zip(bodies, closed, strict=True):
+        results = body.function.call([*own, *symbols], False, True)
+        if can_fail and not body.can_fail:
+            results = [*results, cs.MX(1.0)]
+        branches.append(cs.Function("branch", inputs, results))
+    return branches
+
+
+# --- loops ----------------------------------------------------------------------------------------
+
+
+def scan(
+    f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int | None = None, *, checkpoint: bool | int = True
+) -> Any:
+    """Run ``carry, y = f(carry, x)`` over the first axis of ``xs``, and return the last carry and the stacked ys.
+
+    Parameters
+    ----------
+    f
+        ``f(carry, x) -> (carry, y)``. Inside a trace it is traced once; it may close over traced values.
+    init
+        The first carry: a tree of arrays and numbers. Its structure and shapes stay the same.
+    xs
+        A tree of arrays with equal first axes, or None with ``length``: x is None then.
+    length
+        The number of steps; must equal the first axes of xs where both are given.
+    checkpoint : bool or int
+        What a reverse sweep keeps. True: carries at the ends of blocks of sqrt(n) steps, the rest being computed
+        again. An int: blocks of that many steps. False: all carries; the graph then grows with the number of steps.
+
+    Returns
+    -------
+    tuple
+        ``(carry, ys)``; ys have a new first axis.
+
+    Raises
+    ------
+    ValueError
+        If the carry changes structure or shape; for xs of unequal lengths.
+    TypeError
+        If f does not return a pair.
+    TraceError
+        Where a decision rests on a value of a step.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> def decay(rate, x0, forcing):
+    ...     def step(x, u):
+    ...         x = x - rate * x + u
+    ...         return x, x
+    ...     return arc.scan(step, x0, forcing)[0]
+    >>> float(arc.grad(decay)(0.5, 1.0, np.zeros(2)))
+    -1.0
+    """
+    _require_functions("scan", f)
+    carry, structure = apart("scan", "init", init)
+    slices, xs_structure = apart("scan", "xs", xs)
+    n = _length(slices, xs_structure, length)
+    if isinstance(checkpoint, bool):
+        block = None if checkpoint else max(n, 1)
+    elif operator.index(checkpoint) >= 1:
+        block = operator.index(checkpoint)
+    else:
+        raise ValueError(f"scan: checkpoint must be True, False or a positive number of steps, got {checkpoint!r}")
+    if current_trace() is None:
+        return _scanned_by_python(f, init, structure, slices, xs_structure, n)
+    return _scanned(f, carry, structure, slices, xs_structure, n, block)
+
+
+def _length(slices: list[Any], structure: Structure, length: int | None) -> int:
+    shapes = [np.shape(value_of(x)) for x in slices]
+    if any(shape == () for shape in shapes):
+        raise ValueError(f"scan: xs must have a first axis to run over, got a number among {shown_shapes(slices)}")
+    lengths = {shape[0] for shape in shapes}
+    if length is not None:
+        lengths.add(operator.index(length))
+    if len(lengths) > 1:
+        given = "" if length is None else f" and length={length}"
+        raise ValueError(f"scan: all xs must have the same length, got {shown_shapes(slices)}{given}")
+    if not lengths:
+        raise ValueError("scan: give xs, or length where there are none")
+    n = lengths.pop()
+    if n < 0:
+        raise ValueError(f"scan: length must not be negative, got {length}")
+    return n
+
+
+def _pair(returned: Any) -> tuple[Any, Any]:
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise TypeError(f"scan: the function must return (carry, y), got a {type(returned).__name__}")
+    return returned
+
+
+def _require_same_carry(owner: str, before: Sequence[Any], structure: Structure, after: Any) -> list[Any]:
+    """Return the numbers of a new carry, of the structure and shapes that it had."""
+    numbers, new_structure = apart(owner, "the carry", after)
+    if new_structure != structure:
+        raise ValueError(f"{owner}: the carry must keep its structure; it was {structure} and became {new_structure}")
+    shapes, new_shapes = ([np.shape(value_of(x)) for x in carry] for carry in (before, numbers))
+    if shapes != new_shapes:
+        raise ValueError(
+            f"{owner}: the carry must keep its shape; it had {shown_shapes(before)} and became {shown_shapes(numbers)}"
+        )
+    return numbers
+
+
+def _scanned_by_python(
+    f: Callable[..., Any], carry: Any, structure: Structure, slices: list[Any], xs_structure: Structure, n: int
+) -> Any:
+    before = apart("scan", "init", carry)[0]
+    rows: list[list[Any]] = []
+    y_structure: Any = None
+    for k in range(n):
+        carry, y = _pair(f(carry, xs_structure.build([x[k] for x in slices])))
+        before = _require_same_carry("scan", before, structure, carry)
+        numbers, y_structure = apart("scan", "y", y)
+        rows.append(numbers)
+    if not n:
+        raise ValueError("scan: outside a traced function there must be at least one step: ys have no shape otherwise")
+    return carry, y_structure.build([np.stack(column) for column in zip(*rows, strict=True)])
+
+
+def _body_of_loop(
+    owner: str, f: Callable[..., Any], carry: list[Any], structure: Structure, extra: list[Any], names: list[str],
+    outer_arrays: list[SymbolicArray], split: Callable[[Any], tuple[list[Any], Any]],
+) -> tuple[Body, list[np.dtype[Any]]]:  # fmt: skip
+    """Trace a step on a carry whose dtypes are those that the loop arrives at."""
+    dtypes = [np.asarray(value_of(x)).dtype for x in carry]
+    while True:
+        held = [np.array(value_of(x), dtype=dtype) for x, dtype in zip(carry, dtypes, strict=True)]
+        body = traced_body(owner, f, [structure.build(held), *extra], names, outer_arrays, split=split)
+        after = [np.result_type(d, o.dtype) for d, o in zip(dtypes, body.outputs, strict=False)]
+        if after == dtypes:
+            return body, dtypes
+        dtypes = after  # An int carry that becomes float is float from the start; promotion ends at float64.
+
+
+def _scanned(
+    f: Callable[..., Any], carry: list[Any], structure: Structure, slices: list[Any], xs_structure: Structure, n: int,
+    block: int | None,
+) -> Any:  # fmt: skip
+    def split(returned: Any) -> tuple[list[Any], Any]:
+        new, y = _pair(returned)
+        numbers, y_structure = apart("scan", "y", y)
+        return [*_require_same_carry("scan", carry, structure, new), *numbers], y_structure
+
+    first = [placeholder(x, np.shape(value_of(x))[1:]) for x in slices]
+    body, dtypes = _body_of_loop(
+        "scan", f, carry, structure, [xs_structure.build(first)], ["carry", "x"], closed_over([f]), split
+    )
+    n_carry = len(carry)
+    outputs = [*_carried(carry, dtypes), *(stacked(output, n) for output in body.outputs[n_carry:])]
+    if n == 0:
+        ys = [np.zeros(output.shape, output.dtype) for output in outputs[n_carry:]]
+        return structure.build([as_traced(x) for x in carry]), body.structure.build(ys)
+    with forward_nodes():
+        function = scanned(body.function, n, n_carry, len(slices), block)
+        nodes = [*map(node_of, carry), *(_side_by_side(node_of(x), np.shape(value_of(x))[1:]) for x in slices)]
+    results = applied(
+        function, [*nodes, *body.closed_nodes], [*values_of(carry), *values_of(slices), *body.closed_values],
+        outputs, times=n * body.n_instructions, can_fail=body.can_fail,
+    )  # fmt: skip
+    return structure.build(results[:n_carry]), body.structure.build(results[n_carry:])
+
+
+def _carried(carry: list[Any], dtypes: list[np.dtype[Any]]) -> list[Output]:
+    return [Output(np.shape(value_of(x)), dtype, np.ndim(value_of(x)) == 0) for x, dtype in
+            zip(carry, dtypes, strict=True)]  # fmt: skip
+
+
+def _side_by_side(node: cs.MX, shape: tuple[int, ...]) -> cs.MX:
+    rows, columns = stored_shape(shape)
+    if node.size1() == rows:
+        return node
+    return cs.reshape(node, rows, node.numel() // rows if rows else columns)
+
+
+def fori_loop(lo: int, hi: int, body: Callable[[Any, Any], Any], init: Any) -> Any:
+    """Run ``state = body(i, state)`` for i from ``lo`` up to ``hi``, and return the last state.
+
+    Parameters
+    ----------
+    lo, hi
+        Plain integers.
+    body
+        ``body(i, state) -> state``; inside a trace i is a traced integer.
+
+    Raises
+    ------
+    TraceError
+        For traced bounds, naming ``while_loop``.
+    ValueError
+        If the state changes structure or shape.
+
+    Examples
+    --------
+    >>> import archimedes_grad as arc
+    >>> float(arc.grad(lambda x: arc.fori_loop(0, 3, lambda i, s: s * x, 1.0))(2.0))
+    12.0
+    """
+    _require_functions("fori_loop", body)
+    for name, bound in (("lo", lo), ("hi", hi)):
+        if isinstance(bound, SymbolicArray):
+            raise trace_error(
+                f"fori_loop: {name} is a traced value; the number of steps must be known while tracing.",
+                "Use arc.while_loop with a bound on the steps, or pass the argument through static_argnames.",
+            )
+    numbers = np.arange(operator.index(lo), operator.index(hi))
+    if not len(numbers):
+        return init
+    return scan(lambda state, i: (body(i, state), None), init, numbers)[0]
+
+
+def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, max_steps: int) -> Any:
+    """Run ``state = body(state)`` while ``cond(state)`` holds, ``max_steps`` times at most; return the last state.
+
+    Steps after the end are not evaluated. Where the bound ends the loop, ``cond`` still holds of the result.
+
+    Parameters
+    ----------
+    cond
+        ``cond(state)``: one truth value.
+    body
+        ``body(state) -> state``, of the same structure and shapes.
+    max_steps
+        A plain positive integer.
+
+    Raises
+    ------
+    ValueError
+        If max_steps is not positive, cond gives no single truth value, or the state changes structure or shape.
+
+    Examples
+    --------
+    >>> import archimedes_grad as arc
+    >>> def root(a):
+    ...     return arc.while_loop(lambda x: abs(x * x - a) > 1e-12, lambda x: (x + a / x) / 2, a, 50)
+    >>> round(float(arc.grad(root)(4.0)), 9)
+    0.25
+    """
+    _require_functions("while_loop", cond, body)
+    if isinstance(max_steps, SymbolicArray) or operator.index(max_steps) < 1:
+        raise ValueError(f"while_loop: max_steps must be a plain positive integer, got {max_steps!r}")
+    carry, structure = apart("while_loop", "init", init)
+    if current_trace() is None:
+        return _while_by_python(cond, body, init, carry, structure, max_steps)
+    outer_arrays = closed_over([cond, body])
+    step, dtypes = _body_of_loop(
+        "while_loop", body, carry, structure, [], ["state"], outer_arrays,
+        lambda returned: (_require_same_carry("while_loop", carry, structure, returned), None),
+    )  # fmt: skip
+    held = structure.build([np.array(value_of(x), dtype=dtype) for x, dtype in zip(carry, dtypes, strict=True)])
+    condition = traced_body("while_loop, cond", cond, [held], ["state"], outer_arrays)
+    if len(condition.outputs) != 1 or condition.outputs[0].shape != ():
+        raise ValueError(f"while_loop: cond must return one truth value, got {_listed(_shapes_of(condition))}")
+    n_carry = len(carry)
+    with forward_nodes():
+        asked, stepped = _condition_and_step(condition, step, n_carry)
+        function = looped_while(asked, stepped, operator.index(max_steps), n_carry + step.can_fail)
+        nodes = [*map(node_of, carry), *([cs.MX(1.0)] if step.can_fail else [])]
+    values = [*values_of(carry), *([np.ones(1)] if step.can_fail else [])]
+    results = applied(
+        function, [*nodes, *step.closed_nodes, *condition.closed_nodes],
+        [*values, *step.closed_values, *condition.closed_values], _carried(carry, dtypes),
+        times=operator.index(max_steps) * step.n_instructions, can_fail=step.can_fail, opaque=True,
+    )  # fmt: skip
+    return structure.build(results)
+
+
+def _shapes_of(body: Body) -> list[tuple[int, ...]]:
+    return [output.shape for output in body.outputs]
+
+
+def _condition_and_step(condition: Body, step: Body, n_carry: int) -> tuple[cs.Function, cs.Function]:
+    """Return condition and step with one signature; where the step can fail, its success is carried along."""
+    function = step.function
+    carry = [cs.MX.sym("carry", *function.size_in(i)) for i in range(n_carry)]
+    success = [cs.MX.sym("success")] if step.can_fail else []
+    of_step = [cs.MX.sym("closed", *function.size_in(i)) for i in range(n_carry, function.n_in())]
+    of_condition = [
+        cs.MX.sym("closed", *condition.function.size_in(i)) for i in range(n_carry, condition.function.n_in())
+    ]
+    inputs = [*carry, *success, *of_step, *of_condition]
+    held = condition.function.call([*carry, *of_condition], False, True)[0]
+    asked = cs.Function("condition", inputs, [_binary(cs.OP_NE, held, scalar_node(0))])
+    results = function.call([*carry, *of_step], False, True)
+    if step.can_fail:
+        results = [*results[:-1], _binary(cs.OP_AND, success[0], results[-1])]
+    return asked, cs.Function("step", inputs, results)
+
+
+def _while_by_python(
+    cond: Callable[[Any], Any], body: Callable[[Any], Any], state: Any, carry: list[Any], structure: Structure,
+    max_steps: int,
+) -> Any:  # fmt: skip
+    for _ in range(max_steps):
+        holds = cond(state)
+        if np.shape(holds) != ():
+            raise ValueError(f"while_loop: cond must return one truth value, got shape {np.shape(holds)}")
+        if not holds:
+            break
+        state = body(state)
+        carry = _require_same_carry("while_loop", carry, structure, state)
+    return state

@@ -1,0 +1,43 @@
+"""Pickling of compiled functions: by reference as Python pickles functions, with cloudpickle what has no name."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+
+def found_at(module: str | None, qualified_name: str) -> Any:
+    """Return what a module holds under a qualified name, or None."""
+    found: Any = sys.modules.get(module or "")
+    for part in qualified_name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def packed(function: Callable[..., Any], name: str) -> bytes:
+    """Return a function as bytes: lambdas and closures where cloudpickle is installed.
+
+    Raises
+    ------
+    pickle.PicklingError
+        If it cannot be pickled by reference and cloudpickle is not installed.
+    """
+    try:
+        return pickle.dumps(function)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        if find_spec("cloudpickle") is None:
+            raise pickle.PicklingError(
+                f"{name}: the function is a lambda or a closure, which Python pickles by no reference ({error}). "
+                f"Define it at the top of a module, or install archimedes_grad[pickle]."
+            ) from error
+    import cloudpickle
+
+    return cloudpickle.dumps(function)  # type: ignore[no-any-return]
+
+
+def rebuilt(transform: Callable[..., Any], function: bytes, options: dict[str, Any]) -> Any:
+    """Return the compiled function again: it traces anew at its first call."""
+    return transform(pickle.loads(function), **options)

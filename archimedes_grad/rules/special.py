@@ -1,0 +1,195 @@
+"""The rules of scipy.special, added once SciPy has been imported: importing this module does not import it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import casadi as cs
+
+from archimedes_grad.dispatch import ELEMENTWISE, REFUSED, when_imported
+from archimedes_grad.rules import special_calls
+from archimedes_grad.rules import special_graphs as graphs
+from archimedes_grad.rules.elementwise import add, div, exp, is_zero, log, mul, negated, only_where, select, sub
+from archimedes_grad.rules.special_graphs import horner, less, neg, number, within
+
+MX = cs.MX
+_unary = MX.unary
+_binary = MX.binary
+
+
+def _log1p(x: MX) -> MX:
+    return _unary(cs.OP_LOG1P, x)
+
+
+def _expm1(x: MX) -> MX:
+    return _unary(cs.OP_EXPM1, x)
+
+
+def _at_most(x: MX, y: float) -> MX:
+    return _binary(cs.OP_LE, x, number(y))
+
+
+def _decaying(x: MX) -> tuple[MX, MX]:
+    """Return where x < 0, and exp(-|x|) with the slope of its own side at 0."""
+    negative = less(x, number(0.0))
+    return negative, exp(select(negative, x, neg(x)))
+
+
+def _expit(x: MX) -> MX:
+    negative, decay = _decaying(x)
+    return div(select(negative, decay, number(1.0)), add(number(1.0), decay))
+
+
+def _log_expit(x: MX) -> MX:
+    negative, decay = _decaying(x)
+    return sub(only_where(negative, x), _log1p(decay))
+
+
+def _softplus(x: MX) -> MX:
+    negative, decay = _decaying(x)
+    return add(only_where(negated(negative), x), _log1p(decay))
+
+
+def _logit(p: MX) -> MX:
+    return sub(log(p), _log1p(neg(p)))
+
+
+def _xlogy(x: MX, y: MX) -> MX:
+    free = _binary(cs.OP_AND, is_zero(x), _at_most(y, 0.0))
+    return mul(x, log(add(only_where(negated(free), y), free)))
+
+
+def _xlog1py(x: MX, y: MX) -> MX:
+    free = _binary(cs.OP_AND, is_zero(x), _at_most(y, -1.0))
+    return mul(x, _log1p(only_where(negated(free), y)))
+
+
+def _entr(x: MX) -> MX:
+    positive, negative = less(number(0.0), x), less(x, number(0.0))
+    inside = within(positive, x, 1.0)
+    result = sub(only_where(positive, neg(mul(inside, log(inside)))), only_where(negative, number(math.inf)))
+    return add(result, only_where(graphs.is_nan(x), x))
+
+
+def _divergence(x: MX, y: MX) -> tuple[MX, MX]:
+    """Return x log(x / y) with inf outside its domain, and where it is 0 because x is."""
+    inside = _binary(cs.OP_AND, less(number(0.0), x), less(number(0.0), y))
+    limit = _binary(cs.OP_AND, is_zero(x), _binary(cs.OP_LE, number(0.0), y))
+    x_in, y_in = within(inside, x, 1.0), within(inside, y, 1.0)
+    missing = _binary(cs.OP_OR, graphs.is_nan(x), graphs.is_nan(y))
+    outside = negated(_binary(cs.OP_OR, inside, _binary(cs.OP_OR, limit, missing)))
+    value = add(only_where(inside, mul(x_in, log(div(x_in, y_in)))), only_where(outside, number(math.inf)))
+    return add(value, only_where(missing, add(x, y))), outside
+
+
+def _rel_entr(x: MX, y: MX) -> MX:
+    return _divergence(x, y)[0]
+
+
+def _kl_div(x: MX, y: MX) -> MX:
+    value, outside = _divergence(x, y)
+    return add(value, only_where(negated(outside), sub(y, x)))
+
+
+def _exprel(x: MX) -> MX:
+    near = less(mul(x, x), number(0.25))
+    series = horner(tuple(1 / math.factorial(k + 1) for k in range(18)), within(near, x, 0.0))
+    away = within(negated(near), x, 1.0)
+    return select(near, series, div(_expm1(away), away))
+
+
+def _cosm1(x: MX) -> MX:
+    sine = _unary(cs.OP_SIN, mul(number(0.5), x))
+    return mul(number(-2.0), mul(sine, sine))
+
+
+def _power_transform(log_of: Callable[[MX], MX]) -> Callable[[MX, MX], MX]:
+    """Return Box and Cox's transformation, (x**lambda - 1) / lambda, log(x) at lambda = 0."""
+
+    def transform(x: MX, exponent: MX) -> MX:
+        logarithm = log_of(x)
+        return mul(logarithm, _exprel(mul(exponent, logarithm)))
+
+    return transform
+
+
+def _relative_log1p(x: MX) -> MX:
+    """Return log(1 + x) / x; near 0 its series."""
+    near = less(mul(x, x), number(0.01))
+    series = horner(tuple((-1.0) ** k / (k + 1) for k in range(20)), within(near, x, 0.0))
+    away = within(negated(near), x, 1.0)
+    return select(near, series, div(_log1p(away), away))
+
+
+def _inverse_power_transform(exp_of: Callable[[MX], MX]) -> Callable[[MX, MX], MX]:
+    return lambda y, exponent: exp_of(mul(y, _relative_log1p(mul(exponent, y))))
+
+
+def _huber(delta: MX, r: MX) -> MX:
+    size = _unary(cs.OP_FABS, r)
+    inner = mul(number(0.5), mul(r, r))
+    outer = mul(delta, sub(size, mul(number(0.5), delta)))
+    valid = _binary(cs.OP_LE, number(0.0), delta)
+    value = select(_binary(cs.OP_LE, size, delta), inner, outer)
+    return add(only_where(valid, value), only_where(negated(valid), number(math.inf)))
+
+
+def _pseudo_huber(delta: MX, r: MX) -> MX:
+    ratio = div(r, delta)
+    square = mul(ratio, ratio)
+    growth = div(square, add(_unary(cs.OP_SQRT, add(number(1.0), square)), number(1.0)))
+    return mul(mul(delta, delta), growth)
+
+
+def _powm1(x: MX, y: MX) -> MX:
+    return _expm1(mul(y, log(x)))
+
+
+def _logarithm_of_gamma(x: MX) -> MX:
+    """scipy.special.loggamma of a real number: nan where the result is complex."""
+    return add(graphs.gammaln(x), only_where(less(x, number(0.0)), number(math.nan)))
+
+
+def _scaled(function: Callable[[MX], MX], factor: float) -> Callable[[MX], MX]:
+    return lambda x: function(mul(x, number(factor)))
+
+
+#: scipy.special name -> rule on nodes.
+_GRAPHS: dict[str, Callable[..., MX]] = {
+    "erf": graphs.erf, "erfc": graphs.erfc, "erfcx": graphs.erfcx, "ndtr": graphs.ndtr, "log_ndtr": graphs.log_ndtr,
+    "gammaln": graphs.gammaln, "loggamma": _logarithm_of_gamma, "gamma": graphs.gamma, "gammasgn": graphs.gammasgn,
+    "rgamma": graphs.rgamma, "digamma": graphs.digamma, "psi": graphs.digamma, "beta": graphs.beta,
+    "betaln": graphs.betaln, "binom": graphs.binom, "poch": graphs.poch, "_zeta": graphs.zeta,
+    "expit": _expit, "log_expit": _log_expit, "softplus": _softplus, "logit": _logit,
+    "xlogy": _xlogy, "xlog1py": _xlog1py, "entr": _entr, "rel_entr": _rel_entr, "kl_div": _kl_div,
+    "exprel": _exprel, "expm1": _expm1, "log1p": _log1p, "cosm1": _cosm1, "powm1": _powm1,
+    "exp2": _scaled(exp, math.log(2.0)), "exp10": _scaled(exp, math.log(10.0)),
+    "boxcox": _power_transform(log), "boxcox1p": _power_transform(_log1p),
+    "inv_boxcox": _inverse_power_transform(exp), "inv_boxcox1p": _inverse_power_transform(_expm1),
+    "huber": _huber, "pseudo_huber": _pseudo_huber,
+}  # fmt: skip
+
+
+@when_imported("scipy.special")
+def add_rules() -> None:
+    """Register the rules of the ufuncs of scipy.special that this version of SciPy has."""
+    import numpy as np
+    import scipy.special
+    from scipy.special import _ufuncs
+
+    for name, rule in _GRAPHS.items():
+        ufunc = getattr(scipy.special, name, None) or getattr(_ufuncs, name, None)
+        if isinstance(ufunc, np.ufunc):
+            ELEMENTWISE[ufunc] = rule
+    for name in special_calls.DERIVATIVES:
+        ufunc = getattr(scipy.special, name, None)
+        if isinstance(ufunc, np.ufunc):
+            special_calls.register(name, ufunc)
+    for name in dir(scipy.special):
+        ufunc = getattr(scipy.special, name)
+        if isinstance(ufunc, np.ufunc) and ufunc not in ELEMENTWISE:
+            REFUSED[ufunc] = (
+                f"scipy.special.{name} has no rule; write it by functions that have one, or give it one "
+                "by arc.custom_jvp."
+            )

@@ -1,0 +1,171 @@
+"""Special functions that SciPy evaluates: a call in the graph, with a derivative made of such calls again.
+
+For functions whose series would be long and whose derivatives are known in closed form. The rows of
+``DERIVATIVES`` give the partial derivatives (DLMF 6, 7, 8, 10 and 19); None for one that has no closed form.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.dispatch import ELEMENTWISE, UFUNC_METHODS
+from archimedes_grad.gather import flat
+from archimedes_grad.operands import is_traced
+from archimedes_grad.rules import special_graphs as graphs
+from archimedes_grad.rules.elementwise import add, div, exp, log, mul, sub
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
+from archimedes_grad.rules.special_graphs import horner, neg, number
+from archimedes_grad.rules.ufuncs import call as elementwise_call
+from archimedes_grad.trace_state import current_trace, trace_error
+
+MX = cs.MX
+
+#: The partial derivative of a function by one argument: of its arguments and its value.
+Partial = Callable[..., MX] | None
+
+
+def evaluated(name: str, *operands: MX) -> MX:
+    """Return a SciPy ufunc of nodes that broadcast elementwise, as one call."""
+    shape = max((node.shape for node in operands), key=math.prod)
+    size = math.prod(shape)
+    columns = [flat(cs.repmat(node, *shape) if node.shape != shape else node) for node in operands]
+    trace = current_trace()
+    if trace is not None:
+        trace.opaque = True
+    (result,) = matrix_call(_kind(name), [(size,)] * len(columns), [(size,)]).call(columns)
+    return cs.reshape(result, *shape)
+
+
+@functools.cache
+def _kind(name: str) -> Kind:
+    import scipy.special
+
+    ufunc = getattr(scipy.special, name)
+    partials = DERIVATIVES[name]
+
+    def evaluate(inputs: Any, wanted: Any) -> Any:
+        return (ufunc(*inputs),)
+
+    def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+        return [
+            mul(seeds[0], partial(*inputs, outputs[0])) if partial is not None else cs.MX.zeros(x.size1(), 1)
+            for partial, x in zip(partials, inputs, strict=True)
+        ]
+
+    return Kind(name, evaluate, reverse)
+
+
+def register(name: str, ufunc: np.ufunc) -> None:
+    """Register the rule of a SciPy ufunc that has a row here."""
+    partials = DERIVATIVES[name]
+    ELEMENTWISE[ufunc] = functools.partial(evaluated, name)
+
+    def rule(*operands: Any, **options: Any) -> Any:
+        for position, partial in enumerate(partials[: len(operands)]):
+            if partial is None and is_traced(operands[position]):
+                raise trace_error(
+                    f"scipy.special.{name} has no derivative by argument {position} in closed form, and it is traced.",
+                    "Pass the argument that it comes from through static_argnames.",
+                )
+        return elementwise_call(ufunc, *operands, **options)
+
+    UFUNC_METHODS[ufunc, "__call__"] = rule
+
+
+def _half_difference(name: str) -> Callable[..., MX]:
+    """Return f_n' = (f_(n-1) - f_(n+1)) / 2, of Bessel functions of the first and second kind."""
+
+    def derivative(n: MX, x: MX, y: MX) -> MX:
+        return mul(number(0.5), sub(evaluated(name, sub(n, number(1)), x), evaluated(name, add(n, number(1)), x)))
+
+    return derivative
+
+
+def _half_sum(name: str, sign: float, scale: Callable[[MX], MX] | None = None) -> Callable[..., MX]:
+    """Return f_n' = sign (f_(n-1) + f_(n+1)) / 2, of modified ones; less the slope of an exponential factor."""
+
+    def derivative(n: MX, x: MX, y: MX) -> MX:
+        total = add(evaluated(name, sub(n, number(1)), x), evaluated(name, add(n, number(1)), x))
+        result = mul(number(0.5 * sign), total)
+        return result if scale is None else add(result, mul(scale(x), y))
+
+    return derivative
+
+
+def _minus_sign(x: MX) -> MX:
+    return neg(cs.MX.unary(cs.OP_SIGN, x))
+
+
+def _one(x: MX) -> MX:
+    return number(1.0)
+
+
+def _of_order(derivative: Callable[..., MX], order: float) -> Callable[..., MX]:
+    return lambda x, y: derivative(number(order), x, y)
+
+
+def _gaussian(factor: float, rate: float) -> Callable[[MX], MX]:
+    """Return factor * exp(rate * y**2)."""
+    return lambda y: mul(number(factor), exp(mul(number(rate), mul(y, y))))
+
+
+_inverse_normal_slope = _gaussian(math.sqrt(2 * math.pi), 0.5)
+_inverse_erf_slope = _gaussian(math.sqrt(math.pi) / 2, 1.0)
+_J, _Y = _half_difference("jv"), _half_difference("yv")
+_I, _K = _half_sum("iv", 1.0), _half_sum("kv", -1.0)
+_I_SCALED, _K_SCALED = _half_sum("ive", 1.0, _minus_sign), _half_sum("kve", -1.0, _one)
+
+
+def _gamma_density(a: MX, x: MX) -> MX:
+    return exp(sub(sub(mul(sub(a, number(1)), log(x)), x), graphs.gammaln(a)))
+
+
+def _beta_density(a: MX, b: MX, x: MX) -> MX:
+    powers = add(mul(sub(a, number(1)), log(x)), mul(sub(b, number(1)), cs.MX.unary(cs.OP_LOG1P, neg(x))))
+    return exp(sub(powers, graphs.betaln(a, b)))
+
+
+def _dilogarithm_slope(x: MX, y: MX) -> MX:
+    """Return log(x) / (1 - x); near 1 its series, -1 + t / 2 - t**2 / 3 + ..., t = x - 1."""
+    t = sub(x, number(1))
+    near = graphs.less(mul(t, t), number(1e-2))
+    series = horner(tuple((-1.0) ** (k + 1) / (k + 1) for k in range(18)), graphs.within(near, t, 0.0))
+    apart = graphs.add(graphs.only_where(graphs.negated(near), x), mul(near, number(2.0)))
+    return graphs.select(near, series, div(log(apart), sub(number(1), apart)))
+
+
+#: scipy.special name -> a partial derivative for each argument.
+DERIVATIVES: dict[str, tuple[Partial, ...]] = {
+    "erfinv": (lambda x, y: _inverse_erf_slope(y),),
+    "erfcinv": (lambda x, y: neg(_inverse_erf_slope(y)),),
+    "ndtri": (lambda x, y: _inverse_normal_slope(y),),
+    "ndtri_exp": (lambda x, y: exp(add(x, add(mul(number(0.5), mul(y, y)), number(0.5 * math.log(2 * math.pi))))),),
+    "erfi": (lambda x, y: _gaussian(2 / math.sqrt(math.pi), 1.0)(x),),
+    "dawsn": (lambda x, y: sub(number(1), mul(number(2), mul(x, y))),),
+    "i0": (_of_order(_I, 0.0),), "i1": (_of_order(_I, 1.0),), "iv": (None, _I),
+    "i0e": (_of_order(_I_SCALED, 0.0),), "i1e": (_of_order(_I_SCALED, 1.0),), "ive": (None, _I_SCALED),
+    "k0": (_of_order(_K, 0.0),), "k1": (_of_order(_K, 1.0),), "kv": (None, _K),
+    "k0e": (_of_order(_K_SCALED, 0.0),), "k1e": (_of_order(_K_SCALED, 1.0),), "kve": (None, _K_SCALED),
+    "j0": (_of_order(_J, 0.0),), "j1": (_of_order(_J, 1.0),), "jv": (None, _J),
+    "y0": (_of_order(_Y, 0.0),), "y1": (_of_order(_Y, 1.0),), "yv": (None, _Y),
+    "gammainc": (None, lambda a, x, y: _gamma_density(a, x)),
+    "gammaincc": (None, lambda a, x, y: neg(_gamma_density(a, x))),
+    "gammaincinv": (None, lambda a, p, y: div(number(1), _gamma_density(a, y))),
+    "gammainccinv": (None, lambda a, p, y: div(number(-1), _gamma_density(a, y))),
+    "betainc": (None, None, lambda a, b, x, y: _beta_density(a, b, x)),
+    "betaincinv": (None, None, lambda a, b, p, y: div(number(1), _beta_density(a, b, y))),
+    "expi": (lambda x, y: div(exp(x), x),),
+    "exp1": (lambda x, y: neg(div(exp(neg(x)), x)),),
+    "expn": (None, lambda n, x, y: neg(evaluated("expn", sub(n, number(1)), x))),
+    "spence": (_dilogarithm_slope,),
+    "ellipk": (lambda m, y: div(
+        sub(evaluated("ellipe", m), mul(sub(number(1), m), y)), mul(number(2), mul(m, sub(number(1), m)))),),
+    "ellipe": (lambda m, y: div(sub(y, evaluated("ellipk", m)), mul(number(2), m)),),
+}  # fmt: skip
+

@@ -1,0 +1,280 @@
+"""Special functions as graphs of elementary operations: CasADi has no node for them but erf.
+
+All take and return nodes that broadcast elementwise. Where a function has regions, each is computed at
+arguments moved to where it is regular, so that no nan passes between them and derivatives of any order
+are those of the region. Sources: the asymptotic series of the gamma and polygamma functions, DLMF 5.11 and
+25.11 (Euler-Maclaurin); erfcx by a Chebyshev series in (x - 3.75) / (x + 3.75) after Schonfelder (1978), with
+coefficients computed in 50 digits.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import casadi as cs
+
+from archimedes_grad.constants import scalar_node
+from archimedes_grad.rules.elementwise import add, div, exp, is_nan, log, mul, negated, only_where, select, sub
+
+MX = cs.MX
+_binary = MX.binary
+_unary = MX.unary
+
+
+def number(value: float) -> MX:
+    """Return the node of a number."""
+    return scalar_node(value)
+
+
+def less(x: MX, y: MX) -> MX:
+    """1 where x < y, else 0."""
+    return _binary(cs.OP_LT, x, y)
+
+
+def neg(x: MX) -> MX:
+    """-x."""
+    return _unary(cs.OP_NEG, x)
+
+
+def floor(x: MX) -> MX:
+    """The next whole number below; its derivative is 0."""
+    return _unary(cs.OP_FLOOR, x)
+
+
+def within(condition: MX, x: MX, safe: float) -> MX:
+    """x where a condition holds, else a number at which the region's formula is regular."""
+    return add(only_where(condition, x), mul(negated(condition), number(safe)))
+
+
+def horner(coefficients: tuple[float, ...], x: MX) -> MX:
+    """Return a polynomial, the constant coefficient first."""
+    result = number(coefficients[-1])
+    for coefficient in reversed(coefficients[:-1]):
+        result = add(mul(result, x), number(coefficient))
+    return result
+
+
+def _chebyshev(coefficients: tuple[float, ...], t: MX) -> MX:
+    """Return a Chebyshev series on [-1, 1] by Clenshaw's recurrence."""
+    twice = add(t, t)
+    current, before = number(coefficients[-1]), number(0.0)
+    for coefficient in reversed(coefficients[1:-1]):
+        current, before = add(sub(mul(twice, current), before), number(coefficient)), current
+    return add(sub(mul(t, current), before), number(coefficients[0]))
+
+
+# --- the error function's family ------------------------------------------------------------------
+
+# (1 + 2 x) erfcx(x) for x >= 0, in t = (x - 3.75) / (x + 3.75).
+_ERFCX = (
+    1.1775789345674018, -0.0045900545806464773, -0.084249133366517916, 0.05920993999819189, -0.026658668435305752,
+    0.0090749976707052651, -0.0024131635404176082, 0.00049077583652580863, -6.9169733025012064e-5,
+    4.1390279860730102e-6, 7.7403830661984907e-7, -2.1886401049234396e-7, 1.076499946567091e-8, 4.5219598112182869e-9,
+    -7.7544002088313511e-10, -6.3180883408866845e-11, 2.8687950109306699e-11, 1.9455868545777347e-13,
+    -9.6546967484334389e-13, 3.2525481481487398e-14, 3.3478119482868054e-14, -1.8645628804193131e-15,
+    -1.2507950530688647e-15, 7.4182352566240435e-17, 5.0681489047961113e-17, -2.2370566594359996e-18,
+    -2.1873429443030177e-18,
+)  # fmt: skip
+
+
+def erf(x: MX) -> MX:
+    """CasADi's own node."""
+    return _unary(cs.OP_ERF, x)
+
+
+def _erfcx_of_positive(x: MX) -> MX:
+    t = sub(number(1.0), div(number(7.5), add(x, number(3.75))))
+    return div(_chebyshev(_ERFCX, t), add(number(1.0), add(x, x)))
+
+
+def _positive_part(x: MX) -> tuple[MX, MX]:
+    """Return where x < 0, and x with its sign turned there. Slopes at 0 are those from the right."""
+    negative = less(x, number(0.0))
+    return negative, select(negative, neg(x), x)
+
+
+def erfcx(x: MX) -> MX:
+    """exp(x**2) erfc(x)."""
+    negative, size = _positive_part(x)
+    scaled = _erfcx_of_positive(size)
+    below = within(negative, x, 0.0)
+    return select(negative, sub(mul(number(2.0), exp(mul(below, below))), scaled), scaled)
+
+
+def erfc(x: MX) -> MX:
+    """1 - erf(x), to full relative precision."""
+    negative, size = _positive_part(x)
+    # Beyond 40 the function is 0 in double precision; kept finite for the derivative of exp times 0.
+    far = less(number(40.0), size)
+    near = within(negated(far), size, 40.0)
+    tail = only_where(negated(far), mul(exp(neg(mul(near, near))), _erfcx_of_positive(near)))
+    tail = add(tail, only_where(is_nan(x), x))
+    return select(negative, sub(number(2.0), tail), tail)
+
+
+def ndtr(x: MX) -> MX:
+    """The normal distribution function."""
+    return mul(number(0.5), erfc(mul(x, number(-math.sqrt(0.5)))))
+
+
+def log_ndtr(x: MX) -> MX:
+    """The logarithm of the normal distribution function."""
+    negative = less(x, number(0.0))
+    below = within(negative, x, 0.0)
+    scaled = _erfcx_of_positive(mul(below, number(-math.sqrt(0.5))))
+    tail = sub(log(mul(number(0.5), scaled)), mul(number(0.5), mul(below, below)))
+    above = within(negated(negative), x, 0.0)
+    body = _unary(cs.OP_LOG1P, mul(number(-0.5), erfc(mul(above, number(math.sqrt(0.5))))))
+    return select(negative, tail, body)
+
+
+# --- the gamma function's family ------------------------------------------------------------------
+
+# log gamma(2 + t) = (1 - euler) t + sum over k >= 2 of (-1)^k (zeta(k) - 1) t^k / k, for |t| <= 1/2.
+_LGAMMA_AT_2 = (
+    0.0, 0.42278433509846713939, 0.32246703342411322, -0.067352301053198095, 0.020580808427784548,
+    -0.0073855510286739853, 0.0028905103307415233, -0.001192753911703261, 0.00050966952474304242,
+    -0.00022315475845357938, 9.9457512781808534e-5, -4.4926236738133142e-5, 2.0507212775670692e-5,
+    -9.4394882752683959e-6, 4.3748667899074878e-6, -2.0392157538013662e-6, 9.5514121304074198e-7,
+    -4.492469198764566e-7, 2.1207184805554666e-7, -1.00432248239681e-7, 4.7698101693639806e-8,
+    -2.2711094608943165e-8, 1.0838659214896954e-8, -5.1834750419700467e-9, 2.4836745438024783e-9,
+    -1.1921401405860912e-9, 5.731367241678862e-10, -2.7595228851242331e-10,
+)  # fmt: skip
+
+# Bernoulli numbers B_2, B_4, ...
+_BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
+
+#: Arguments are brought above this before an asymptotic series is used.
+_LARGE = 8
+
+
+def _lgamma_of_large(z: MX) -> MX:
+    """Stirling's series, for z >= 8."""
+    series = tuple(b / ((2 * k) * (2 * k - 1)) for k, b in enumerate(_BERNOULLI, start=1))
+    inverse = div(number(1.0), z)
+    tail = mul(inverse, horner(series, mul(inverse, inverse)))
+    body = sub(mul(sub(z, number(0.5)), log(z)), z)
+    return add(add(body, number(0.5 * math.log(2 * math.pi))), tail)
+
+
+def _lgamma_of_positive(x: MX) -> MX:
+    low = less(x, number(2.5))
+    one, two = less(x, number(0.5)), less(x, number(1.5))
+    # Near 1 and 2, where it vanishes, as a series about 2; gamma(x) = gamma(x + 1) / x leads there.
+    near = within(low, x, 2.0)
+    t = sub(near, sub(number(2.0), add(one, two)))
+    steps = add(
+        only_where(two, log(within(two, x, 1.0))),
+        only_where(one, _unary(cs.OP_LOG1P, within(one, x, 0.0))),
+    )
+    small = sub(horner(_LGAMMA_AT_2, t), steps)
+    rising = within(negated(low), x, float(_LARGE))
+    middle = less(rising, number(float(_LARGE)))
+    factors = within(middle, rising, 2.5)
+    product = functools.reduce(mul, [add(factors, number(float(k))) for k in range(1, _LARGE)], factors)
+    shifted = add(rising, mul(number(float(_LARGE)), middle))
+    return select(low, small, sub(_lgamma_of_large(shifted), only_where(middle, log(product))))
+
+
+def _sine_of_pi(x: MX) -> MX:
+    """sin(pi x), to full relative precision near every whole number."""
+    nearest = floor(add(x, number(0.5)))
+    half = mul(number(0.5), nearest)
+    odd = _binary(cs.OP_NE, floor(half), half)
+    sign = sub(number(1.0), add(odd, odd))
+    return mul(sign, _unary(cs.OP_SIN, mul(number(math.pi), sub(x, nearest))))
+
+
+def gammaln(x: MX) -> MX:
+    """log |gamma(x)|; by reflection for negative x."""
+    negative = less(x, number(0.0))
+    direct = _lgamma_of_positive(within(negated(negative), x, 1.0))
+    below = within(negative, x, -0.5)
+    sine = _unary(cs.OP_FABS, _sine_of_pi(below))
+    reflected = sub(sub(number(math.log(math.pi)), log(sine)), _lgamma_of_positive(sub(number(1.0), below)))
+    return select(negative, reflected, direct)
+
+
+def gammasgn(x: MX) -> MX:
+    """The sign of gamma(x)."""
+    half = mul(number(0.5), floor(within(less(x, number(0.0)), x, 0.0)))
+    odd = _binary(cs.OP_NE, floor(half), half)
+    return sub(number(1.0), add(odd, odd))
+
+
+def gamma(x: MX) -> MX:
+    """The gamma function."""
+    return mul(gammasgn(x), exp(gammaln(x)))
+
+
+def rgamma(x: MX) -> MX:
+    """1 / gamma(x)."""
+    negative = less(x, number(0.0))
+    above = within(negated(negative), x, 1.0)
+    # As x / gamma(x + 1) it is smooth at its zero at 0; further below, gamma's reflection has no pole.
+    direct = mul(above, exp(neg(_lgamma_of_positive(add(above, number(1.0))))))
+    below = within(negative, x, -0.5)
+    other = exp(_lgamma_of_positive(sub(number(1.0), below)))
+    return select(negative, mul(div(_sine_of_pi(below), number(math.pi)), other), direct)
+
+
+def _digamma_of_positive(x: MX) -> MX:
+    z = add(x, number(float(_LARGE)))
+    inverse = div(number(1.0), z)
+    square = mul(inverse, inverse)
+    series = tuple(b / (2 * k) for k, b in enumerate(_BERNOULLI, start=1))
+    asymptotic = sub(sub(log(z), mul(number(0.5), inverse)), mul(square, horner(series, square)))
+    steps = [div(number(1.0), add(x, number(float(k))) if k else x) for k in range(_LARGE)]
+    return sub(asymptotic, functools.reduce(add, steps))
+
+
+def digamma(x: MX) -> MX:
+    """The derivative of log gamma; by reflection for negative x."""
+    negative = less(x, number(0.0))
+    direct = _digamma_of_positive(within(negated(negative), x, 1.0))
+    below = within(negative, x, -0.5)
+    turned = mul(number(math.pi), sub(below, floor(add(below, number(0.5)))))
+    reflected = sub(_digamma_of_positive(sub(number(1.0), below)), div(number(math.pi), _unary(cs.OP_TAN, turned)))
+    return select(negative, reflected, direct)
+
+
+def zeta(s: MX, q: MX) -> MX:
+    """Hurwitz's zeta function for s > 1 and q > 0."""
+    steps = [_binary(cs.OP_POW, add(q, number(float(k))), neg(s)) for k in range(_LARGE + 2)]
+    z = add(q, number(float(_LARGE + 2)))
+    power = _binary(cs.OP_POW, z, neg(s))
+    total = functools.reduce(add, steps)
+    total = add(total, add(div(mul(z, power), sub(s, number(1.0))), mul(number(0.5), power)))
+    rising, inverse = s, div(number(1.0), z)
+    power = mul(power, inverse)
+    for k, b in enumerate(_BERNOULLI, start=1):
+        total = add(total, mul(number(b / math.factorial(2 * k)), mul(rising, power)))
+        rising = mul(rising, mul(add(s, number(2.0 * k - 1)), add(s, number(2.0 * k))))
+        power = mul(power, mul(inverse, inverse))
+    return total
+
+
+def betaln(a: MX, b: MX) -> MX:
+    """log |beta(a, b)|."""
+    return sub(add(gammaln(a), gammaln(b)), gammaln(add(a, b)))
+
+
+def beta(a: MX, b: MX) -> MX:
+    """gamma(a) gamma(b) / gamma(a + b)."""
+    sign = mul(mul(gammasgn(a), gammasgn(b)), gammasgn(add(a, b)))
+    return mul(sign, exp(betaln(a, b)))
+
+
+def binom(n: MX, k: MX) -> MX:
+    """The binomial coefficient of real n and k."""
+    one = number(1.0)
+    top, bottom, rest = add(n, one), add(k, one), add(sub(n, k), one)
+    sign = mul(mul(gammasgn(top), gammasgn(bottom)), gammasgn(rest))
+    return mul(sign, exp(sub(gammaln(top), add(gammaln(bottom), gammaln(rest)))))
+
+
+def poch(x: MX, m: MX) -> MX:
+    """gamma(x + m) / gamma(x)."""
+    top = add(x, m)
+    return mul(mul(gammasgn(top), gammasgn(x)), exp(sub(gammaln(top), gammaln(x))))

@@ -1,0 +1,56 @@
+"""Compiled functions travel: pickled by reference, with cloudpickle, copied; and to another process."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+import archimedes_grad as arc
+
+
+def cubes(x):
+    return np.sum(x**3)
+
+
+@arc.grad
+def decorated(x):
+    return np.sum(x**3)
+
+
+gradient = arc.grad(cubes)
+X = np.array([1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        gradient, decorated, arc.grad(cubes, argnums=(0,)), arc.value_and_grad(cubes, name="other"),
+        arc.compile(cubes), arc.hess(cubes), arc.jac(cubes, sparse=False), arc.grad(lambda x: np.sum(x) ** 2),
+    ],
+    ids=lambda function: function.__name__,
+)  # fmt: skip
+def test_pickled_and_copied_functions_compute_the_same(function):
+    expected = function(X)
+    for again in (pickle.loads(pickle.dumps(function)), copy.copy(function), copy.deepcopy(function)):
+        np.testing.assert_equal(again(X), expected)
+        assert again.__name__ == function.__name__
+
+
+def test_a_decorated_function_is_pickled_by_reference():
+    assert pickle.loads(pickle.dumps(decorated)) is decorated
+
+
+def test_a_spawned_process_computes_the_gradient():
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        np.testing.assert_array_equal(pool.submit(gradient, X).result(), 3 * X**2)
+
+
+def test_without_cloudpickle_a_closure_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("archimedes_grad.pickling.find_spec", lambda name: None)
+    with pytest.raises(pickle.PicklingError, match=r"archimedes_grad\[pickle\]"):
+        pickle.dumps(arc.grad(lambda x: x))
