@@ -59,7 +59,7 @@ class SymbolicArray(Operators, ArrayMethods):
         self._read: dict[Any, Any] | None = None
 
     @classmethod
-    def view(cls, root: SymbolicArray, geometry: Geometry, value: npt.NDArray[Any]) -> SymbolicArray:
+    def window_on(cls, root: SymbolicArray, geometry: Geometry, value: npt.NDArray[Any]) -> SymbolicArray:
         """Return a view of a root; its node is made when it is first asked for."""
         array = cls.__new__(cls)
         array.root = root

@@ -34,6 +34,9 @@ ELEMENTWISE_BY_KIND: dict[tuple[np.ufunc, str], Rule] = {}
 #: ufunc as first argument, for all others. A plain call is the method ``"__call__"``.
 UFUNC_METHODS: dict[tuple[np.ufunc | type[np.ufunc], str], Rule] = {}
 
+#: Python function of another library that does not dispatch -> rule that takes the function, then its arguments.
+INTERCEPTED: dict[Callable[..., Any], Rule] = {}
+
 #: module of another library -> what adds the rules for it, on first sight of a function without a rule.
 _ADDERS: dict[str, Callable[[], None]] = {}
 

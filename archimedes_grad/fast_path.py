@@ -271,7 +271,7 @@ class _Source:
         unpack = [f"{', '.join(positional)}{',' * (n == 1)} = args"] if n else []
         taken = [*unpack, *keywords, *self.checks]
         call = [f"{wrong_form}: return MISS", "try:", *(f"    {line}" for line in taken or ["pass"])]
-        call += ["except KeyError: return MISS", *self.body]
+        call += ["except (KeyError, TypeError): return MISS", *self.body]
         leaves = [f"l{k}" for k in range(len(self.leaves))]
         run = [f"{', '.join(leaves)}{',' * (len(leaves) == 1)} = leaves", *self.body] if leaves else self.body
         text = "\n".join(["def call(args, kwargs):", *_indented(call), "def run(leaves):", *_indented(run)])

@@ -159,7 +159,7 @@ def moved(array: SymbolicArray, movement: Callable[[Any], Any]) -> SymbolicArray
     value = movement(array.value)
     root = array.root if array.root is not None else array
     if isinstance(value, np.ndarray) and np.may_share_memory(value, root.value):
-        return SymbolicArray.view(root, geometry_of(value, root.value), value)
+        return SymbolicArray.window_on(root, geometry_of(value, root.value), value)
     indices = np.asarray(movement(root_indices(array)))
     return new_array(taken(root._node, np.shape(root.value), indices), value)
 

@@ -15,6 +15,7 @@ import archimedes_grad.rules  # noqa: F401  # registers the rules
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.errors import TraceError
 from archimedes_grad.gather import stored_shape
+from archimedes_grad.foreign import intercepted_functions
 from archimedes_grad.graph import Graph, Leaf, Output, Template
 from archimedes_grad.literals import traced_literals
 from archimedes_grad.operands import gathered, node_of
@@ -131,7 +132,7 @@ def trace(
     """
     parent = current_trace()
     current = Trace(parent, values_known, script, structured)
-    with forward_nodes(), entered(current), traced_literals(), np.errstate(all="ignore"):
+    with forward_nodes(), entered(current), traced_literals(), intercepted_functions(), np.errstate(all="ignore"):
         symbols = tuple(
             _symbol(current, leaf, value) for leaf, value in zip(bound.leaves, bound.values, strict=True)
         )

@@ -23,7 +23,9 @@ from archimedes_grad.jacobians import (
 from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, name_of
 
-METHODS = ("symbolic",)
+METHODS = ("symbolic", "finite", "adaptive", "complex", "auto")
+#: Transforms that numeric methods compute too.
+_NUMERIC_TRANSFORMS = ("grad", "value_and_grad", "jac", "hess")
 ENGINES = ("vm",)
 CONTROL_FLOW = ("paths", "structured")
 
@@ -65,7 +67,8 @@ def grad(
     has_aux
         The function returns ``(output, aux)``, the result ``(gradient, aux)``.
     method
-        ``"symbolic"``.
+        ``"symbolic"``; ``"finite"``, ``"adaptive"`` or ``"complex"`` call the function at points and take the options
+        of ``archimedes_grad.numeric``; ``"auto"`` is symbolic, and adaptive where tracing is impossible.
     engine
         ``"vm"``, CasADi's interpreter; None for the default.
 
@@ -301,21 +304,50 @@ def _transformed(
         return lambda function: transform(function, **recipe)
     control_flow, max_paths = options.pop("control_flow", "paths"), options.pop("max_paths", 128)
     _require_control_flow(transform.__name__, control_flow, max_paths)
-    if options:
-        raise ValueError(
-            f"{transform.__name__}: unknown option {next(iter(options))!r}; valid with method {method!r}: "
-            f"'control_flow', 'max_paths'"
-        )
+    _require_options(transform.__name__, method, options)
     _require_callable(transform.__name__, func)
     by_name = argnames is not None and argnums is _FIRST_ARGUMENT
     signature = CallSignature(
         func, argnums=None if by_name else argnums, argnames=argnames, static_argnums=static_argnums,
         static_argnames=static_argnames, direction=direction,
     )  # fmt: skip
-    return CompiledFunction(
-        func, signature, transformation, name or f"{transform.__name__}_{name_of(func)}", has_aux,
-        control_flow == "structured", max_paths, (transform, func, recipe),
+    name = name or f"{transform.__name__}_{name_of(func)}"
+    compiled = CompiledFunction(
+        func, signature, transformation, name, has_aux, control_flow == "structured", max_paths,
+        (transform, func, recipe),
     )  # fmt: skip
+    if method == "symbolic":
+        return compiled
+    from archimedes_grad.numeric_functions import AutomaticFunction, NumericFunction
+
+    called = "adaptive" if method == "auto" else method
+    numeric = NumericFunction(func, signature, transform.__name__, name, has_aux, called, options)
+    return AutomaticFunction(compiled, numeric) if method == "auto" else numeric
+
+
+def _require_options(transform: str, method: str, options: dict[str, Any]) -> None:
+    """Validate the options of a numeric method; the symbolic one has none left here."""
+    if method == "symbolic":
+        if options:
+            raise ValueError(
+                f"{transform}: unknown option {next(iter(options))!r}; valid with method 'symbolic': 'control_flow', "
+                f"'max_paths'"
+            )
+        return
+    if transform not in _NUMERIC_TRANSFORMS:
+        raise ValueError(
+            f"{transform}: method {method!r} is not available; valid: 'symbolic'. Numeric methods give "
+            f"{', '.join(_NUMERIC_TRANSFORMS)}."
+        )
+    # Here, not above: who differentiates symbolically does not wait for the numeric methods at import.
+    from archimedes_grad.numeric import validate_options
+
+    own = {name: option for name, option in options.items() if name not in _RUN_OPTIONS}
+    validate_options("adaptive" if method == "auto" else method, own)
+
+
+#: How numeric methods are run, whichever it is.
+_RUN_OPTIONS = ("n_workers", "executor", "progress", "vectorized")
 
 
 def _require_scipy(transform: str, sparse: bool) -> None:

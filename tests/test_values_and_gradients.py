@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers import check, check_gradient, check_second_order, check_value, sample
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from strategies import arrays, broadcastable, shapes, shapes_with_nothing
 
 import archimedes_grad as arc
 from archimedes_grad import representation as representations
@@ -507,6 +511,67 @@ def test_movement_after_an_operation(case, representation):
 
 def _parts(result: Any) -> Any:
     return result if isinstance(result, list | tuple) else [result]
+
+
+# --- any shapes -------------------------------------------------------------------------------------
+
+
+@settings(max_examples=60)
+@given(broadcastable(3))
+def test_broadcasting(shapes):
+    x, y, z = (sample(shape, "positive", i) for i, shape in enumerate(shapes))
+    check_value(lambda x, y, z: x * y + np.where(x > y, z, x / z), x, y, z)
+    check_gradient(lambda x, y, z: x * y + np.hypot(z, y), x, y, z)
+
+
+@settings(max_examples=60)
+@given(st.one_of(shapes, shapes_with_nothing), st.data())
+def test_reductions_over_any_axes(shape, data):
+    axes = data.draw(st.one_of(st.none(), st.sets(st.integers(0, len(shape) - 1)).map(tuple) if shape else st.just(())))
+    keepdims = data.draw(st.booleans())
+    x = data.draw(arrays(shape))
+    for reduction in (np.sum, np.prod, np.any, np.count_nonzero) if 0 in shape else (np.sum, np.prod, np.max, np.mean, np.all):
+        check_value(lambda x: reduction(x, axis=axes, keepdims=keepdims), x)
+    if 0 not in shape:
+        check_gradient(lambda x: np.prod(np.sin(x), axis=axes, keepdims=keepdims), x)
+
+
+@settings(max_examples=60)
+@given(hnp.mutually_broadcastable_shapes(signature=np.matmul.signature, max_dims=2, max_side=3), st.booleans())
+def test_products_of_any_shapes(shapes, transposed):
+    x, y = (sample(shape, seed=i) for i, shape in enumerate(shapes.input_shapes))
+    if transposed:
+        check_value(lambda x, y: y.T @ x.T if max(x.ndim, y.ndim) < 3 else np.matmul(x, y), x, y)
+    check(np.matmul, x, y)
+
+
+@settings(max_examples=60)
+@given(shapes, st.data())
+def test_chains_of_movements(shape, data):
+    steps = data.draw(st.lists(st.sampled_from(list(CHAINABLE)), min_size=2, max_size=5))
+
+    def chain(x):
+        for step in steps:
+            x = CHAINABLE[step](x)
+        return x
+
+    check_value(chain, data.draw(arrays(shape)))
+    x = sample(shape)
+    indices = np.ravel(chain(np.arange(x.size).reshape(shape)))
+    weights = np.arange(1.0, indices.size + 1)
+    expected = np.bincount(indices, weights, minlength=x.size).reshape(shape)
+    gradient = arc.grad(lambda x: np.sum(np.ravel(chain(x)) * weights))(x)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-13)
+
+
+CHAINABLE = {
+    "transpose": np.transpose, "flip": np.flip, "ravel": np.ravel, "roll": lambda x: np.roll(x, 1),
+    "newaxis": lambda x: x[..., None], "double": lambda x: np.stack([x, x], axis=-1),
+    "last first": lambda x: np.moveaxis(x, -1, 0) if x.ndim else x, "skip": lambda x: x[::-2] if x.ndim else x,
+    "rows": lambda x: x[[0, -1]] if x.ndim else x, "broadcast": lambda x: np.broadcast_to(x, (2, *x.shape)),
+    "tile": lambda x: np.tile(x, 2), "flat rows": lambda x: np.reshape(x, (x.shape[0], -1)) if x.ndim else x,
+    "squeeze": np.squeeze, "last column": lambda x: x[..., -1] if x.ndim else x,
+}  # fmt: skip
 
 
 # --- stacking and creation ----------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def _moved_part(array: SymbolicArray, movement: Callable[[Any], Any], part: int,
 def _moved(array: SymbolicArray, value: Any, indices: Callable[[], Any]) -> SymbolicArray:
     root = array.root if array.root is not None else array
     if isinstance(value, np.ndarray) and np.may_share_memory(value, root.value):
-        return SymbolicArray.view(root, geometry_of(value, root.value), value)
+        return SymbolicArray.window_on(root, geometry_of(value, root.value), value)
     result = new_array(taken(root.node, np.shape(root.value), np.asarray(indices())), value)
     if isinstance(value, np.ndarray) and not value.flags.writeable:
         result.value.flags.writeable = False  # a broadcast scalar

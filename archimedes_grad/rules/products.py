@@ -88,13 +88,17 @@ def _batched(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
     batch = np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
     (m, k), n = shape_a[-2:], shape_b[-1]
     count = math.prod(batch)
-    a = cs.vec(broadcast(a, shape_a, (*batch, m, k)))
-    b = cs.vec(broadcast(b, shape_b, (*batch, k, n)))
+    a = cs.vec(_whole(a, shape_a, (*batch, m, k)))
+    b = cs.vec(_whole(b, shape_b, (*batch, k, n)))
     trace = current_trace()
     if trace is not None:
         trace.array_entries += count * m * k * n
     # Stored dimensions are NumPy's reversed: labels are -1 for n, -2 for k, -3 for m, -4 for the batch.
     return cs.MX.einstein(b, a, [n, k, count], [k, m, count], [n, m, count], [-1, -2, -4], [-2, -3, -4], [-1, -3, -4])
+
+
+def _whole(node: cs.MX, shape: Shape, target: Shape) -> cs.MX:
+    return filled(broadcast(node, shape, target), target)
 
 
 @implements(np.dot)

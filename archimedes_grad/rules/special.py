@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 
 import casadi as cs
+import numpy as np
 
 from archimedes_grad.dispatch import ELEMENTWISE, REFUSED, when_imported
-from archimedes_grad.rules import special_calls
+from archimedes_grad.rules import special_calls, special_functions
 from archimedes_grad.rules import special_graphs as graphs
 from archimedes_grad.rules.elementwise import add, div, exp, is_zero, log, mul, negated, only_where, select, sub
 from archimedes_grad.rules.special_graphs import horner, less, neg, number, within
@@ -151,8 +152,33 @@ def _logarithm_of_gamma(x: MX) -> MX:
     return add(graphs.gammaln(x), only_where(less(x, number(0.0)), number(math.nan)))
 
 
-def _scaled(function: Callable[[MX], MX], factor: float) -> Callable[[MX], MX]:
-    return lambda x: function(mul(x, number(factor)))
+def _power_of(base: float) -> Callable[[MX], MX]:
+    return lambda x: _binary(cs.OP_POW, number(base), x)
+
+
+def _hurwitz_zeta(s: MX, q: MX) -> MX:
+    valid = _binary(cs.OP_AND, less(number(1.0), s), less(number(0.0), q))
+    value = graphs.zeta(within(valid, s, 2.0), within(valid, q, 1.0))
+    pole = _binary(cs.OP_EQ, s, number(1.0))
+    at_pole = add(only_where(pole, number(math.inf)), only_where(negated(pole), number(math.nan)))
+    return add(only_where(valid, value), only_where(negated(valid), at_pole))
+
+
+def _riemann_zeta(s: MX) -> MX:
+    """Riemann's zeta function, for negative s by its functional equation."""
+    negative = less(s, number(0.0))
+    below = within(negative, s, -0.5)
+    sine = _unary(cs.OP_SIN, mul(number(math.pi / 2), below))
+    scale = mul(sine, mul(number(1 / math.pi), exp(mul(number(math.log(2 * math.pi)), below))))
+    mirror = sub(number(1.0), below)
+    reflected = mul(mul(scale, graphs.gamma(mirror)), graphs.zeta(mirror, number(1.0)))
+    return select(negative, reflected, graphs.zeta(within(negated(negative), s, 2.0), number(1.0)))
+
+
+def _zetac(s: MX) -> MX:
+    """Riemann's zeta function less 1; for s > 1 to full relative precision."""
+    large = less(number(1.0), s)
+    return select(large, graphs.zeta(within(large, s, 2.0), number(2.0)), sub(_riemann_zeta(s), number(1.0)))
 
 
 #: scipy.special name -> rule on nodes.
@@ -160,11 +186,12 @@ _GRAPHS: dict[str, Callable[..., MX]] = {
     "erf": graphs.erf, "erfc": graphs.erfc, "erfcx": graphs.erfcx, "ndtr": graphs.ndtr, "log_ndtr": graphs.log_ndtr,
     "gammaln": graphs.gammaln, "loggamma": _logarithm_of_gamma, "gamma": graphs.gamma, "gammasgn": graphs.gammasgn,
     "rgamma": graphs.rgamma, "digamma": graphs.digamma, "psi": graphs.digamma, "beta": graphs.beta,
-    "betaln": graphs.betaln, "binom": graphs.binom, "poch": graphs.poch, "_zeta": graphs.zeta,
+    "betaln": graphs.betaln, "binom": graphs.binom, "poch": graphs.poch, "_zeta": _hurwitz_zeta,
+    "_riemann_zeta": _riemann_zeta, "zetac": _zetac,
     "expit": _expit, "log_expit": _log_expit, "softplus": _softplus, "logit": _logit,
     "xlogy": _xlogy, "xlog1py": _xlog1py, "entr": _entr, "rel_entr": _rel_entr, "kl_div": _kl_div,
     "exprel": _exprel, "expm1": _expm1, "log1p": _log1p, "cosm1": _cosm1, "powm1": _powm1,
-    "exp2": _scaled(exp, math.log(2.0)), "exp10": _scaled(exp, math.log(10.0)),
+    "exp2": _power_of(2.0), "exp10": _power_of(10.0), "cbrt": ELEMENTWISE[np.cbrt], "round": ELEMENTWISE[np.rint],
     "boxcox": _power_transform(log), "boxcox1p": _power_transform(_log1p),
     "inv_boxcox": _inverse_power_transform(exp), "inv_boxcox1p": _inverse_power_transform(_expm1),
     "huber": _huber, "pseudo_huber": _pseudo_huber,
@@ -174,10 +201,10 @@ _GRAPHS: dict[str, Callable[..., MX]] = {
 @when_imported("scipy.special")
 def add_rules() -> None:
     """Register the rules of the ufuncs of scipy.special that this version of SciPy has."""
-    import numpy as np
     import scipy.special
     from scipy.special import _ufuncs
 
+    special_functions.add_functions()
     for name, rule in _GRAPHS.items():
         ufunc = getattr(scipy.special, name, None) or getattr(_ufuncs, name, None)
         if isinstance(ufunc, np.ufunc):

@@ -49,7 +49,11 @@ def _kind(name: str) -> Kind:
     ufunc = getattr(scipy.special, name)
     partials = DERIVATIVES[name]
 
+    whole = name in _OF_WHOLE_ORDER or name.startswith("eval_")
+
     def evaluate(inputs: Any, wanted: Any) -> Any:
+        if whole and np.all(inputs[0] == np.rint(inputs[0])):
+            return (ufunc(inputs[0].astype(np.int_), *inputs[1:]),)
         return (ufunc(*inputs),)
 
     def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
@@ -140,6 +144,57 @@ def _dilogarithm_slope(x: MX, y: MX) -> MX:
     return graphs.select(near, series, div(log(apart), sub(number(1), apart)))
 
 
+# (K(m) - E(m)) / m as a power series in m.
+_ELLIPTIC_SERIES = tuple(
+    math.pi / 2 * (math.comb(2 * n, n) / 4.0**n) ** 2 * 2 * n / (2 * n - 1) for n in range(1, 22)
+)
+
+
+def _elliptic_difference(m: MX) -> MX:
+    """Return (K(m) - E(m)) / m; near 0 its series."""
+    near = graphs.less(mul(m, m), number(0.01))
+    series = horner(_ELLIPTIC_SERIES, graphs.within(near, m, 0.0))
+    away = graphs.within(graphs.negated(near), m, 0.5)
+    difference = sub(evaluated("ellipk", away), evaluated("ellipe", away))
+    return graphs.select(near, series, div(difference, away))
+
+
+def _polynomial(factor: Callable[..., MX], name: str, shift: Callable[..., tuple[MX, ...]]) -> Callable[..., MX]:
+    """Return p_n' = factor * q_(n-1) with q a polynomial of a family with other parameters; 0 for n = 0."""
+
+    def derivative(n: MX, *rest: MX) -> MX:
+        *parameters, x, _ = rest
+        positive = graphs.less(number(0.5), n)
+        below = mul(positive, sub(n, number(1)))
+        return mul(positive, mul(factor(n, *parameters), evaluated(name, below, *shift(*parameters), x)))
+
+    return derivative
+
+
+def _student_density(df: MX, t: MX) -> MX:
+    half = mul(number(0.5), add(df, number(1)))
+    scale = sub(graphs.gammaln(half), graphs.gammaln(mul(number(0.5), df)))
+    power = mul(half, cs.MX.unary(cs.OP_LOG1P, div(mul(t, t), df)))
+    return exp(sub(sub(scale, power), mul(number(0.5), log(mul(number(math.pi), df)))))
+
+
+def _chi_square_density(df: MX, x: MX) -> MX:
+    return mul(number(0.5), _gamma_density(mul(number(0.5), df), mul(number(0.5), x)))
+
+
+def _owens_t_by_h(h: MX, a: MX, y: MX) -> MX:
+    factor = _gaussian(-0.5 / math.sqrt(2 * math.pi), -0.5)(h)
+    return mul(factor, graphs.erf(mul(number(math.sqrt(0.5)), mul(a, h))))
+
+
+def _owens_t_by_a(h: MX, a: MX, y: MX) -> MX:
+    total = add(number(1), mul(a, a))
+    return div(exp(mul(number(-0.5), mul(mul(h, h), total))), mul(number(2 * math.pi), total))
+
+
+#: Functions whose first argument is evaluated by SciPy's loop for whole numbers.
+_OF_WHOLE_ORDER = frozenset({"expn", "kn", "yn"})
+
 #: scipy.special name -> a partial derivative for each argument.
 DERIVATIVES: dict[str, tuple[Partial, ...]] = {
     "erfinv": (lambda x, y: _inverse_erf_slope(y),),
@@ -164,8 +219,32 @@ DERIVATIVES: dict[str, tuple[Partial, ...]] = {
     "exp1": (lambda x, y: neg(div(exp(neg(x)), x)),),
     "expn": (None, lambda n, x, y: neg(evaluated("expn", sub(n, number(1)), x))),
     "spence": (_dilogarithm_slope,),
-    "ellipk": (lambda m, y: div(
-        sub(evaluated("ellipe", m), mul(sub(number(1), m), y)), mul(number(2), mul(m, sub(number(1), m)))),),
-    "ellipe": (lambda m, y: div(sub(y, evaluated("ellipk", m)), mul(number(2), m)),),
+    "ellipk": (lambda m, y: div(sub(y, _elliptic_difference(m)), mul(number(2), sub(number(1), m))),),
+    "ellipe": (lambda m, y: mul(number(-0.5), _elliptic_difference(m)),),
+    "kn": (None, _K), "yn": (None, _Y), "jve": (None, _half_difference("jve")), "yve": (None, _half_difference("yve")),
+    "hyp0f1": (None, lambda b, x, y: div(evaluated("hyp0f1", add(b, number(1)), x), b)),
+    "hyp1f1": (None, None, lambda a, b, x, y: mul(
+        div(a, b), evaluated("hyp1f1", add(a, number(1)), add(b, number(1)), x))),
+    "hyp2f1": (None, None, None, lambda a, b, c, x, y: mul(
+        div(mul(a, b), c), evaluated("hyp2f1", add(a, number(1)), add(b, number(1)), add(c, number(1)), x))),
+    "stdtr": (None, lambda df, t, y: _student_density(df, t)),
+    "stdtrit": (None, lambda df, p, y: div(number(1), _student_density(df, y))),
+    "chdtr": (None, lambda df, x, y: _chi_square_density(df, x)),
+    "chdtrc": (None, lambda df, x, y: neg(_chi_square_density(df, x))),
+    "owens_t": (_owens_t_by_h, _owens_t_by_a),
+    "wrightomega": (lambda x, y: div(y, add(number(1), y)),),
+    "eval_legendre": (None, _polynomial(lambda n: number(1), "eval_gegenbauer", lambda: (number(1.5),))),
+    "eval_chebyt": (None, _polynomial(lambda n: n, "eval_chebyu", lambda: ())),
+    "eval_chebyu": (None, _polynomial(lambda n: number(2), "eval_gegenbauer", lambda: (number(2),))),
+    "eval_gegenbauer": (None, None, _polynomial(
+        lambda n, a: mul(number(2), a), "eval_gegenbauer", lambda a: (add(a, number(1)),))),
+    "eval_hermite": (None, _polynomial(lambda n: mul(number(2), n), "eval_hermite", lambda: ())),
+    "eval_hermitenorm": (None, _polynomial(lambda n: n, "eval_hermitenorm", lambda: ())),
+    "eval_laguerre": (None, _polynomial(lambda n: number(-1), "eval_genlaguerre", lambda: (number(1),))),
+    "eval_genlaguerre": (None, None, _polynomial(
+        lambda n, a: number(-1), "eval_genlaguerre", lambda a: (add(a, number(1)),))),
+    "eval_jacobi": (None, None, None, _polynomial(
+        lambda n, a, b: mul(number(0.5), add(add(n, number(1)), add(a, b))), "eval_jacobi",
+        lambda a, b: (add(a, number(1)), add(b, number(1))))),
 }  # fmt: skip
 

@@ -204,8 +204,9 @@ def gammasgn(x: MX) -> MX:
 
 
 def gamma(x: MX) -> MX:
-    """The gamma function."""
-    return mul(gammasgn(x), exp(gammaln(x)))
+    """The gamma function; nan at negative whole numbers, as SciPy has it."""
+    pole = _binary(cs.OP_AND, less(x, number(0.0)), _binary(cs.OP_EQ, floor(x), x))
+    return add(mul(gammasgn(x), exp(gammaln(x))), only_where(pole, number(math.nan)))
 
 
 def rgamma(x: MX) -> MX:

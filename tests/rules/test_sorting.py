@@ -157,7 +157,7 @@ def test_bad_input_raises_what_numpy_raises(call):
 
 @pytest.mark.parametrize("call", [
     lambda x: np.put(np.zeros(3), [0], x), lambda x: np.copyto(np.zeros(3), x), lambda x: np.place(np.zeros(3), [True] * 3, x),
-    lambda x: np.fill_diagonal(np.zeros((3, 3)), x), lambda x: np.putmask(np.zeros(3), [True] * 3, x),
+    lambda x: np.put_along_axis(np.zeros(3), np.array([1]), x[:1], 0), lambda x: np.putmask(np.zeros(3), [True] * 3, x),
     lambda x: np.sort(x, axis=0).tobytes(), lambda x: x.view(int), lambda x: x.resize(3),
 ])  # fmt: skip
 def test_what_cannot_hold_traced_values_is_refused_by_name(call):

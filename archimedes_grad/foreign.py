@@ -1,0 +1,76 @@
+"""Functions of other libraries, written in Python, that do not dispatch: SciPy's logsumexp and the like.
+
+NumPy's protocols do not reach them, and ``from scipy.special import logsumexp`` holds the function itself, so
+that nothing put into SciPy's module would be seen. For the length of a trace such a function is given other
+code, which asks first whether an argument is traced, in the thread of the trace only, and runs the function's
+own code otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CodeType, FunctionType
+from typing import Any
+
+from archimedes_grad import dispatch
+from archimedes_grad.operands import is_traced
+from archimedes_grad.trace_state import current_trace
+
+# How many traces want the functions replaced. Changed under the tracing lock only.
+_depth = 0
+
+#: Position in this list -> (function as other code sees it, its own code in a function of its own, the rule).
+_routes: list[tuple[FunctionType, FunctionType, Callable[..., Any]]] = []
+
+_replaced: list[tuple[FunctionType, CodeType]] = []
+
+
+def route(position: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a function's rule if an argument is traced, and the function's own code otherwise."""
+    _, original, rule = _routes[position]
+    traced = current_trace() is not None and any(map(is_traced, (*args, *kwargs.values())))
+    return rule(original, *args, **kwargs) if traced else original(*args, **kwargs)
+
+
+def _routing_code(position: int) -> CodeType:
+    names: dict[str, Any] = {}
+    exec(
+        "def function(*args, **kwargs):\n"
+        "    from archimedes_grad.foreign import route\n"
+        f"    return route({position}, args, kwargs)\n",
+        names,
+    )
+    code: CodeType = names["function"].__code__
+    return code
+
+
+@contextmanager
+def intercepted_functions() -> Iterator[None]:
+    """Let functions that do not dispatch take traced arguments, for the length of a with statement."""
+    global _depth
+    _depth += 1
+    try:
+        if _depth == 1:
+            dispatch.add_rules_of_imported()
+            _add_routes()
+            for position, (function, _, _) in enumerate(_routes):
+                _replaced.append((function, function.__code__))
+                function.__code__ = _routing_code(position)
+        yield
+    finally:
+        _depth -= 1
+        if _depth == 0:
+            while _replaced:
+                function, code = _replaced.pop()
+                function.__code__ = code
+
+
+def _add_routes() -> None:
+    known = {id(function) for function, _, _ in _routes}
+    for function, rule in dispatch.INTERCEPTED.items():
+        # Code can only be exchanged between functions that close over equally many variables: none.
+        if id(function) not in known and isinstance(function, FunctionType) and not function.__closure__:
+            copy = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
+            copy.__kwdefaults__ = function.__kwdefaults__
+            _routes.append((function, copy, rule))

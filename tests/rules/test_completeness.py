@@ -1,0 +1,61 @@
+"""Every function of NumPy that can be overridden has a rule, or a refusal with its reason."""
+
+import numpy as np
+import pytest
+from numpy.testing import overrides
+
+import archimedes_grad as arc
+from archimedes_grad import dispatch
+
+FUNCTIONS = sorted(overrides.get_overridable_numpy_array_functions(), key=lambda f: (f.__module__ or "", f.__name__))
+UFUNCS = sorted(overrides.get_overridable_numpy_ufuncs(), key=lambda u: u.__name__)
+
+
+def public(function):
+    """Return the function that a rule is registered for: of those with ``like=``, what NumPy itself calls."""
+    return function if function in dispatch.FUNCTIONS or function in dispatch.REFUSED else getattr(
+        function, "__wrapped__", function
+    )  # fmt: skip
+
+
+def has_rule(ufunc):
+    return (
+        ufunc in dispatch.ELEMENTWISE
+        or (ufunc, "__call__") in dispatch.UFUNC_METHODS
+        or any(key[0] is ufunc for key in dispatch.ELEMENTWISE_BY_KIND)
+    )
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f"{f.__module__}.{f.__name__}")
+def test_functions(function):
+    function = public(function)
+    assert (function in dispatch.FUNCTIONS) != (function in dispatch.REFUSED)
+
+
+@pytest.mark.parametrize("ufunc", UFUNCS, ids=lambda u: u.__name__)
+def test_ufuncs(ufunc):
+    assert has_rule(ufunc) != (ufunc in dispatch.REFUSED)
+
+
+def test_every_refusal_gives_its_reason_and_a_way_on():
+    for function, reason in dispatch.REFUSED.items():
+        assert reason[0].isupper(), function
+        assert reason.endswith("."), function
+        assert reason.count(". ") >= 1, function
+
+
+@pytest.mark.parametrize("call", [
+    np.roots, np.spacing, np.isnat, lambda x: np.nextafter(x, 1.0), lambda x: np.gcd(x, 2), np.sort_complex,
+    lambda x: np.save("x.npy", x), lambda x: np.busday_count(x, x), np.packbits, lambda x: np.left_shift(x, 1),
+])  # fmt: skip
+def test_a_refused_function_raises_trace_error(call):
+    with pytest.raises(arc.TraceError, match=r"does not take traced arrays: it"):
+        arc.compile(call)(np.array([1.0, 2.0, 4.0]))
+
+
+def test_methods_of_ndarray():
+    """Every public method of ndarray is a method of traced arrays, if only to say why it is not."""
+    from archimedes_grad.array import SymbolicArray
+
+    missing = {name for name in dir(np.ndarray) if not name.startswith("_")} - set(dir(SymbolicArray))
+    assert missing == set(), missing

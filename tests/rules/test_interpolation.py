@@ -1,0 +1,101 @@
+"""Interpolation, convolution and polynomials."""
+
+import numpy as np
+import pytest
+
+import archimedes_grad as arc
+from tests.helpers import check_value, sample
+from tests.rules.checks import check_row, row
+
+TABLE = [-1.0, 0.0, 0.5, 1.7]
+VALUES = [3.0, 1.0, 2.0, 5.0]
+LENGTHS = (((5,), (3,)), ((3,), (6,)), ((4,), (4,)), ((1,), (3,)), ((6,), (4,)))
+T = np.arange(6.0)
+
+ROWS = [
+    row(lambda x: np.interp(x, TABLE, VALUES), (9,)),
+    row(lambda x: np.interp(x, TABLE, VALUES, left=-1, right=7), (3, 3), gradient=False),
+    row(lambda x: np.interp(x / 3, TABLE, VALUES, left=-1), (3, 3)),
+    row(lambda x: np.interp(x, TABLE, VALUES, period=1.9), (9,)),
+    row(lambda x, p, f: np.interp(x, np.sort(p), f), (9,), (5,), (5,)),
+    row(lambda x, p, f: np.interp(x, np.sort(p), f) ** 2, (4,), (5,), (5,), second=True),
+    row(lambda x, p, f: np.interp(x, p, f, period=4.7), (8,), (5,), (5,)),
+    row(lambda f: np.interp(0.5, [0.0, 1.0], f), (2,)),
+    row(lambda x: np.interp(x, [1.0], [2.0]), (4,), gradient=False),
+    row(lambda f, a, b: np.interp([-3.0, 0.2, 3.0], TABLE, f, a, b), (4,), (), ()),
+    *(row(lambda a, v, m=m: np.convolve(a, v, m), *s) for m in ("full", "same", "valid") for s in LENGTHS),
+    *(row(lambda a, v, m=m: np.correlate(a, v, m), *s) for m in ("full", "same", "valid") for s in LENGTHS),
+    row(lambda a: np.convolve(a, [1.0, -2.0, 1.0]), (7,)),
+    row(lambda a: np.correlate([1.0, -2.0, 1.0], a, "full"), (4,)),
+    row(lambda a, v: np.convolve(a, v) ** 2, (4,), (2,), second=True),
+    row(lambda p, x: np.polyval(p, x), (4,), (3, 2), second=True),
+    row(lambda x: np.polyval([1.0, 0.0, 2.0], x), ()),
+    row(lambda p, q: np.polyadd(p, q), (4,), (2,)),
+    row(lambda p, q: np.polysub(p, q), (1,), (2,)),
+    row(lambda p, q: np.polymul(p, q), (4,), (2,)),
+    row(lambda p: np.polymul(p, [0.0, 1.0, 2.0]), (4,)),
+    row(lambda p, q: np.polydiv(p, q), (4,), (2,), positive=True, second=True),
+    row(lambda p, q: np.polydiv(p, q), (2,), (4,)),
+    row(lambda p: np.polyder(p, 2), (5,)),
+    row(lambda p: np.polyint(p, 2, [1, 2]), (5,)),
+    row(lambda p: np.polyint(p), (5,)),
+    row(lambda p: np.poly(p), (5,), second=True),
+    row(lambda y: np.polyfit(T, y, 2), (6,)),
+    row(lambda y: np.polyfit(T, y, 2, w=np.arange(1, 7.0)), (6, 2)),
+    row(lambda y: np.polyfit(T, y, 1, cov=True), (6,), second=True),
+    row(lambda y: np.polyfit(T, y, 1, cov="unscaled"), (6,)),
+    row(lambda x, y: np.polyfit(x, y, 2), (6,), (6,)),
+    row(lambda x, y, w: np.polyfit(x, y, 1, w=w + 3), (6,), (6,), (6,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "shapes", "options"), ROWS)
+def test_values_and_derivatives(function, shapes, options):
+    check_row(function, shapes, options)
+
+
+def test_interp_at_and_beyond_the_nodes():
+    x = np.array([-9.0, -1.0, 0.0, 0.25, 0.5, 1.7, 9.0, np.nan, np.inf, -np.inf])
+    check_value(lambda x: np.interp(x, TABLE, VALUES), x, rtol=0)
+    check_value(lambda x: np.interp(x, TABLE, VALUES, -3, -4), x, rtol=0)
+    check_value(lambda x: np.interp(x, [0.0, 1.0, 1.0, 2.0], VALUES), np.array([0.5, 1.0, 1.5]), rtol=0)
+    slopes = arc.grad(lambda x: np.sum(np.interp(x, TABLE, VALUES)))(x[:7])
+    np.testing.assert_allclose(slopes, [0, -2, 2, 2, 2.5, 0, 0])
+
+
+def test_long_convolution_without_a_matrix_of_shifts(monkeypatch):
+    from archimedes_grad.rules import interpolation
+
+    monkeypatch.setattr(interpolation, "_LARGEST_SHIFTS", 0)
+    check_row(lambda a, v: np.convolve(a, v, "same"), ((9,), (4,)),
+              {"positive": False, "gradient": True, "second": False, "paths": 1, "argnums": None})  # fmt: skip
+
+
+def test_dtypes_are_numpys():
+    whole = sample((4,), "whole")
+    for function in (lambda x: np.convolve(x, x), lambda x: np.polyval(x, 2), lambda x: np.interp(x, TABLE, VALUES),
+                     lambda x: np.polyder(x), lambda x: np.polyint(x), lambda x: np.polyadd(x, [1.5])):  # fmt: skip
+        check_value(function, whole)
+
+
+@pytest.mark.parametrize("call", [
+    lambda x: np.interp(x, [], []), lambda x: np.interp(x, [1.0, 2.0], [1.0]), lambda x: np.interp(x, TABLE, VALUES, period=0),
+    lambda x: np.convolve(x, []), lambda x: np.convolve(x[None], x), lambda x: np.convolve(x, x, "none"),
+    lambda x: np.polyder(x, -1), lambda x: np.polyint(x, 2, [1, 2, 3]), lambda x: np.polyfit(x, x[:2], 1),
+    lambda x: np.polyfit(x, x, -1), lambda x: np.poly(x[None]),
+])  # fmt: skip
+def test_bad_input_raises_what_numpy_raises(call):
+    x = sample((4,))
+    with pytest.raises(Exception) as plain:  # noqa: PT011
+        call(x)
+    with pytest.raises(type(plain.value)) as traced:
+        arc.compile(call)(x)
+    assert str(traced.value) == str(plain.value)
+
+
+@pytest.mark.parametrize("call", [
+    np.roots, lambda x: np.poly(np.outer(x, x)), lambda x: np.polyfit(x, x, 1, full=True), lambda x: np.interp(1.0, x, x * 1j),
+])  # fmt: skip
+def test_what_has_no_real_result_is_refused(call):
+    with pytest.raises(arc.TraceError):
+        arc.compile(call)(np.array([1.0, 2.0, 4.0]))

@@ -1,0 +1,175 @@
+"""scipy.special: values against SciPy, gradients and second derivatives, and behaviour where SciPy is not there."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import archimedes_grad as arc
+from tests.helpers import check, check_gradient, check_second_order, check_value, sample
+
+special = pytest.importorskip("scipy.special")
+
+REAL, UNIT, POSITIVE = sample((7,)), sample((7,), "unit"), sample((7,), "positive")
+PROBABILITY = (UNIT + 1) / 2
+WIDE = np.array([-30.3, -8.2, -1.1, -1e-3, 0.4, 3.3, 11.7])
+NEGATIVE = np.array([-0.3, -1.2, -2.7, -5.4, -0.9, 0.2, 3.1])
+LARGE = np.array([1e-3, 0.3, 1.00001, 1.7, 6.6, 45.0, 1e5])
+ABOVE = 1 + POSITIVE
+
+ONE = {
+    "erf": REAL, "erfc": REAL, "erfcx": REAL, "ndtr": REAL, "log_ndtr": REAL, "gammaln": LARGE, "loggamma": POSITIVE,
+    "gamma": NEGATIVE, "rgamma": NEGATIVE, "digamma": LARGE, "psi": NEGATIVE, "expit": REAL, "log_expit": WIDE,
+    "logit": PROBABILITY, "entr": POSITIVE, "exprel": REAL, "expm1": REAL, "log1p": POSITIVE, "cosm1": REAL, "exp2": REAL,
+    "exp10": REAL, "cbrt": REAL, "zeta": ABOVE, "zetac": ABOVE,
+    "erfinv": UNIT, "erfcinv": PROBABILITY, "ndtri": PROBABILITY, "ndtri_exp": -POSITIVE, "erfi": REAL, "dawsn": REAL,
+    "i0": REAL, "i1": REAL, "i0e": REAL, "i1e": REAL, "k0": POSITIVE, "k1": POSITIVE, "k0e": POSITIVE, "k1e": POSITIVE,
+    "j0": REAL, "j1": REAL, "y0": POSITIVE, "y1": POSITIVE, "expi": POSITIVE, "exp1": POSITIVE, "spence": POSITIVE,
+    "ellipk": UNIT, "ellipe": UNIT, "wrightomega": REAL, "softplus": REAL,
+}  # fmt: skip
+ONE = {name: x for name, x in ONE.items() if hasattr(special, name)}
+
+MORE = {
+    "gammaln negative": (special.gammaln, NEGATIVE), "gammaln near 1 and 2": (special.gammaln, np.array([1.0001, 1.9999])),
+    "xlogy": (special.xlogy, REAL, POSITIVE), "xlog1py": (special.xlog1py, REAL, POSITIVE),
+    "rel_entr": (special.rel_entr, POSITIVE, POSITIVE[::-1].copy()), "kl_div": (special.kl_div, POSITIVE, POSITIVE[::-1].copy()),
+    "beta": (special.beta, POSITIVE, ABOVE), "betaln": (special.betaln, POSITIVE, ABOVE),
+    "binom": (special.binom, 5 + POSITIVE, POSITIVE), "poch": (special.poch, POSITIVE, ABOVE),
+    "boxcox": (special.boxcox, POSITIVE, REAL), "boxcox1p": (special.boxcox1p, POSITIVE, REAL),
+    "inv_boxcox": (special.inv_boxcox, POSITIVE, UNIT / 5), "inv_boxcox1p": (special.inv_boxcox1p, POSITIVE, UNIT / 5),
+    "powm1": (special.powm1, POSITIVE, REAL), "huber": (special.huber, POSITIVE, REAL),
+    "pseudo_huber": (special.pseudo_huber, POSITIVE, REAL), "zeta": (special.zeta, ABOVE, POSITIVE),
+    "owens_t": (special.owens_t, REAL, POSITIVE), "broadcast": (special.xlogy, sample((3, 1)), sample((2,), "positive")),
+    "scalar": (special.gammaln, np.float64(2.7)), "matrix": (special.digamma, sample((2, 3), "positive")),
+    "polygamma 0": (lambda x: special.polygamma(0, x), POSITIVE), "polygamma 2": (lambda x: special.polygamma(2, x), POSITIVE),
+    "multigammaln": (lambda x: special.multigammaln(x, 3), 1 + POSITIVE),
+    "multigammaln scalar": (lambda x: special.multigammaln(x, 2), np.float64(2.2)),
+    "logsumexp": (special.logsumexp, REAL), "logsumexp axis": (lambda x: special.logsumexp(x, axis=0), sample((3, 4))),
+    "logsumexp keepdims": (lambda x: special.logsumexp(x, axis=(0, 1), keepdims=True), sample((3, 4))),
+    "logsumexp b": (lambda x, b: special.logsumexp(x, b=b), REAL, POSITIVE),
+    "logsumexp b axis": (lambda x: special.logsumexp(x, 1, np.array([1.0, 0.0, 2.0, 3.0])), sample((3, 4))),
+    "logsumexp sign": (lambda x, b: special.logsumexp(x, b=b, return_sign=True)[0], REAL, -POSITIVE),
+    "softmax": (special.softmax, REAL), "softmax axis": (lambda x: special.softmax(x, axis=1), sample((3, 4))),
+    "log_softmax": (special.log_softmax, REAL), "log_softmax axis": (lambda x: special.log_softmax(x, axis=-1), sample((3, 4))),
+}  # fmt: skip
+for _name, _first in (("iv", 1.5), ("ive", 2), ("kv", 0.5), ("kve", 1), ("jv", 2), ("yv", 0.5), ("jve", 1.5), ("yve", 1),
+                      ("kn", 2), ("yn", 1), ("expn", 3), ("gammainc", 1.3), ("gammaincc", 2.2), ("hyp0f1", 1.5),
+                      ("chdtr", 3), ("chdtrc", 3), ("stdtr", 4)):  # fmt: skip
+    MORE[_name] = (lambda x, f=getattr(special, _name), n=_first: f(n, x), POSITIVE)
+for _name, _first in (("gammaincinv", 1.3), ("gammainccinv", 2.2), ("stdtrit", 4)):
+    MORE[_name] = (lambda x, f=getattr(special, _name), n=_first: f(n, x), PROBABILITY)
+for _name in ("legendre", "chebyt", "chebyu", "hermite", "hermitenorm", "laguerre"):
+    for _n in (0, 1, 4):
+        MORE[f"eval_{_name} {_n}"] = (lambda x, f=getattr(special, f"eval_{_name}"), n=_n: f(n, x), UNIT)
+MORE |= {
+    "eval_gegenbauer": (lambda x: special.eval_gegenbauer(3, 0.7, x), UNIT),
+    "eval_genlaguerre": (lambda x: special.eval_genlaguerre(3, 0.7, x), UNIT),
+    "eval_jacobi": (lambda x: special.eval_jacobi(3, 0.7, 1.2, x), UNIT),
+    "betainc": (lambda x: special.betainc(1.5, 2.5, x), PROBABILITY),
+    "betaincinv": (lambda x: special.betaincinv(1.5, 2.5, x), PROBABILITY),
+    "hyp1f1": (lambda x: special.hyp1f1(1.5, 2.5, x), REAL), "hyp2f1": (lambda x: special.hyp2f1(0.5, 1.5, 2.2, x), UNIT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_of_one_argument(name):
+    check(getattr(special, name), ONE[name], rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_of_more_arguments(name):
+    function, *args = MORE[name]
+    check(function, *args, rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_second_derivative_of_one_argument(name):
+    check_second_order(getattr(special, name), ONE[name])
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_second_derivative_of_more_arguments(name):
+    function, *args = MORE[name]
+    check_second_order(function, *args)
+
+
+# --- special points -------------------------------------------------------------------------------
+
+POINTS = np.array([-np.inf, -800.0, -40.0, -1.0, -0.0, 0.0, 1e-300, 1.0, 2.0, 40.0, 800.0, np.inf, np.nan])
+
+
+@pytest.mark.parametrize("name", [
+    "erf", "erfc", "ndtr", "log_ndtr", "expit", "log_expit", "entr", "expm1", "exp2", "gammasgn", "loggamma", "i0e", "erfcx",
+])  # fmt: skip
+def test_value_at_special_points(name):
+    points = POINTS[np.abs(POINTS) > 0] if name == "gammasgn" else POINTS
+    if name == "gammasgn":
+        points = points[np.isfinite(points) & ((points > 0) | (points != np.rint(points)))]
+    check_value(getattr(special, name), points, rtol=1e-11)
+
+
+def test_divergences_at_the_edges():
+    x, y = np.array([0.0, 0.0, 1.0, -1.0, 2.0, np.nan]), np.array([0.0, 2.0, 0.0, 1.0, -1.0, 1.0])
+    for function in (special.xlogy, special.rel_entr, special.kl_div):
+        check_value(function, x, np.abs(y) if function is special.xlogy else y)
+    np.testing.assert_array_equal(arc.grad(lambda y: np.sum(special.xlogy(np.zeros(2), y)))(np.array([0.0, 1.0])), [0, 0])
+
+
+@pytest.mark.parametrize(("name", "at", "slope"), [
+    ("expit", 0.0, 0.25), ("log_expit", 0.0, 0.5), ("expit", -800.0, 0.0), ("log_ndtr", 0.0, math.sqrt(2 / math.pi)),
+    ("erfc", 0.0, -2 / math.sqrt(math.pi)), ("exprel", 0.0, 0.5), ("i1", 0.0, 0.5), ("log_ndtr", -1e3, 1000.000999998),
+    ("ellipk", 0.0, math.pi / 8), ("ellipe", 0.0, -math.pi / 8), ("spence", 1.0, -1.0), ("gammaln", 1.0, -np.euler_gamma),
+    ("rgamma", 0.0, 1.0), ("erfc", 100.0, 0.0),
+])  # fmt: skip
+def test_slope_at_special_points(name, at, slope):
+    np.testing.assert_allclose(arc.grad(getattr(special, name))(at), slope, rtol=1e-9, atol=1e-300)
+
+
+def test_logsumexp_at_special_points():
+    ties = np.array([2.0, 2.0, 1.0])
+    check_gradient(special.logsumexp, ties)
+    check_second_order(special.logsumexp, ties)
+    for x in ([-np.inf, -np.inf], [np.inf, 1.0], [-np.inf, 3.0], [1000.0, 1000.0], [np.nan, 1.0]):
+        check_value(special.logsumexp, np.array(x))
+    np.testing.assert_array_equal(arc.grad(special.logsumexp)(np.array([-np.inf, 3.0])), [0.0, 1.0])
+    np.testing.assert_array_equal(arc.grad(special.logsumexp)(np.array([1000.0, 1000.0])), [0.5, 0.5])
+
+
+# --- how they are called --------------------------------------------------------------------------
+
+
+def test_functions_imported_by_name_and_whole_numbers():
+    from scipy.special import logsumexp, softmax
+
+    check(lambda x: logsumexp(x) + softmax(x)[0], REAL)
+    check_value(special.gammaln, np.arange(1, 6))
+    check_value(special.expit, np.float32(0.5))
+
+
+def test_scipys_functions_are_restored():
+    before = special.logsumexp.__code__
+
+    def failing(x):
+        assert special.logsumexp.__code__ is not before
+        assert special.logsumexp(np.zeros(2)) == math.log(2)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        arc.grad(failing)(1.0)
+    assert special.logsumexp.__code__ is before
+
+
+def test_arguments_without_a_derivative_are_refused():
+    with pytest.raises(arc.TraceError, match="no derivative by argument 0"):
+        arc.grad(lambda n: special.gammainc(n, 1.0))(2.0)
+    with pytest.raises(arc.TraceError, match="kolmogorov has no rule"):
+        arc.grad(special.kolmogorov)(1.0)
+    with pytest.raises(arc.TraceError, match="order"):
+        arc.grad(lambda n: special.polygamma(n, 1.0))(2.0)
+
+
+def test_scipy_is_not_imported_with_the_library():
+    code = "import sys, archimedes_grad as arc; arc.grad(lambda x: x * x)(1.0); assert 'scipy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,127 @@
+"""The transforms by numeric methods: same arguments, trees and results as the symbolic ones."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+import archimedes_grad as arc
+
+A = np.arange(6.0).reshape(2, 3) / 3
+X = np.array([0.3, -0.7, 1.1])
+
+
+def scalar(x, A, scale=2.0):
+    return scale * np.sum(np.sin(A @ x) ** 2)
+
+
+def vector(x, A):
+    return np.sin(A @ x) * x[0]
+
+
+def tree(p):
+    return np.sum(p["a"] ** 3) * p["b"] + p["rest"][0] ** 2
+
+
+METHODS = ["finite", "adaptive", "complex"]
+P = {"a": np.array([1.0, 2.0]), "b": 3.0, "rest": [2.0, "label"]}
+
+
+def assert_trees_close(got, expected, rtol):
+    if isinstance(expected, dict):
+        assert list(got) == list(expected)
+        for key in expected:
+            assert_trees_close(got[key], expected[key], rtol)
+    elif isinstance(expected, tuple | list):
+        assert type(got) is type(expected)
+        for one, other in zip(got, expected, strict=True):
+            assert_trees_close(one, other, rtol)
+    elif expected is None:
+        assert got is None
+    else:
+        assert type(got) is type(expected)
+        np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol, strict=True)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("transform", "function", "args", "keywords"),
+    [
+        (arc.grad, scalar, (X, A), {}),
+        (arc.grad, scalar, (X, A), {"argnums": (1, 0)}),
+        (arc.grad, scalar, (X, A, 3.0), {"argnames": "scale"}),
+        (arc.value_and_grad, scalar, (X, A), {}),
+        (arc.grad, tree, (P,), {}),
+        (arc.jac, vector, (X, A), {}),
+        (arc.jac, vector, (X, A), {"argnums": (0, 1)}),
+        (arc.jac, lambda x: {"s": x[0] * x, "t": np.sum(x**2)}, (X,), {}),
+        (arc.hess, scalar, (X, A), {}),
+        (arc.hess, scalar, (X, A), {"argnums": (0, 1)}),
+        (arc.hess, tree, (P,), {}),
+    ],
+)
+def test_equal_to_the_symbolic_transform(transform, function, args, keywords, method):
+    expected = transform(function, **keywords)(*args)
+    # Second differences of values lose half the digits, first ones a third.
+    rtol = 1e-6 if transform is arc.hess else 1e-7
+    assert_trees_close(transform(function, method=method, **keywords)(*args), expected, rtol)
+
+
+def test_a_black_box_that_cannot_be_traced():
+    gradient = arc.grad(lambda x: math.sin(x) ** 2, method="adaptive")
+    np.testing.assert_allclose(gradient(0.7), math.sin(1.4), rtol=1e-8)
+
+
+def test_auto_is_symbolic_where_it_can_be():
+    gradient = arc.grad(lambda x: np.sin(x), method="auto")
+    assert gradient(0.7) == np.cos(0.7)
+
+
+def test_auto_falls_back_once_with_a_warning_that_names_the_line():
+    gradient = arc.grad(lambda x: math.sin(x), method="auto")
+    with pytest.warns(arc.FallbackWarning, match=r"(?s)adaptive.*test_numeric_methods\.py.*np\.sin"):
+        first = gradient(0.7)
+    np.testing.assert_allclose([first, gradient(0.7)], math.cos(0.7), rtol=1e-8)
+
+
+def test_has_aux_travels_along():
+    function = lambda x: (np.sum(x**2), {"n": x.size})
+    gradient, aux = arc.grad(function, has_aux=True, method="finite")(X)
+    np.testing.assert_allclose(gradient, 2 * X, rtol=1e-8)
+    (value, again), _ = arc.value_and_grad(function, has_aux=True, method="finite")(X)
+    assert aux == again == {"n": 3}
+    np.testing.assert_allclose(value, np.sum(X**2))
+
+
+@pytest.mark.parametrize("method", [*METHODS, "auto"])
+def test_a_vector_output_is_refused_whatever_the_method(method):
+    with pytest.raises(ValueError, match=r"(?s)\(3,\).*jac"):
+        arc.grad(lambda x: x**2, method=method)(X)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "named"),
+    [
+        ({"method": "magic"}, "adaptive"),
+        ({"method": "finite", "step": 1.0}, "stepsize"),
+        ({"method": "finite", "stepsize": -1.0}, "stepsize"),
+        ({"method": "adaptive", "stepsize": 1.0}, "spacing"),
+        ({"stepsize": 1.0}, "control_flow"),
+    ],
+)
+def test_unknown_methods_and_options_name_the_valid_ones(keywords, named):
+    with pytest.raises(ValueError, match=named):
+        arc.grad(np.sin, **keywords)
+
+
+def test_a_kink_is_told():
+    with pytest.warns(RuntimeWarning):
+        arc.grad(lambda x: abs(x), method="adaptive")(0.0)
+
+
+def test_inside_a_traced_function_it_says_what_to_do():
+    numeric = arc.grad(np.sin, method="finite")
+    with pytest.raises(arc.TraceError, match="symbolic"):
+        arc.grad(lambda x: numeric(x))(1.0)
