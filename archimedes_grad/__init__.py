@@ -10,9 +10,14 @@
 """
 
 from archimedes_grad._version import __version__
+from archimedes_grad.check import check_grads
+from archimedes_grad.choices import cond, switch
+from archimedes_grad.control_flow import fori_loop, scan, while_loop
 from archimedes_grad.creation import arange, array, eye, full, linspace, ones, zeros
+from archimedes_grad.custom_rules import custom_jvp, custom_vjp, stop_gradient
 from archimedes_grad.errors import FallbackWarning, PathLimitWarning, TraceError
 from archimedes_grad.transforms import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
+from archimedes_grad.vmap import vmap
 
 __all__ = [
     "FallbackWarning",
@@ -21,8 +26,13 @@ __all__ = [
     "__version__",
     "arange",
     "array",
+    "check_grads",
     "compile",
+    "cond",
+    "custom_jvp",
+    "custom_vjp",
     "eye",
+    "fori_loop",
     "full",
     "grad",
     "hess",
@@ -31,7 +41,12 @@ __all__ = [
     "jvp",
     "linspace",
     "ones",
+    "scan",
+    "stop_gradient",
+    "switch",
     "value_and_grad",
     "vjp",
+    "vmap",
+    "while_loop",
     "zeros",
 ]

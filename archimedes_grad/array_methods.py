@@ -31,7 +31,7 @@ def _in_place(method: Callable[..., Any]) -> Callable[..., None]:
     """Return a method that changes the array, by the rule of ndarray's method."""
 
     def changing(self: Any, *args: Any, **kwargs: Any) -> None:
-        dispatch.FUNCTIONS[method](self, *args, **kwargs)
+        dispatch.function_rule(method)(self, *args, **kwargs)
 
     changing.__name__ = method.__name__
     changing.__doc__ = f"As ``numpy.ndarray.{method.__name__}``."
@@ -129,8 +129,15 @@ class ArrayMethods:
 
     @property
     def flat(self) -> Any:
-        """The entries in C order; a view, so that writes through it reach the array."""
-        return np.ravel(self)
+        """The entries in C order: a view, or read-only where they lie in another order in memory."""
+        entries: Any = np.ravel(self)
+        if entries.root is None:
+            entries.value.flags.writeable = False  # a copy: a write to it would be lost
+        return entries
+
+    @flat.setter
+    def flat(self: Any, entries: Any) -> None:
+        self[...] = np.reshape(np.resize(entries, self.size), self.shape)
 
     def reshape(self, *shape: Any, **kwargs: Any) -> Any:
         """As ``numpy.reshape``; the shape as one tuple or one by one."""
@@ -147,3 +154,23 @@ class ArrayMethods:
     def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
         """As ``numpy.compress`` with this array as second argument."""
         return np.compress(condition, self, axis, out)
+
+    @property
+    def base(self) -> Any:
+        """The array that this is a view of, or None."""
+        return self.root  # type: ignore[attr-defined]
+
+    @property
+    def strides(self) -> Any:
+        """The strides of the value in the run being traced."""
+        return np.asarray(self.value).strides  # type: ignore[attr-defined]
+
+    @property
+    def device(self) -> str:
+        """Where NumPy keeps arrays."""
+        return "cpu"
+
+    def to_device(self, device: Any, /, *, stream: None = None) -> Any:
+        """Return the array itself; NumPy has one device."""
+        np.zeros(0).to_device(device, stream=stream)
+        return self

@@ -116,6 +116,13 @@ def shown_shapes(numbers: Sequence[Any]) -> str:
     return f"shape {shapes[0]}" if len(shapes) == 1 else f"shapes {', '.join(map(str, shapes)) or '()'}"
 
 
+def require_functions(owner: str, *functions: Any) -> None:
+    """Raise TypeError where an argument that must be a function is none."""
+    for function in functions:
+        if not callable(function):
+            raise TypeError(f"{owner}: expects functions, got {type(function).__name__} {function!r}")
+
+
 # --- what a function closes over ------------------------------------------------------------------
 
 

@@ -44,6 +44,9 @@ _ADDERS: dict[str, Callable[[], None]] = {}
 REFUSED: dict[Callable[..., Any], str] = {}
 
 
+_LOADERS: list[Callable[[], None]] = []
+
+
 def implements(*functions: Callable[..., Any]) -> Callable[[RuleT], RuleT]:
     """Register the decorated function as the rule of NumPy functions.
 
@@ -86,6 +89,9 @@ def function_rule(function: Callable[..., Any]) -> Rule:
     """Return the rule of a NumPy function, or raise the TraceError that says why there is none."""
     rule = FUNCTIONS.get(function)
     if rule is None:
+        load_all_rules()
+        rule = FUNCTIONS.get(function)
+    if rule is None:
         raise _refusal(_qualified_name(function), REFUSED.get(function))
     return rule
 
@@ -93,6 +99,17 @@ def function_rule(function: Callable[..., Any]) -> Rule:
 def refusal(function: Callable[..., Any]) -> TraceError:
     """Return the TraceError that says why a NumPy function has no rule."""
     return _refusal(_qualified_name(function), REFUSED.get(function))
+
+
+def on_demand(loader: Callable[[], None]) -> None:
+    """Register what loads more rules, to be called when a function without a rule is first met."""
+    _LOADERS.append(loader)
+
+
+def load_all_rules() -> None:
+    """Load the rules that have been left for when they are needed."""
+    while _LOADERS:
+        _LOADERS.pop()()
 
 
 def when_imported(module: str) -> Callable[[RuleT], RuleT]:
@@ -115,7 +132,8 @@ def add_rules_of_imported() -> None:
 
 def ufunc_rule(ufunc: np.ufunc, method: str) -> Rule:
     """Return the rule of a call or method of a ufunc, or raise the TraceError that says why there is none."""
-    if ufunc not in ELEMENTWISE:
+    if ufunc not in ELEMENTWISE or (np.ufunc, method) not in UFUNC_METHODS:
+        load_all_rules()
         add_rules_of_imported()
     rule = UFUNC_METHODS.get((ufunc, method))
     if rule is not None:

@@ -30,7 +30,7 @@ def _intercepting(original: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(original)
     def constructor(object: Any, *args: Any, **kwargs: Any) -> Any:
-        if current_trace() is None or not is_traced(object):
+        if current_trace() is None or not (is_traced(object) or is_traced(kwargs.get("like"))):
             return original(object, *args, **kwargs)
         if args:
             kwargs["dtype"] = args[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import math
+import sys
 from types import FrameType
 
 from archimedes_grad.errors import TraceError
@@ -26,6 +27,11 @@ def plain_number_error(kind: str) -> TraceError:
         way_on = (
             "A plain NumPy array cannot hold traced values: make the array that is written to by arc.zeros (arc.ones, "
             "arc.full, np.zeros_like(x), np.zeros(shape, like=x))."
+        )
+    elif sys._getframe(2) is not frame:
+        way_on = (
+            "A NumPy function did it. If it got a list with traced values in it, make that an array first: "
+            "np.array([...])."
         )
     else:
         way_on = (

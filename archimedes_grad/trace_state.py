@@ -87,6 +87,8 @@ class Trace:
         Entries and nodes of all array operations so far: what the choice of representation needs.
     selects
         Whether a node chooses between two branches (where, maximum, ...).
+    harmless
+        Nodes, with whether one that moves entries lies behind them, that let no nan through: see ``rules/branches.py``.
     can_fail
         Whether a node can fail while it is evaluated (a solve of a singular matrix).
     opaque
@@ -111,6 +113,7 @@ class Trace:
         "can_fail",
         "conditions",
         "guards",
+        "harmless",
         "n_decisions",
         "opaque",
         "parent",
@@ -131,6 +134,7 @@ class Trace:
         self.array_entries = 0
         self.array_nodes = 0
         self.selects = False
+        self.harmless: dict[tuple[int, bool], cs.MX] = {}
         self.can_fail = False
         self.opaque = False
         self.conditions: list[cs.MX] = []

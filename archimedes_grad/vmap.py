@@ -196,7 +196,7 @@ class _Call:
             )
             if depends:
                 raise ValueError(
-                    f"{self.owner}: out_axes is None for a result that depends on the item; give the axis to stack along"
+                    f"{self.owner}: out_axes is None for a result that depends on the item; give an axis to stack along"
                 )
             return stack[0]
         ndim = np.ndim(value_of(stack))

@@ -71,6 +71,10 @@ def ufunc_of_an_object_array(x):
     return np.sum(np.exp(entries))
 
 
+def mean_of_a_list(x):
+    return np.mean([x, 2.0])
+
+
 def in_place_on_a_plain_array(x):
     total = np.zeros(2)
     total += x
@@ -101,6 +105,7 @@ MESSAGES = [
     (makes_complex, "complex(x).real", ["complex"]),
     (ufunc_of_a_list, "np.sin([x", ["np.array"]),
     (ufunc_of_an_object_array, "np.exp(entries)", ["np.array"]),
+    (mean_of_a_list, "np.mean([x", ["np.array"]),
     (in_place_on_a_plain_array, "total += x", ["arc.zeros"]),
     (plain_out, "np.sin(x, out=y)", ["arc.zeros", "out="]),
     (without_a_rule, "np.packbits", ["packbits"]),

@@ -189,6 +189,11 @@ def views_of_two_names(x):
     return [x, y, z]
 
 
+def flat_is_assigned(x):
+    x.flat = x[:2] * 3
+    return x
+
+
 def fill(x):
     x[1:].fill(x[0])
     return x
@@ -411,6 +416,17 @@ def test_a_write_that_numpy_refuses(program):
     assert not isinstance(got.value, arc.TraceError)
 
 
+def test_a_write_through_flat_is_not_lost():
+    """NumPy's flat writes through where the entries lie in another order; here that is refused."""
+    def program(x):
+        x.T.flat[1] = 9.0
+        return x
+
+    with pytest.raises(ValueError, match="read-only"):
+        arc.compile(program)(np.ones((2, 3)))
+    check(lambda x: [2 * entry for entry in x.T.flat] + [np.sum(x.T.flat)], sample((2, 3)))
+
+
 def test_a_refused_write_leaves_the_array_as_it_was():
     def program(x):
         y = x * 1
@@ -436,7 +452,7 @@ VIEWS = {
     "flip": lambda a, _: np.flip(a),
     "ravel": lambda a, _: np.ravel(a),
     "newaxis": lambda a, _: a[..., None],
-    "reshape": lambda a, _: np.reshape(a, (-1,) + a.shape[:1] if a.shape else (1,)) if a.size else a[...],
+    "reshape": lambda a, _: np.reshape(a, (-1, *a.shape[:1]) if a.shape else (1,)) if a.size else a[...],
     "swapaxes": lambda a, _: np.swapaxes(a, 0, -1) if a.ndim else a,
     "broadcast": lambda a, _: np.broadcast_to(a, (2, *a.shape)),
     "squeeze": lambda a, _: np.squeeze(a),

@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 MOST_CHECKS = 4
 #: How many times the noise found by a check is claimed; it rests on four residuals.
 CHECK_SAFETY = 4.0
+#: Values beyond this are scaled down: sums of them could overflow.
+HUGE = 2.0**960
 #: Above this relative error, one side alone is tried where the other is undefined.
 POOR = 1e-9
 
@@ -49,6 +51,8 @@ def adaptive_derivative(sampler: LineSampler, order: int, step: float | None = N
     C. J. F. Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4 (1982), for
     judging extrapolations by their neighbours.
     """
+    if (np.abs(sampler.centre) > HUGE).any():
+        return _scaled_down(sampler, order, step)
     start = first_step(sampler.position) if step is None else step
     central = Ladder(sampler, order, start)
     finding = search(central)
@@ -76,6 +80,18 @@ def adaptive_derivative(sampler: LineSampler, order: int, step: float | None = N
     for output in range(shape):
         if estimate.success[output] and not np.isfinite(estimate.error[output]):
             _fail(estimate, output, UNRESOLVED if np.isfinite(estimate.value[output]) else UNDEFINED)
+    return estimate
+
+
+def _scaled_down(sampler: LineSampler, order: int, step: float | None) -> LineEstimate:
+    """The derivative of a function whose values leave no room for weighted sums of them."""
+    unit = 1 / HUGE
+    small = LineSampler(
+        lambda offsets: unit * sampler(offsets), unit * sampler.centre, sampler.position, sampler.lower, sampler.upper
+    )
+    estimate = adaptive_derivative(small, order, step)
+    with np.errstate(over="ignore"):
+        estimate.value, estimate.error = estimate.value / unit, estimate.error / unit
     return estimate
 
 

@@ -42,6 +42,8 @@ class Line:
         if domain is not None:
             ends = (np.array(domain)[:, None] - self.point[moving]) / self.direction[moving]
             lower, upper = float(np.max(ends.min(axis=0))), float(np.min(ends.max(axis=0)))
+            if lower > 0 or upper < 0:
+                raise ValueError(f"x0 = {self.point[moving].tolist()} is outside the domain {domain}")
         return LineSampler(self._at, self.centre, position, lower, upper)
 
     def _at(self, offsets: Floats) -> Floats:

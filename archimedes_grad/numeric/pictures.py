@@ -73,7 +73,8 @@ def _draw_fit(samples: Any, residual: Any, x0: float, result: DerivativeResult, 
     t, y = offsets[near] / width, values[near]
     highest = order + 2 if result.status == "noisy" else HIGHEST_DEGREE
     degree = max(1, min(highest, len(t) - 2))
-    fit = np.polynomial.Chebyshev.fit(t, y, degree, domain=[-1, 1])
+    basis = np.polynomial.chebyshev.chebvander(t, degree)
+    fit = np.polynomial.Chebyshev(np.linalg.pinv(basis, rcond=1e-12) @ y)
     grid = np.linspace(t.min(), t.max(), 400)
     samples.plot(x0 + width * grid, fit(grid), color="tab:blue", label=f"polynomial, degree {degree}")
     samples.plot(x0 + width * t, y, "o", color="black", markersize=4, label=f"{len(t)} of {len(offsets)} samples")

@@ -1,59 +1,49 @@
-"""The rules: what each NumPy function does on traced arrays. Importing this package registers them all."""
+"""The rules: what each NumPy function does on traced arrays.
 
-from archimedes_grad.rules import (
-    contractions,
-    creation,
-    cumulative,
-    decompositions,
-    differences,
-    elementwise,
-    histograms,
-    indexing,
-    interpolation,
-    linalg,
-    movement,
-    padding,
-    polynomials,
-    products,
-    quantiles,
-    reductions,
-    refusals,
-    selection,
-    sets,
-    shaping,
-    sorting,
-    special,
-    special_values,
-    statistics,
-    ufuncs,
-    writes,
-)
+Importing this package registers those that nearly every function needs. The others are loaded when a function
+without a rule is first met: together they take longer to import than the rest of the library.
+"""
 
-__all__ = [
+from importlib import import_module
+
+from archimedes_grad.dispatch import on_demand, when_imported
+from archimedes_grad.rules import creation, elementwise, indexing, movement, products, reductions, ufuncs
+
+__all__ = ["creation", "elementwise", "indexing", "movement", "products", "reductions", "ufuncs"]
+
+#: Modules of rules that are loaded on demand.
+ON_DEMAND = (
+    "complex_values",
     "contractions",
-    "creation",
     "cumulative",
     "decompositions",
     "differences",
-    "elementwise",
+    "fourier",
     "histograms",
-    "indexing",
     "interpolation",
     "linalg",
-    "movement",
     "padding",
     "polynomials",
-    "products",
     "quantiles",
-    "reductions",
     "refusals",
     "selection",
     "sets",
     "shaping",
     "sorting",
-    "special",
     "special_values",
     "statistics",
-    "ufuncs",
     "writes",
-]
+)
+
+
+def _load() -> None:
+    for module in ON_DEMAND:
+        import_module(f"{__name__}.{module}")
+
+
+on_demand(_load)
+
+
+@when_imported("scipy.special")
+def _load_special() -> None:
+    import_module(f"{__name__}.special").add_rules()

@@ -23,19 +23,22 @@ def note_branches(*branches: cs.MX) -> None:
     trace = current_trace()
     if trace is None or trace.selects:
         return
-    if any(_singular_behind_movement(branch) for branch in branches):
+    if any(_singular_behind_movement(branch, trace.harmless) for branch in branches):
         trace.selects = True
 
 
-def _singular_behind_movement(branch: cs.MX) -> bool:
-    """Tell whether a singular operation lies behind one that is not elementwise."""
-    seen: set[tuple[int, bool]] = set()
+def _singular_behind_movement(branch: cs.MX, seen: dict[tuple[int, bool], cs.MX]) -> bool:
+    """Tell whether a singular operation lies behind one that is not elementwise.
+
+    ``seen`` holds the nodes that earlier searches went past, so that all searches of a trace together look at
+    each node once.
+    """
     waiting = [(branch, False)]
     while waiting:
         node, moved = waiting.pop()
         if (hash(node), moved) in seen:
             continue
-        seen.add((hash(node), moved))
+        seen[hash(node), moved] = node
         operation = node.op()
         if operation in _SINGULAR and moved:
             return True

@@ -31,7 +31,7 @@ from archimedes_grad.rules.ufuncs import write_out
 from archimedes_grad.trace_state import current_trace, trace_error
 
 #: NumPy's mark for a keyword that was left out.
-NO_VALUE: Any = np._NoValue  # type: ignore[attr-defined]
+NO_VALUE: Any = np._NoValue
 
 
 def given(**keywords: Any) -> dict[str, Any]:
@@ -92,6 +92,17 @@ def written(out: Any, result: Any, name: str) -> Any:
     return tuple(part if target is None else target for target, part in zip(out, result, strict=True))
 
 
+def gathered_argument(argument: Any) -> Any:
+    """Return an argument with traced lists gathered; a list of arrays of different shapes stays a list."""
+    if type(argument) not in (list, tuple) or not is_traced(argument):
+        return gathered(argument)
+    parts = [gathered_argument(part) for part in argument]
+    ragged = any(type(part) in (list, tuple) and is_traced(part) for part in parts)
+    if ragged or len({np.shape(value_of(part)) for part in parts}) > 1:
+        return type(argument)(parts)
+    return gathered(argument)
+
+
 def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
     """Register a NumPy program as the rule of functions with its signature.
 
@@ -106,7 +117,7 @@ def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
             arguments = bound.arguments
             out = arguments.get("out")
             for name, argument in arguments.items():
-                arguments[name] = gathered(argument)
+                arguments[name] = gathered_argument(argument)
             if out is not None:
                 # NumPy writes into a copy, and judges shape and dtype of out= by it.
                 arguments["out"] = np.array(require_target(out, f"np.{functions[0].__name__}").value)

@@ -1,4 +1,4 @@
-"""Running sums and products, and ``accumulate``, ``reduceat`` and ``reduce`` of ufuncs that have no rule of their own."""
+"""Running sums and products; ``accumulate``, ``reduceat`` and ``reduce`` of ufuncs without a rule of their own."""
 
 from __future__ import annotations
 
@@ -54,12 +54,13 @@ def _interleaved(evens: cs.MX, odds: cs.MX, width: int) -> cs.MX:
     return cs.reshape(rows, 2 * width * pairs, 1)
 
 
-def _scan_along(array: SymbolicArray, axis: int, combine: Combine) -> Any:
+def _scan_along(array: Any, axis: int, combine: Combine) -> Any:
     """Return the scan of a traced array along an axis, in the array's shape."""
     first = np.moveaxis(array, axis, 0)
     width = first.size // first.shape[0]
     node = scanned(flat(first.node), width, combine)
-    return np.moveaxis(new_array(reshaped(node, first.shape), np.zeros(first.shape, array.dtype)), 0, axis)
+    scan: Any = new_array(reshaped(node, first.shape), np.zeros(first.shape, array.dtype))
+    return np.moveaxis(scan, 0, axis)
 
 
 def _one_by_one(ufunc: np.ufunc, array: Any) -> list[Any]:
@@ -104,7 +105,8 @@ def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: An
     ]
     if not parts:
         return written(out, new_array(cs.MX(0.0), value), ufunc.__name__)
-    return written(out, new_array(np.stack(parts, axis).node, value), ufunc.__name__)
+    joined: Any = np.stack(parts, axis)
+    return written(out, new_array(joined.node, value), ufunc.__name__)
 
 
 @implements_ufunc("reduce", np.ufunc)
@@ -193,7 +195,8 @@ composed(np.nancumprod)(_nan_cumulative(np.cumprod, 1.0))
 
 
 def _array_api_cumulative(function: Callable[..., Any], neutral: int) -> Rule:
-    def program(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False) -> Any:
+    def program(x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None,
+                include_initial: bool = False) -> Any:  # fmt: skip
         array = np.reshape(x, (1,)) if np.ndim(value_of(x)) == 0 else x
         axis = 0 if axis is None else axis
         result = function(array, axis, dtype)

@@ -108,7 +108,7 @@ class MatrixCall(cs.Callback):  # type: ignore[misc]
 
     def get_reverse(self, nadj: int, name: str, inames: Any, onames: Any, opts: Any) -> cs.Function:
         """Return the function that takes sensitivities from the outputs to the inputs."""
-        inputs, outputs, seeds = self._symbols("x", self.shapes_in), self._symbols("y", self.shapes_out), None
+        inputs, outputs = self._symbols("x", self.shapes_in), self._symbols("y", self.shapes_out)
         seeds = self._symbols("seed", self.shapes_out)
         sensitivities = self._pulled_back(inputs, outputs, seeds)
         return self._per_item(name, [*inputs, *outputs, *seeds], sensitivities, inames, onames, opts)
@@ -122,7 +122,11 @@ class MatrixCall(cs.Callback):  # type: ignore[misc]
         inputs, outputs = self._symbols("x", self.shapes_in), self._symbols("y", self.shapes_out)
         seeds, directions = self._symbols("seed", self.shapes_out), self._symbols("direction", self.shapes_in)
         pulled_back = cs.veccat(*self._pulled_back(inputs, outputs, seeds))
-        pushed = [cs.jtimes(pulled_back, seed, cs.veccat(*directions), True) for seed in seeds]
+        # Only the way from the seeds counts. What hangs on inputs and outputs alone is cut out of the sweep,
+        # which would differentiate the calls in it, and those call this function again.
+        (linear,), cut, known = cs.extract_parametric([pulled_back], cs.veccat(*inputs, *outputs))
+        pushed = [cs.jtimes(linear, seed, cs.veccat(*directions), True) for seed in seeds]
+        pushed = cs.substitute(pushed, cut, known)
         return self._per_item(name, [*inputs, *outputs, *directions], pushed, inames, onames, opts)
 
     def _symbols(self, name: str, shapes: Sequence[Shape]) -> list[cs.MX]:

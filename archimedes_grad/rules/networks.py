@@ -67,10 +67,11 @@ def _stages(rows: int) -> Iterator[tuple[int, int]]:
 
 def _pairs(rows: int, size: int, distance: int) -> npt.NDArray[np.intp]:
     """Return the lower rows of the pairs of a stage; a pair that reaches beyond the last row is in order."""
-    lower = np.arange(rows - distance)
+    lower: npt.NDArray[np.intp] = np.arange(rows - distance)
     offset = lower if distance == size else lower - distance
     same_block = lower // (2 * size) == (lower + distance) // (2 * size)
-    return lower[same_block & (offset >= 0) & (offset % (2 * distance) < distance)]
+    chosen: npt.NDArray[np.intp] = lower[same_block & (offset >= 0) & (offset % (2 * distance) < distance)]
+    return chosen
 
 
 def _by_lists(arrays: list[MX], exchange: Exchange) -> list[MX]:

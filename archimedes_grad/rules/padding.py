@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.array import new_array
 from archimedes_grad.dispatch import implements
 from archimedes_grad.gather import reshaped
 from archimedes_grad.operands import cast_node, gathered, value_of
@@ -94,7 +94,7 @@ def _repeated(number: Any, like: Any, times: int) -> Any:
     return np.broadcast_to(number, (times, *like.shape[1:]))
 
 
-def _odd_reflection(first: Any, before: int, after: int, mode: str) -> tuple[Any, Any]:
+def _odd_reflection(first: Any, before: int, after: int, mode: Any) -> tuple[Any, Any]:
     """Return margins that continue an array by point reflection: each entry is a sum of three of the array's."""
     n = first.shape[0]
     weights = np.pad(np.eye(n), [(before, after), (0, 0)], mode, reflect_type="odd")
@@ -109,7 +109,7 @@ def _odd_reflection(first: Any, before: int, after: int, mode: str) -> tuple[Any
 def _by_function(array: Any, pad_width: Any, function: Callable[..., Any], kwargs: dict[str, Any]) -> Any:
     """Pad by a function that writes the margins of one-dimensional slices, in place."""
     widths = [tuple(int(width) for width in pair) for pair in _per_axis(pad_width, array.ndim)]
-    padded: SymbolicArray = constant(np.pad(np.zeros(array.shape, array.dtype), widths))
+    padded: Any = constant(np.pad(np.zeros(array.shape, array.dtype), widths))
     padded[tuple(slice(b, b + n) for (b, _), n in zip(widths, array.shape, strict=True))] = array
     for axis, pair in enumerate(widths):
         last = np.moveaxis(padded, axis, -1)

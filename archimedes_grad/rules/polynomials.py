@@ -109,7 +109,7 @@ def poly(seq_of_zeros: Any) -> Any:
 
 
 @implements(np.polyfit)
-def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: bool = False, w: Any = None, cov: Any = False) -> Any:
+def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: Any = False, w: Any = None, cov: Any = False) -> Any:
     """The polynomial of least squares through points, and with ``cov`` the covariance of its coefficients."""
     x, y, w = gathered(x), gathered(y), gathered(w)
     np.polyfit(value_of(x), value_of(y), deg, rcond, full, value_of(w), cov)

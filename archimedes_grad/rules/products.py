@@ -10,6 +10,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import new_array
+from archimedes_grad.complex_array import complex_rule
 from archimedes_grad.dispatch import implements, implements_ufunc
 from archimedes_grad.gather import Shape, broadcast, filled, reshaped
 from archimedes_grad.operands import gathered, node_of, typed, value_of
@@ -40,6 +41,8 @@ def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any], Any]) -> None:
         given = {"axes": axes, "axis": axis} if keepdims is False else {"axes": axes, "axis": axis, "keepdims": keepdims}
         given = {name: word for name, word in given.items() if word is not None}
         value = ufunc(value_of(a), value_of(b), **given, **options)
+        if np.asarray(value).dtype.kind == "c" and not given and not options and out is None:
+            return complex_rule(ufunc)(a, b)
         if axis is not None:
             axes = [(axis,), (axis,), ()]
         groups = [entry if isinstance(entry, tuple) else (entry,) for entry in axes or ()]

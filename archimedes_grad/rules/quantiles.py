@@ -54,7 +54,7 @@ _STEPS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def _places(n: Any, q: Any, method: str) -> Any:
+def _places(n: Any, q: Any, method: Any) -> Any:
     """Return the places of quantiles, inside the array."""
     if not is_traced(n) and not is_traced(q):
         return np.quantile(np.arange(n, dtype=float), q, method=method)
@@ -143,7 +143,9 @@ def _or_nan(ordered: Any, result: Any) -> Any:
 
 def _require_method(q: Any, method: str) -> None:
     if is_traced(q) and method not in _CONTINUOUS and method not in _STEPS:
-        raise trace_error(f"The quantile is traced, and method={method!r} has no rule for that.", "Use method='linear'.")
+        raise trace_error(
+            f"The quantile is traced, and method={method!r} has no rule for that.", "Use method='linear'."
+        )
 
 
 def _weighted(a: Any, q: Any, axis: Any, weights: Any, keepdims: Any, ignore_nan: bool) -> Any:
@@ -196,7 +198,9 @@ _quantile_rule(np.nanpercentile, 100.0, ignore_nan=True)
 
 def _median_rule(function: Callable[..., Any], ignore_nan: bool) -> None:
     @composed(function)
-    def program(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False) -> Any:
+    def program(
+        a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
+    ) -> Any:
         return _quantiles(a, 0.5, axis, "linear", keepdims, ignore_nan)
 
 

@@ -56,7 +56,7 @@ _refuse("It is for NumPy's own use. Use np.ones_like.", np._core.umath, "_ones_l
 
 
 def _functions_of(module: ModuleType) -> list[str]:
-    return [name for name in dir(module) if callable(getattr(module, name)) and hasattr(getattr(module, name), "__wrapped__")]
+    return [name for name in dir(module) if hasattr(getattr(module, name), "__wrapped__")]
 
 
 _recfunctions = importlib.import_module("numpy.lib.recfunctions")

@@ -10,7 +10,7 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.dispatch import FUNCTIONS, implements, implements_ufunc
 from archimedes_grad.operands import gathered, is_traced, value_of
-from archimedes_grad.rules.composition import NO_VALUE, composed, values_in, written
+from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, composed, values_in, written
 from archimedes_grad.trace_state import trace_error
 
 
@@ -27,7 +27,7 @@ def clip(a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, out: Any = None, 
     keywords = {n: value_of(w) for n, w in (("min", min), ("max", max)) if w is not NO_VALUE}
     positional = [value_of(w) for w in (a_min, a_max) if w is not NO_VALUE]
     where = options.pop("where", True)
-    value = np.clip(value_of(a), *positional, **keywords, **options)
+    value: Any = np.clip(value_of(a), *positional, **keywords, **options)  # type: ignore[call-overload]
     low = next((w for w in (a_min, min) if w is not NO_VALUE), None)
     high = next((w for w in (a_max, max) if w is not NO_VALUE), None)
     result = _limited(a, low, high)
@@ -101,22 +101,23 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 @implements(np.choose)
-def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     """Entries of several arrays, chosen by whole numbers."""
-    a, choices = gathered(a), choices if isinstance(choices, list | tuple) else gathered(choices)
+    a = gathered(a)
+    a = a if isinstance(a, SymbolicArray) else np.asarray(a)
+    choices = choices if isinstance(choices, list | tuple) else gathered(choices)
     listed = [gathered(choices[k]) for k in range(len(choices))]
     value = np.choose(value_of(a), values_in(listed), mode=mode)
     if mode == "wrap":
         a = a % len(listed)
     elif mode == "clip":
         a = np.clip(a, 0, len(listed) - 1)
-    # With mode "raise", numbers outside choose nan: the graph cannot raise.
-    result: Any = np.full(value.shape, np.nan) if is_traced(a) and mode == "raise" else listed[-1]
+    # A graph cannot raise: with mode "raise", numbers out of range choose nan where the dtype has it.
+    unknown = is_traced(a) and mode == "raise" and value.dtype.kind == "f"
+    result: Any = np.full(value.shape, np.nan, value.dtype) if unknown else listed[-1]
     for k in reversed(range(len(listed))):
         result = np.where(np.equal(a, k), listed[k], result)
-    result = gathered(result)
-    if isinstance(result, SymbolicArray) and result.dtype != value.dtype and value.dtype.kind == "f":
-        result = result.astype(value.dtype)
+    result = as_numpy_gives(result, value)
     return written(out, result, "choose")
 
 

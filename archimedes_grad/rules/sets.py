@@ -12,14 +12,14 @@ import numpy as np
 
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.dispatch import implements
-from archimedes_grad.operands import decided, gathered, is_traced, value_of
+from archimedes_grad.operands import gathered, is_traced, value_of
 from archimedes_grad.rules.composition import plain_function, static, static_mask, written
 
-for _function in (np.nonzero, np.flatnonzero, np.argwhere):
-    plain_function(_function, static_mask)
+for _of_mask in (np.nonzero, np.flatnonzero, np.argwhere):
+    plain_function(_of_mask, static_mask)
 
-for _function in (np.unravel_index, np.ravel_multi_index):
-    plain_function(_function, static)
+for _of_index in (np.unravel_index, np.ravel_multi_index):
+    plain_function(_of_index, static)
 
 
 @implements(np.extract)
@@ -37,7 +37,7 @@ def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -
 
 
 @implements(np.trim_zeros)
-def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
     """The entries without the zeros at the ends."""
     filt = gathered(filt)
     marks = static_mask(filt).astype(float)
@@ -77,7 +77,9 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
     if not (return_index or return_inverse or return_counts):
         return entries
     static(np.argsort(flat, stable=True))
-    plain = np.unique(ar.value, return_index, return_inverse, return_counts, equal_nan=equal_nan)
+    plain: Any = np.unique(  # type: ignore[call-overload]
+        ar.value, return_index, return_inverse, return_counts, equal_nan=equal_nan
+    )
     return (entries, *plain[1:])
 
 
@@ -85,7 +87,9 @@ def _unique_slices(ar: SymbolicArray, axis: int, returned: tuple[bool, bool, boo
     """Return the distinct slices along an axis, the order of all entries decided."""
     static(np.argsort(np.ravel(ar), stable=True))
     _distinct(np.sort(np.ravel(ar)), equal_nan)
-    plain = np.unique(ar.value, True, returned[1], returned[2], axis=axis, equal_nan=equal_nan)
+    plain: Any = np.unique(  # type: ignore[call-overload]
+        ar.value, True, returned[1], returned[2], axis=axis, equal_nan=equal_nan
+    )
     slices = np.take(ar, plain[1], axis)
     rest = plain[1:] if returned[0] else plain[2:]
     return (slices, *rest) if any(returned) else slices
@@ -132,7 +136,7 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
     plain = np.intersect1d(value_of(gathered(ar1)), value_of(gathered(ar2)), assume_unique, return_indices=True)
     for array in map(gathered, (ar1, ar2)):
         if is_traced(array):
-            decided(np.argsort(np.ravel(array), stable=True))
+            static(np.argsort(np.ravel(array), stable=True))
     return (common, *plain[1:])
 
 

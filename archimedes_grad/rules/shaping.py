@@ -72,10 +72,10 @@ if hasattr(np, "unstack"):
 
 
 @implements(np.meshgrid)
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> tuple[Any, ...]:
+def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: Any = "xy") -> tuple[Any, ...]:
     """Coordinate arrays from coordinate vectors."""
-    vectors = [gathered(x) for x in xi]
-    np.meshgrid(*map(value_of, vectors), sparse=True, indexing=indexing)
+    vectors: list[Any] = [gathered(x) for x in xi]
+    np.meshgrid(*(value_of(x) for x in vectors), sparse=True, indexing=indexing)
     order = list(range(len(vectors)))
     if indexing == "xy" and len(order) > 1:
         order[:2] = [1, 0]
@@ -126,7 +126,9 @@ def diagflat(v: Any, k: int = 0) -> Any:
 
 
 @implements(np.lib.stride_tricks.sliding_window_view)
-def sliding_window_view(x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False) -> Any:
+def sliding_window_view(
+    x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
+) -> Any:
     """All windows of a shape: a copy here, so writes to it do not reach the array."""
     view = np.lib.stride_tricks.sliding_window_view
     x = gathered(x)

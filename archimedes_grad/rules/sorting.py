@@ -20,7 +20,7 @@ from archimedes_grad.rules.networks import first_extreme, sorted_rows, sorted_wi
 from archimedes_grad.rules.reductions import folded
 
 
-def _axis_last(array: SymbolicArray, axis: int | None) -> SymbolicArray:
+def _axis_last(array: Any, axis: int | None) -> Any:
     """Return an array with one axis moved to the end, or flat for ``axis=None``."""
     return np.ravel(array) if axis is None else np.moveaxis(array, axis, -1)
 
@@ -47,7 +47,7 @@ def _partition(array: Any, kth: Any, axis: int | None, kind: Any) -> Any:
 
 
 @implements(np.partition)
-def partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
+def partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: Any = None) -> Any:
     """The entries sorted along an axis: every entry at its place, the k-th as well."""
     return _partition(a, kth, axis, kind)
 
@@ -59,7 +59,9 @@ def sort_in_place(a: SymbolicArray, axis: int = -1, kind: Any = None, order: Any
 
 
 @implements(np.ndarray.partition)
-def partition_in_place(a: SymbolicArray, kth: Any, axis: int = -1, kind: str = "introselect", order: Any = None) -> None:
+def partition_in_place(
+    a: SymbolicArray, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None
+) -> None:
     """Sort an array along an axis, in place."""
     a[...] = _partition(a, kth, axis, kind)
 
@@ -82,7 +84,7 @@ def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, 
 
 
 @implements(np.argpartition)
-def argpartition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect", order: Any = None) -> Any:
+def argpartition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: Any = None) -> Any:
     """The indices that sort an array along an axis."""
     np.argpartition(value_of(gathered(a)), kth, axis, kind)
     return argsort(a, axis)
@@ -93,10 +95,12 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
     """The indices that sort by several keys, the last one most significant."""
     keys = gathered(keys)
     value = np.lexsort(keys.value, axis)
-    if keys.ndim == 1 or value.ndim == 0:
-        return new_array(_order([keys], value).node, value) if keys.ndim == 1 else new_array(cs.MX(0.0), value)
-    ranked = [np.moveaxis(keys[k], axis, -1) for k in reversed(range(keys.shape[0]))]
-    return np.moveaxis(_order(ranked, np.moveaxis(value, axis, -1)), -1, axis)
+    if keys.ndim == 1:
+        return _order([keys], value)
+    if value.ndim == 0:
+        return new_array(cs.MX(0.0), value)
+    ranked: list[Any] = [_axis_last(keys[k], axis) for k in reversed(range(keys.shape[0]))]
+    return _axis_back(_order(ranked, np.moveaxis(value, axis, -1)), axis)
 
 
 # --- the place of an extreme ----------------------------------------------------------------------
@@ -161,7 +165,9 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
 
 
 @composed(np.isin)
-def isin(element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None) -> Any:
+def isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Any:
     """Whether each entry is among others."""
     element = np.asarray(element) if not isinstance(element, SymbolicArray) else element
     found = np.any(np.equal(np.expand_dims(element, -1), np.ravel(test_elements)), -1)

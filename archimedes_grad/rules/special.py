@@ -8,7 +8,7 @@ from collections.abc import Callable
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.dispatch import ELEMENTWISE, REFUSED, when_imported
+from archimedes_grad.dispatch import ELEMENTWISE, REFUSED
 from archimedes_grad.rules import special_calls, special_functions
 from archimedes_grad.rules import special_graphs as graphs
 from archimedes_grad.rules.elementwise import add, div, exp, is_zero, log, mul, negated, only_where, select, sub
@@ -198,7 +198,6 @@ _GRAPHS: dict[str, Callable[..., MX]] = {
 }  # fmt: skip
 
 
-@when_imported("scipy.special")
 def add_rules() -> None:
     """Register the rules of the ufuncs of scipy.special that this version of SciPy has."""
     import scipy.special

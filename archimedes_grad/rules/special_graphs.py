@@ -154,8 +154,8 @@ def _lgamma_of_large(z: MX) -> MX:
     series = tuple(b / ((2 * k) * (2 * k - 1)) for k, b in enumerate(_BERNOULLI, start=1))
     inverse = div(number(1.0), z)
     tail = mul(inverse, horner(series, mul(inverse, inverse)))
-    body = sub(mul(sub(z, number(0.5)), log(z)), z)
-    return add(add(body, number(0.5 * math.log(2 * math.pi))), tail)
+    body = mul(sub(z, number(0.5)), sub(log(z), number(1.0)))
+    return add(add(body, number(0.5 * math.log(2 * math.pi) - 0.5)), tail)
 
 
 def _lgamma_of_positive(x: MX) -> MX:
@@ -247,6 +247,8 @@ def zeta(s: MX, q: MX) -> MX:
     power = _binary(cs.OP_POW, z, neg(s))
     total = functools.reduce(add, steps)
     total = add(total, add(div(mul(z, power), sub(s, number(1.0))), mul(number(0.5), power)))
+    # From some hundreds on the powers below are 0; kept from meeting an infinite factor.
+    s = within(less(s, number(1e3)), s, 1.0)
     rising, inverse = s, div(number(1.0), z)
     power = mul(power, inverse)
     for k, b in enumerate(_BERNOULLI, start=1):

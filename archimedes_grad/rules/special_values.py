@@ -136,4 +136,5 @@ def i0(x: Any) -> Any:
     near = np.less(size, _I0_FROM)
     inside, outside = np.where(near, x, 0.0), np.where(near, _I0_FROM, size)
     tail = _horner(_I0_ASYMPTOTIC, 1.0 / outside)
-    return np.where(near, _horner(_I0_SERIES, inside * inside / 4.0), np.exp(outside) / np.sqrt(2 * np.pi * outside) * tail)
+    far = np.exp(outside) / np.sqrt(2 * np.pi * outside) * tail
+    return np.where(near, _horner(_I0_SERIES, inside * inside / 4.0), far)

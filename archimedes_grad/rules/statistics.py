@@ -53,7 +53,8 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
         if weights is not None:
             w = weights * np.float64(1.0) if w is None else w * weights
     if w is None:
-        center, degrees = np.mean(X, 1, keepdims=True), np.float64(X.shape[1] - ddof)
+        center: Any = np.mean(X, 1, keepdims=True)
+        degrees: Any = np.float64(X.shape[1] - ddof)
     else:
         total = np.sum(w)
         center = np.sum(X * w, 1, keepdims=True) / total

@@ -8,6 +8,7 @@ import numpy as np
 
 from archimedes_grad import dispatch
 from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.complex_array import complex_rule
 from archimedes_grad.dispatch import implements_ufunc
 from archimedes_grad.operands import (
     broadcast_node,
@@ -34,6 +35,8 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
     results = ufunc(*values, **options)
     if not isinstance(results, tuple):
         results = (results,)
+    if np.asarray(results[0]).dtype.kind == "c" and out is None and where is True and not options:
+        return complex_rule(ufunc)(*operands)
     for result in results:
         require_real(result)
     rule = _rule(ufunc, np.asarray(results[0]).dtype)

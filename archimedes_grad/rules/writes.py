@@ -22,10 +22,11 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
 
 
 @implements(np.put, np.ndarray.put)
-def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+def put(a: Any, ind: Any, v: Any, mode: Any = "raise") -> None:
     """Write numbers at flat indices, in place."""
     ind = static(ind)
-    _write_by_numbers(require_target(a, "np.put"), gathered(v), lambda entries, numbers: np.put(entries, ind, numbers, mode))
+    target = require_target(a, "np.put")
+    _write_by_numbers(target, gathered(v), lambda entries, numbers: np.put(entries, ind, numbers, mode))
 
 
 @implements(np.put_along_axis)

@@ -24,7 +24,9 @@ ANALYTIC = [
 @pytest.mark.parametrize(("function", "x", "true"), ANALYTIC)
 def test_analytic_functions_are_exact(function, x, true):
     # cmath answers real arguments with complex numbers too, so its real part is taken for them
-    real = (lambda t: function(t) if isinstance(t, complex) else function(t).real) if function is cmath.exp else function
+    real = (
+        (lambda t: function(t) if isinstance(t, complex) else function(t).real) if function is cmath.exp else function
+    )
     result = derivative(real, x, method="complex")
     assert abs(result.value - true) <= 1e-14 * abs(true)
 

@@ -26,7 +26,10 @@ def test_the_order_of_every_stencil(num_points, order):
     power = accuracy(num_points, order)
     large = 0.6 if num_points >= 7 else 0.2
     errors = [
-        abs(derivative(np.exp, 0.3, method="finite", order=order, stepsize=h, num_points=num_points).value - math.exp(0.3))
+        abs(
+            derivative(np.exp, 0.3, method="finite", order=order, stepsize=h, num_points=num_points).value
+            - math.exp(0.3)
+        )
         for h in (large, large / 2)
     ]
     assert math.log2(errors[0] / errors[1]) == pytest.approx(power, abs=0.15)
@@ -102,9 +105,7 @@ def test_extrapolation_is_worth_its_levels(extrapolation):
 @pytest.mark.parametrize("stepsize", [1e-1, 1e-2, 1e-5, 1e-8])
 def test_the_error_of_a_plain_stencil_covers(num_points, function, stepsize):
     exact = derivative(function, 1.3)
-    result = derivative(
-        function, 1.3, method="finite", num_points=num_points, stepsize=stepsize, return_error=True
-    )
+    result = derivative(function, 1.3, method="finite", num_points=num_points, stepsize=stepsize, return_error=True)
     assert 0 < abs(result.value - exact.value) <= result.error + exact.error or result.value == exact.value
 
 

@@ -103,7 +103,7 @@ def test_out_is_written_and_returned():
 ])  # fmt: skip
 def test_bad_input_raises_what_numpy_raises(call):
     x = sample((3, 4))
-    with pytest.raises(Exception) as plain:  # noqa: PT011
+    with pytest.raises(Exception) as plain:
         call(x)
     with pytest.raises(type(plain.value)) as traced:
         arc.compile(call)(x)

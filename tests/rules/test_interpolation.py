@@ -7,7 +7,7 @@ import archimedes_grad as arc
 from tests.helpers import check_value, sample
 from tests.rules.checks import check_row, row
 
-TABLE = [-1.0, 0.0, 0.5, 1.7]
+TABLE = [-1.0, 0.0, 0.5, 1.75]
 VALUES = [3.0, 1.0, 2.0, 5.0]
 LENGTHS = (((5,), (3,)), ((3,), (6,)), ((4,), (4,)), ((1,), (3,)), ((6,), (4,)))
 T = np.arange(6.0)
@@ -16,7 +16,7 @@ ROWS = [
     row(lambda x: np.interp(x, TABLE, VALUES), (9,)),
     row(lambda x: np.interp(x, TABLE, VALUES, left=-1, right=7), (3, 3), gradient=False),
     row(lambda x: np.interp(x / 3, TABLE, VALUES, left=-1), (3, 3)),
-    row(lambda x: np.interp(x, TABLE, VALUES, period=1.9), (9,)),
+    row(lambda x: np.interp(x, TABLE, VALUES, period=2.0), (9,)),
     row(lambda x, p, f: np.interp(x, np.sort(p), f), (9,), (5,), (5,)),
     row(lambda x, p, f: np.interp(x, np.sort(p), f) ** 2, (4,), (5,), (5,), second=True),
     row(lambda x, p, f: np.interp(x, p, f, period=4.7), (8,), (5,), (5,)),
@@ -55,12 +55,12 @@ def test_values_and_derivatives(function, shapes, options):
 
 
 def test_interp_at_and_beyond_the_nodes():
-    x = np.array([-9.0, -1.0, 0.0, 0.25, 0.5, 1.7, 9.0, np.nan, np.inf, -np.inf])
+    x = np.array([-9.0, -1.0, 0.0, 0.25, 0.5, 1.75, 9.0, np.nan, np.inf, -np.inf])
     check_value(lambda x: np.interp(x, TABLE, VALUES), x, rtol=0)
     check_value(lambda x: np.interp(x, TABLE, VALUES, -3, -4), x, rtol=0)
     check_value(lambda x: np.interp(x, [0.0, 1.0, 1.0, 2.0], VALUES), np.array([0.5, 1.0, 1.5]), rtol=0)
     slopes = arc.grad(lambda x: np.sum(np.interp(x, TABLE, VALUES)))(x[:7])
-    np.testing.assert_allclose(slopes, [0, -2, 2, 2, 2.5, 0, 0])
+    np.testing.assert_allclose(slopes, [0, -2, 2, 2, 2.4, 0, 0])
 
 
 def test_long_convolution_without_a_matrix_of_shifts(monkeypatch):
@@ -79,14 +79,15 @@ def test_dtypes_are_numpys():
 
 
 @pytest.mark.parametrize("call", [
-    lambda x: np.interp(x, [], []), lambda x: np.interp(x, [1.0, 2.0], [1.0]), lambda x: np.interp(x, TABLE, VALUES, period=0),
+    lambda x: np.interp(x, [], []), lambda x: np.interp(x, [1.0, 2.0], [1.0]),
+    lambda x: np.interp(x, TABLE, VALUES, period=0),
     lambda x: np.convolve(x, []), lambda x: np.convolve(x[None], x), lambda x: np.convolve(x, x, "none"),
-    lambda x: np.polyder(x, -1), lambda x: np.polyint(x, 2, [1, 2, 3]), lambda x: np.polyfit(x, x[:2], 1),
+    lambda x: np.polyder(x, -1), lambda x: np.polyint(x, 3, [1, 2]), lambda x: np.polyfit(x, x[:2], 1),
     lambda x: np.polyfit(x, x, -1), lambda x: np.poly(x[None]),
 ])  # fmt: skip
 def test_bad_input_raises_what_numpy_raises(call):
     x = sample((4,))
-    with pytest.raises(Exception) as plain:  # noqa: PT011
+    with pytest.raises(Exception) as plain:
         call(x)
     with pytest.raises(type(plain.value)) as traced:
         arc.compile(call)(x)
@@ -94,7 +95,8 @@ def test_bad_input_raises_what_numpy_raises(call):
 
 
 @pytest.mark.parametrize("call", [
-    np.roots, lambda x: np.poly(np.outer(x, x)), lambda x: np.polyfit(x, x, 1, full=True), lambda x: np.interp(1.0, x, x * 1j),
+    np.roots, lambda x: np.poly(np.outer(x, x)), lambda x: np.polyfit(x, x, 1, full=True),
+    lambda x: np.interp(1.0, x, x * 1j),
 ])  # fmt: skip
 def test_what_has_no_real_result_is_refused(call):
     with pytest.raises(arc.TraceError):

@@ -1,0 +1,255 @@
+"""``check_grads``: derivatives against central differences, in random directions, order by order."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad.bodies import Structure, apart, as_number
+from archimedes_grad.signature import CallSignature, name_of
+from archimedes_grad.specs import flatten, is_tree
+from archimedes_grad.transforms import jvp, vjp
+
+Floats = npt.NDArray[np.float64]
+
+#: Steps of the central differences, relative to the size of the arguments; the best of them counts.
+_STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+
+
+def check_grads(
+    f: Callable[..., Any], args: Any, order: int = 2, *, rtol: float = 1e-5, atol: float = 1e-7, seed: int = 0
+) -> None:
+    """Compare the derivatives of a function with central differences, and raise where they differ.
+
+    Parameters
+    ----------
+    f
+        A function of arrays, numbers and trees of these. Called on plain numbers for the differences.
+    args
+        The tuple of its arguments; those that hold floats are differentiated.
+    order
+        The highest order: reverse derivatives are themselves checked for the next one.
+    rtol, atol
+        How far the two may differ, relative to the larger, and absolutely.
+    seed
+        Of the random directions.
+
+    Raises
+    ------
+    AssertionError
+        Naming the argument, the entry, and both numbers. A wrong rule of ``custom_jvp`` or ``custom_vjp`` is found so.
+    ValueError
+        If there is no float to differentiate by, or order is not positive.
+
+    Notes
+    -----
+    Random projections compare a whole Jacobian at the price of two derivatives; where they differ, single entries are
+    gone through. Differences are extrapolated once (Richardson, *Phil. Trans. R. Soc. A* 210 (1911) 307).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> arc.check_grads(lambda x: np.sin(x) ** 2, (np.array([0.3, 0.5]),))
+    """
+    args = args if isinstance(args, tuple) else (args,)
+    if operator.index(order) < 1:
+        raise ValueError(f"check_grads: order must be 1 or more, got {order}")
+    problem = _Problem(f, args)
+    generator = np.random.default_rng(seed)
+    for k in range(1, order + 1):
+        cotangent = problem.check(k, rtol, atol, generator)
+        problem = problem.next_order(cotangent)
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """A differentiated leaf: its name, value, and where it stands."""
+
+    name: str
+    value: Floats
+    argument: int
+    position: int
+
+
+class _Problem:
+    """A function at a point, with its derivatives of one order."""
+
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], name: str | None = None) -> None:
+        self.f = f
+        self.args = args
+        self.name = name or name_of(f)
+        self.names = CallSignature(f).layout(len(args), ()).names
+        self.argnums = tuple(k for k, arg in enumerate(args) if any(_is_float(leaf) for leaf in _leaves(arg)))
+        if not self.argnums:
+            raise ValueError(f"check_grads: no argument of {self.name} holds a float to differentiate by")
+        self.split = {k: apart("check_grads", f"argument {self.names[k]!r}", args[k]) for k in self.argnums}
+        self.leaves = list(self._differentiated())
+
+    def _differentiated(self) -> Iterator[_Leaf]:
+        for k in self.argnums:
+            numbers, structure = self.split[k]
+            shown = [self.names[k]]
+            if structure.tree is not None:
+                static = {position for position, _ in structure.static}
+                paths = structure.tree.accessors()
+                shown = [path.codify(self.names[k]) for i, path in enumerate(paths) if i not in static]
+            for position, (name, number) in enumerate(zip(shown, numbers, strict=True)):
+                yield _Leaf(name, np.asarray(number, dtype=np.float64), k, position)
+
+    # --- values and derivatives ------------------------------------------------------------------------
+
+    def trees(self, arrays: list[Floats], outside: str = "args") -> list[Any]:
+        """Return arrays, one for each leaf, in the trees of the differentiated arguments."""
+        trees = []
+        start = 0
+        for k in self.argnums:
+            numbers, structure = self.split[k]
+            chosen = arrays[start : start + len(numbers)]
+            start += len(numbers)
+            if outside == "directions":
+                structure = Structure(structure.tree, tuple((i, None) for i, _ in structure.static), structure.n_leaves)
+            trees.append(structure.build([array if array.ndim else array[()] for array in chosen]))
+        return trees
+
+    def value(self, arrays: list[Floats]) -> Floats:
+        """Return the float outputs, flat, at other values of the leaves."""
+        args = list(self.args)
+        for k, tree in zip(self.argnums, self.trees(arrays), strict=True):
+            args[k] = tree
+        with np.errstate(all="ignore"):
+            return _flat(self.f(*args))
+
+    def difference(self, directions: list[Floats]) -> Floats:
+        """Return the derivative of the outputs in a direction by extrapolated central differences."""
+        scale = max(1.0, *(float(np.max(np.abs(leaf.value), initial=0.0)) for leaf in self.leaves))
+        estimates = []
+        for relative in _STEPS:
+            coarse, fine = (self._central(directions, h) for h in (relative * scale, relative * scale / 2))
+            estimates.append((4 * fine - coarse) / 3)
+        rows = np.array(estimates)
+        with np.errstate(all="ignore"):
+            spread = np.abs(np.diff(rows, axis=0))
+        best = np.argmin(np.where(np.isnan(spread), np.inf, spread), axis=0)
+        return np.asarray(rows[best + 1, np.arange(rows.shape[1])], dtype=np.float64)
+
+    def _central(self, directions: list[Floats], h: float) -> Floats:
+        ahead, behind = (
+            self.value([leaf.value + sign * h * v for leaf, v in zip(self.leaves, directions, strict=True)])
+            for sign in (1, -1)
+        )
+        return (ahead - behind) / (2 * h)
+
+    def forward(self, directions: list[Floats]) -> Floats:
+        """Return the derivative of the outputs in a direction by a forward sweep."""
+        product = jvp(self.f, argnums=self.argnums)(*self.args, tuple(self.trees(directions, "directions")))
+        return _flat(product, like=self.f(*self.args))
+
+    def reverse(self, cotangent: Any) -> list[Floats]:
+        """Return the derivatives of an output projection by the leaves, by a reverse sweep."""
+        gradients = vjp(self.f, argnums=self.argnums)(*self.args, cotangent)
+        return [np.asarray(x, dtype=np.float64) for tree in gradients for x in apart("check_grads", "", tree)[0]]
+
+    # --- comparing -------------------------------------------------------------------------------------
+
+    def check(self, order: int, rtol: float, atol: float, generator: np.random.Generator) -> Any:
+        """Compare the derivatives; return the cotangent whose projection the next order differentiates."""
+        directions = [generator.standard_normal(leaf.value.shape) for leaf in self.leaves]
+        cotangent, weights = _random_cotangent(self.f(*self.args), generator)
+        numeric = self.difference(directions)
+        forward = self.forward(directions)
+        gradients = self.reverse(cotangent)
+        reverse = sum(float(np.sum(g * v)) for g, v in zip(gradients, directions, strict=True))
+        projected = float(weights @ numeric)
+        # What cancels in a sum does not make its error smaller: sums are compared at the size of their terms.
+        size = float(np.abs(weights) @ np.abs(numeric))
+        if not _close(forward, numeric, rtol, atol).all():
+            self._raise_for_entry(order, "forward", None, weights, rtol, atol)
+            row = int(np.argmax(~_close(forward, numeric, rtol, atol)))
+            raise AssertionError(
+                f"{self.name}, order {order}: along a random direction of all arguments the forward derivative of "
+                f"output entry {row} is {forward[row]!r}, central differences give {numeric[row]!r}"
+            )
+        if not abs(reverse - projected) <= atol + rtol * max(size, abs(reverse)):
+            self._raise_for_entry(order, "reverse", gradients, weights, rtol, atol)
+            raise AssertionError(
+                f"{self.name}, order {order}: along a random direction of all arguments the reverse derivative is "
+                f"{reverse!r}, central differences give {projected!r}"
+            )
+        return cotangent
+
+    def _raise_for_entry(
+        self, order: int, mode: str, gradients: list[Floats] | None, weights: Floats, rtol: float, atol: float
+    ) -> None:
+        """Raise for the entry of an argument whose derivative is wrong, where a single one can be found."""
+        for i, leaf in enumerate(self.leaves):
+            for entry in np.ndindex(leaf.value.shape):
+                unit = [np.zeros(other.value.shape) for other in self.leaves]
+                unit[i][entry] = 1.0
+                numeric = self.difference(unit)
+                if gradients is None:
+                    computed = self.forward(unit)
+                else:
+                    computed, numeric = np.array([gradients[i][entry]]), np.array([weights @ numeric])
+                wrong = ~_close(computed, numeric, rtol, atol)
+                if wrong.any():
+                    row = int(np.argmax(wrong))
+                    of = f" of output entry {row}" if gradients is None and len(wrong) > 1 else ""
+                    place = "" if entry == () else f", entry {list(entry)}"
+                    raise AssertionError(
+                        f"{self.name}, order {order}: argument {leaf.name!r}{place}: the {mode} derivative{of} is "
+                        f"{float(computed[row])!r}, central differences give {float(numeric[row])!r}"
+                    )
+
+    def next_order(self, cotangent: Any) -> _Problem:
+        """Return the problem of the gradient of a projection of the outputs."""
+        derivative = vjp(self.f, argnums=self.argnums)
+        names = self.names
+
+        def gradient(*args: Any) -> Any:
+            return derivative(*args, cotangent)
+
+        problem = _Problem(gradient, self.args, self.name)
+        problem.names = names
+        problem.leaves = list(problem._differentiated())
+        return problem
+
+
+def _leaves(tree: Any) -> list[Any]:
+    return flatten(tree)[0] if is_tree(tree) else [tree]
+
+
+def _is_float(leaf: Any) -> bool:
+    number = as_number(leaf)
+    return number is not None and number.dtype.kind == "f"
+
+
+def _flat(output: Any, like: Any = None) -> Floats:
+    """Return the leaves of an output, flat in one array: those that are floats in ``like``."""
+    marks = [_is_float(leaf) for leaf in _leaves(output if like is None else like)]
+    leaves = [leaf for leaf, mark in zip(_leaves(output), marks, strict=True) if mark]
+    return np.concatenate([np.zeros(0), *(np.asarray(leaf, dtype=np.float64).ravel() for leaf in leaves)])
+
+
+def _random_cotangent(output: Any, generator: np.random.Generator) -> tuple[Any, Floats]:
+    """Return a random cotangent in the output's tree, 0 where it holds no floats, and its float entries flat."""
+    numbers, structure = apart("check_grads", "the output", output)
+    drawn = [
+        generator.standard_normal(np.shape(x)) if np.asarray(x).dtype.kind == "f" else np.zeros(np.shape(x))
+        for x in numbers
+    ]
+    weights = [np.ravel(w) for x, w in zip(numbers, drawn, strict=True) if np.asarray(x).dtype.kind == "f"]
+    structure = Structure(structure.tree, tuple((i, None) for i, _ in structure.static), structure.n_leaves)
+    built = structure.build([w if np.ndim(w) else np.float64(w) for w in drawn])
+    return built, np.concatenate([np.zeros(0), *weights])
+
+
+def _close(computed: Floats, numeric: Floats, rtol: float, atol: float) -> npt.NDArray[np.bool_]:
+    with np.errstate(all="ignore"):
+        near = np.abs(computed - numeric) <= atol + rtol * np.maximum(np.abs(computed), np.abs(numeric))
+    return np.asarray(near | (np.isnan(computed) & np.isnan(numeric)) | (computed == numeric))

@@ -1,0 +1,208 @@
+"""Complex arithmetic on pairs of traced arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray
+from archimedes_grad.complex_array import COMPLEX, ComplexArray, parts
+from archimedes_grad.operands import gathered, value_of
+
+_Rule = Callable[..., Any]
+
+
+def implements_complex(*functions: Callable[..., Any]) -> Callable[[_Rule], _Rule]:
+    """Register a rule for complex operands of NumPy functions."""
+
+    def register(rule: _Rule) -> _Rule:
+        for function in functions:
+            COMPLEX[function] = rule
+        return rule
+
+    return register
+
+
+def paired(real: Any, imag: Any) -> ComplexArray:
+    """Return the complex array of two parts that broadcast; zeros for an imaginary part of None."""
+    shape = np.broadcast_shapes(np.shape(value_of(real)), np.shape(value_of(imag)) if imag is not None else ())
+    return ComplexArray(*(_filled(part, shape) for part in (real, 0.0 if imag is None else imag)))
+
+
+def _filled(part: Any, shape: tuple[int, ...]) -> Any:
+    if not isinstance(part, SymbolicArray):
+        return np.broadcast_to(np.asarray(part, dtype=float), shape)[()]
+    return part if part.shape == shape else np.broadcast_to(part, shape)
+
+
+# --- arithmetic -----------------------------------------------------------------------------------
+
+
+def _linear(ufunc: np.ufunc) -> None:
+    def rule(x: Any, y: Any) -> ComplexArray:
+        (a, b), (c, d) = parts(x), parts(y)
+        imag = None if b is None and d is None else ufunc(0.0 if b is None else b, 0.0 if d is None else d)
+        return paired(ufunc(a, c), imag)
+
+    COMPLEX[ufunc] = rule
+
+
+for _ufunc in (np.add, np.subtract):
+    _linear(_ufunc)
+
+
+def _bilinear(product: _Rule) -> _Rule:
+    """Return the complex product that belongs to a real one."""
+
+    def rule(x: Any, y: Any) -> ComplexArray:
+        (a, b), (c, d) = parts(x), parts(y)
+        if d is None:
+            return paired(product(a, c), None if b is None else product(b, c))
+        if b is None:
+            return paired(product(a, c), product(a, d))
+        return paired(product(a, c) - product(b, d), product(a, d) + product(b, c))
+
+    return rule
+
+
+for _product in (np.multiply, np.matmul, np.dot, np.inner, np.outer, np.kron, np.tensordot, np.convolve):
+    COMPLEX[_product] = _bilinear(_product)
+
+
+@implements_complex(np.vdot, np.vecdot)
+def vdot(x: Any, y: Any) -> ComplexArray:
+    """The inner product with the first operand conjugated."""
+    return _bilinear(np.vdot)(np.conjugate(x), y)  # type: ignore[no-any-return]
+
+
+COMPLEX[np.vecdot] = lambda x, y: _bilinear(np.vecdot)(np.conjugate(x), y)
+
+
+@implements_complex(np.true_divide)
+def divide(x: Any, y: Any) -> ComplexArray:
+    """x / y."""
+    (a, b), (c, d) = parts(x), parts(y)
+    if d is None:
+        return paired(a / c, None if b is None else b / c)
+    size = c * c + d * d
+    top: ComplexArray = COMPLEX[np.multiply](x, np.conjugate(y))
+    return paired(top.real / size, top.imag / size)
+
+
+@implements_complex(np.reciprocal)
+def reciprocal(x: ComplexArray) -> ComplexArray:
+    """1 / x."""
+    return divide(1.0, x)
+
+
+@implements_complex(np.square)
+def square(x: ComplexArray) -> ComplexArray:
+    """X times x."""
+    return COMPLEX[np.multiply](x, x)  # type: ignore[no-any-return]
+
+
+COMPLEX[np.negative] = lambda x: ComplexArray(-x.real, -x.imag)
+COMPLEX[np.positive] = lambda x: x
+COMPLEX[np.conjugate] = lambda x: ComplexArray(x.real, -x.imag)
+COMPLEX[np.absolute] = lambda x: np.hypot(x.real, x.imag)
+COMPLEX[np.isfinite] = lambda x: np.logical_and(np.isfinite(x.real), np.isfinite(x.imag))
+COMPLEX[np.real] = lambda val: val.real
+COMPLEX[np.imag] = lambda val: val.imag
+
+
+@implements_complex(np.equal)
+def equal(x: Any, y: Any) -> Any:
+    """Whether both parts are equal."""
+    (a, b), (c, d) = parts(x), parts(y)
+    return np.logical_and(np.equal(a, c), np.equal(0.0 if b is None else b, 0.0 if d is None else d))
+
+
+COMPLEX[np.not_equal] = lambda x, y: np.logical_not(equal(x, y))
+
+
+@implements_complex(np.exp)
+def exp(x: Any) -> ComplexArray:
+    """e to the power of x."""
+    size = np.exp(x.real)
+    return paired(size * np.cos(x.imag), size * np.sin(x.imag))
+
+
+@implements_complex(np.log)
+def log(x: Any) -> ComplexArray:
+    """The logarithm, its imaginary part in (-pi, pi]."""
+    return paired(np.log(np.hypot(x.real, x.imag)), np.arctan2(x.imag, x.real))
+
+
+@implements_complex(np.sqrt)
+def sqrt(x: Any) -> ComplexArray:
+    """The root with a real part that is not negative."""
+    angle = 0.5 * np.arctan2(x.imag, x.real)
+    size = np.sqrt(np.hypot(x.real, x.imag))
+    return paired(size * np.cos(angle), size * np.sin(angle))
+
+
+@implements_complex(np.power)
+def power(x: Any, y: Any) -> Any:
+    """X to the power of y; of small whole numbers by products."""
+    if isinstance(y, int | float) and float(y).is_integer() and 0 <= y <= 64:
+        result: Any = 1.0
+        for _ in range(int(y)):
+            result = result * x
+        return result if y else paired(np.ones_like(x.real), None)
+    return np.exp(y * np.log(x if isinstance(x, ComplexArray) else paired(x, None)))
+
+
+@implements_complex(np.angle)
+def angle(z: ComplexArray, deg: bool = False) -> Any:
+    """The phase."""
+    phase = np.arctan2(z.imag, z.real)
+    return phase * (180 / math.pi) if deg else phase
+
+
+# --- functions that do the same to both parts -----------------------------------------------------
+
+
+def _of_each_part(function: _Rule) -> _Rule:
+    def rule(z: Any, *args: Any, **kwargs: Any) -> Any:
+        real, imag = parts(gathered(z))
+        first, second = function(real, *args, **kwargs), function(imag, *args, **kwargs)
+        if isinstance(first, list | tuple):
+            return type(first)(ComplexArray(a, b) for a, b in zip(first, second, strict=True))
+        return ComplexArray(first, second)
+
+    return rule
+
+
+for _function in (
+    np.array_split, np.broadcast_to, np.cumsum, np.diagonal, np.diff, np.expand_dims, np.flip, np.fliplr, np.flipud,
+    np.linalg.diagonal, np.matrix_transpose, np.mean, np.moveaxis, np.nansum, np.ravel, np.repeat, np.reshape, np.roll,
+    np.rot90, np.split, np.squeeze, np.sum, np.swapaxes, np.take, np.tile, np.trace, np.transpose, np.pad, np.copy,
+    np.atleast_1d, np.atleast_2d, np.tril, np.triu, np.diag, np.delete, np.fft.fftshift, np.fft.ifftshift,
+):  # fmt: skip
+    COMPLEX[_function] = _of_each_part(_function)
+
+
+def _of_each_part_of_all(function: _Rule) -> _Rule:
+    def rule(arrays: Any, *args: Any, **kwargs: Any) -> Any:
+        pairs = [parts(array) for array in arrays]
+        imaginary = [np.zeros(np.shape(value_of(a))) if b is None else b for a, b in pairs]
+        return ComplexArray(function([a for a, _ in pairs], *args, **kwargs), function(imaginary, *args, **kwargs))
+
+    return rule
+
+
+for _function in (np.concatenate, np.stack, np.hstack, np.vstack):
+    COMPLEX[_function] = _of_each_part_of_all(_function)
+
+
+@implements_complex(np.where)
+def where(condition: Any, x: Any, y: Any) -> ComplexArray:
+    """Choose entries by a condition."""
+    (a, b), (c, d) = parts(x), parts(y)
+    return paired(np.where(condition, a, c), np.where(condition, 0.0 if b is None else b, 0.0 if d is None else d))
+
+
+COMPLEX[np.zeros_like] = lambda a, *args, **kwargs: paired(np.zeros_like(a.real), np.zeros_like(a.real))

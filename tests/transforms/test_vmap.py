@@ -1,0 +1,190 @@
+"""vmap: against a loop over items, in values, derivatives and nests; traced once."""
+
+import numpy as np
+import pytest
+
+import archimedes_grad as arc
+from archimedes_grad import TraceError
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(7, 3))
+W = RNG.normal(size=(3, 3))
+
+
+def smooth(x):
+    return np.sin(x[0]) * x[1] + np.exp(x[2] * x[0]) / (1 + x[1] ** 2)
+
+
+def test_values_equal_a_loop_over_items():
+    np.testing.assert_allclose(arc.vmap(smooth)(X), [smooth(x) for x in X], rtol=1e-14)
+
+
+@pytest.mark.parametrize("transform", [arc.grad, arc.hess, arc.jac])
+def test_derivatives_of_items(transform):
+    derivative = transform(smooth)
+    np.testing.assert_allclose(arc.vmap(derivative)(X), [derivative(x) for x in X], rtol=1e-13)
+
+
+@pytest.mark.parametrize("transform", [arc.grad, arc.hess])
+def test_derivatives_of_the_mapped_function_and_what_it_closes_over(transform):
+    def mapped(w):
+        return np.sum(arc.vmap(lambda x: np.tanh(w @ x) @ x)(X))
+
+    def looped(w):
+        return sum(np.tanh(w @ x) @ x for x in X)
+
+    np.testing.assert_allclose(transform(mapped)(W), transform(looped)(W), rtol=1e-12, atol=1e-13)
+
+
+def test_gradient_of_a_map_of_gradients():
+    def mapped(w):
+        return np.sum(arc.vmap(arc.grad(lambda x: np.sum(np.sin(w * x))))(X) ** 2)
+
+    def by_hand(w):
+        return np.sum((w * np.cos(w * X)) ** 2)
+
+    w = np.array([0.3, -1.2, 2.0])
+    np.testing.assert_allclose(arc.grad(mapped)(w), arc.grad(by_hand)(w), rtol=1e-12)
+
+
+def test_hessian_inside():
+    hessians = arc.compile(lambda X: arc.vmap(arc.hess(smooth))(X).sum(axis=0))
+    np.testing.assert_allclose(hessians(X), sum(arc.hess(smooth)(x) for x in X), rtol=1e-12)
+
+
+def test_nested_maps_over_pairs():
+    pairs = arc.vmap(arc.vmap(lambda a, b: np.cos(a) * b, (None, 0)), (0, None))
+    np.testing.assert_allclose(pairs(X[:, 0], X[:, 1]), np.cos(X[:, :1]) * X[:, 1], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("in_axes", "out_axes"), [(0, 0), (1, 0), (-1, 1), ((1,), -1), ([2], 2), (-3, -2)]
+)
+def test_axes(in_axes, out_axes):
+    A = RNG.normal(size=(2, 3, 4))
+    axis = in_axes if isinstance(in_axes, int) else in_axes[0]
+    items = [np.sin(item) @ np.ones((item.shape[1], 5)) for item in np.moveaxis(A, axis, 0)]
+    mapped = arc.vmap(lambda item: np.sin(item) @ np.ones((item.shape[1], 5)), in_axes, out_axes)
+    np.testing.assert_allclose(mapped(A), np.stack(items, axis=out_axes), rtol=1e-14)
+
+
+def test_trees_of_arguments_axes_and_results():
+    parameters = {"scale": np.arange(3.0), "shift": np.float64(2.0)}
+
+    def f(p, x, label):
+        return {"y": p["scale"] * x + p["shift"], "label": label, "both": (x, [x * 2])}
+
+    result = arc.vmap(f, ({"scale": 0, "shift": None}, 0, None))(parameters, np.ones(3), "name")
+    assert result["label"] == "name"
+    np.testing.assert_array_equal(result["y"], [2.0, 3.0, 4.0])
+    np.testing.assert_array_equal(result["both"][1][0], [2.0, 2.0, 2.0])
+
+
+def test_keywords_are_mapped_along_their_first_axis():
+    np.testing.assert_array_equal(arc.vmap(lambda x, y: x * y, in_axes=(None,))(2.0, y=np.arange(3.0)), [0, 2, 4])
+
+
+def test_integers_and_truth_values_keep_their_dtypes():
+    ints = arc.vmap(lambda x: x // 2)(np.arange(5))
+    assert ints.dtype == np.arange(5).dtype
+    np.testing.assert_array_equal(ints, [0, 0, 1, 1, 2])
+    assert arc.vmap(lambda x: x > 1)(np.arange(3.0)).tolist() == [False, False, True]
+
+
+def test_results_that_do_not_depend_on_the_item():
+    constant = arc.vmap(lambda x, w: np.sum(w), (0, None), out_axes=None)(X, np.ones(2))
+    assert constant == 2.0
+    np.testing.assert_array_equal(arc.vmap(lambda x: 1.0)(X), np.ones(7))
+    with pytest.raises(ValueError, match="depends on the item"):
+        arc.vmap(np.sum, out_axes=None)(X)
+
+
+def test_one_item_and_none():
+    np.testing.assert_allclose(arc.vmap(smooth)(X[:1]), [smooth(X[0])])
+    assert arc.vmap(smooth)(X[:0]).shape == (0,)
+
+
+def test_traced_once_whatever_the_number_of_items():
+    traces = []
+
+    def f(x):
+        traces.append(x.shape)
+        return np.sum(x**2)
+
+    mapped = arc.vmap(arc.grad(f))
+    mapped(np.ones((1000, 3)))
+    mapped(np.zeros((1000, 3)))
+    assert traces == [(3,)]
+    assert mapped.explain(np.ones((1000, 3))).n_operations < 10
+
+
+def test_large_captured_arrays_and_large_graphs():
+    A = RNG.normal(size=(40, 3))
+
+    def loss(v):
+        return np.sum(arc.vmap(lambda x: np.sum(np.sin(A @ (x * v))))(X))
+
+    v = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(arc.grad(loss)(v), arc.grad(lambda v: np.sum(np.sin((X * v) @ A.T)))(v), rtol=1e-11)
+
+
+def test_lapack_inside():
+    matrices = RNG.normal(size=(4, 3, 3)) + 4 * np.eye(3)
+    mapped = arc.vmap(lambda A: np.linalg.solve(A, np.ones(3)))
+    np.testing.assert_allclose(mapped(matrices), np.linalg.solve(matrices, np.ones((4, 3, 1)))[..., 0], rtol=1e-12)
+    with pytest.raises(np.linalg.LinAlgError):
+        mapped(np.zeros((4, 3, 3)))
+
+
+def test_decisions_on_an_item_are_refused():
+    with pytest.raises(TraceError, match=r"test_vmap\.py"):
+        arc.vmap(lambda x: x if x > 0 else -x)(np.ones(3))
+
+
+def test_writing_to_an_array_of_the_function_around_is_refused():
+    def f(x):
+        y = 1.0 * x
+
+        def item(i):
+            y[0] = i
+            return i
+
+        return np.sum(arc.vmap(item)(x)) + y[0]
+
+    with pytest.raises(TraceError, match="writes to an array"):
+        arc.grad(f)(np.ones(3))
+
+
+def test_what_was_closed_over_is_as_before():
+    def f(x):
+        y = x * 2
+        before = y[0]
+        total = np.sum(arc.vmap(lambda i: i * y[0])(x))
+        return total + y[0] * before
+
+    x = np.array([1.0, 2.0])
+    np.testing.assert_allclose(arc.grad(f)(x), arc.grad(lambda x: np.sum(x) * 2 * x[0] + 4 * x[0] ** 2)(x))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: arc.vmap(lambda x, y: x)(np.ones(3), np.ones((4, 2))), "x has 3, y has 4"),
+        (lambda: arc.vmap(lambda x, y: x)({"a": np.ones(3), "b": np.ones(2)}, 1.0), r"x\['a'\] has 3, x\['b'\] has 2"),
+        (lambda: arc.vmap(np.sum, 2)(X), "no axis 2"),
+        (lambda: arc.vmap(lambda x: x, None)(X), "no argument is mapped"),
+        (lambda: arc.vmap(lambda x, y: x, (0,))(X, X), "1 entries for 2 positional arguments"),
+        (lambda: arc.vmap(lambda x: x, ({"a": 0},))({"b": X}), "does not match the structure"),
+        (lambda: arc.vmap(np.sum, 0, 1)(X), "axis 1 for a stacked result"),
+    ],
+)
+def test_bad_values(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_bad_types():
+    with pytest.raises(TypeError, match="function"):
+        arc.vmap(3)
+    with pytest.raises(TypeError, match="in_axes"):
+        arc.vmap(np.sum, "0")
