@@ -256,7 +256,7 @@ class CompiledFunction:
         derived = self._transformation(graph, layout, self._signature.selection.single)
         differentiated = time.perf_counter()
         path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
-        path.fast_path = new_fast_path(derived, layout, bound.trees, bound.values, weakref.ref(path))
+        path.fast_path = new_fast_path(derived, layout, bound.trees, bound.values, path.reference)
         path.seconds["compile"] = time.perf_counter() - differentiated
         if paths.by_outcomes:
             for known in (*paths.by_outcomes.values(), path):
@@ -271,7 +271,7 @@ class CompiledFunction:
         if path.guards is None and path.derived.n_guards:
             alone = guards_alone(path.derived)
             if alone is not None:
-                path.guards = new_fast_path(alone, layout, bound.trees, bound.values, weakref.ref(path))
+                path.guards = new_fast_path(alone, layout, bound.trees, bound.values, path.reference)
 
     def _key(self, bound: BoundArguments, layout: Layout) -> Any:
         parts: list[Any] = [layout.n_positional, layout.keywords]

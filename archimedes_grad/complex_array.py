@@ -94,6 +94,9 @@ class ComplexArray(SymbolicArray):
         self._real[key] = real
         self._imag[key] = 0.0 if imag is None else imag
 
+    def __rtruediv__(self, other: Any) -> Any:
+        return np.true_divide(other, self)
+
     def copy(self, order: str = "C") -> ComplexArray:
         """Return a copy: writes to it do not reach this array."""
         return ComplexArray(self._real.copy(), self._imag.copy())

@@ -110,7 +110,8 @@ class _Source:
         self.leaves = derived.graph.leaves
         self.checks: list[str] = []
         self.names: dict[str, Any] = {
-            "MISS": MISS, "ndarray": np.ndarray, "float64": np.float64, "empty": np.empty, "flatten": flatten, "static_key": static_key,
+            "MISS": MISS, "ndarray": np.ndarray, "float64": np.float64, "empty": np.empty, "flatten": flatten,
+            "static_key": static_key,
             "contiguous": np.ascontiguousarray, "EvaluationError": EvaluationError, "Miss": Miss, "path": path,
             "hits": [0],
         }  # fmt: skip

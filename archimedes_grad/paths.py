@@ -20,14 +20,28 @@ from archimedes_grad.fast_path import FastPath, Miss
 from archimedes_grad.representation import Derived
 
 
+def _no_path() -> None:
+    return None
+
+
 class PathNode:
     """A node of the tree: after some outcomes, what the next one may be, and the path last taken through here."""
 
-    __slots__ = ("children", "recent")
+    __slots__ = ("_recent", "children")
 
     def __init__(self) -> None:
         self.children: dict[float, PathNode] = {}
-        self.recent: Path | None = None
+        # Weak: a path holds its nodes, and no cycle may keep a dropped function alive until the collector runs.
+        self._recent: Callable[[], Path | None] = _no_path
+
+    @property
+    def recent(self) -> Path | None:
+        """The path last taken through here."""
+        return self._recent()
+
+    @recent.setter
+    def recent(self, path: Path | None) -> None:
+        self._recent = _no_path if path is None else path.reference
 
 
 class Path:
@@ -58,6 +72,7 @@ class Path:
         self.fast_path: FastPath
         self.guards: FastPath | None = None
         self.last_used = 0
+        self.reference = weakref.ref(self)
 
     @property
     def paths(self) -> Paths | None:

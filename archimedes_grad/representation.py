@@ -141,15 +141,16 @@ def _checks(representation: Representation) -> list[Any]:
 def _without_unused(result: Template) -> tuple[list[int], Template]:
     """Return the outputs that a result uses, in order, and the result with these renumbered."""
     used: list[int] = []
-
-    def visit(template: Template) -> Template:
-        if template.output is not None:
-            if template.output not in used:
-                used.append(template.output)
-            return Template(output=used.index(template.output))
-        if template.structure is not None:
-            return Template(structure=template.structure, children=tuple(map(visit, template.children)))
-        return template
-
-    renumbered = visit(result)
+    renumbered = _renumbered(result, used)
     return used, renumbered
+
+
+def _renumbered(template: Template, used: list[int]) -> Template:
+    if template.output is not None:
+        if template.output not in used:
+            used.append(template.output)
+        return Template(output=used.index(template.output))
+    if template.structure is not None:
+        children = tuple(_renumbered(child, used) for child in template.children)
+        return Template(structure=template.structure, children=children)
+    return template

@@ -14,8 +14,8 @@ import numpy as np
 import archimedes_grad.rules  # noqa: F401  # registers the rules
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.errors import TraceError
-from archimedes_grad.gather import stored_shape
 from archimedes_grad.foreign import intercepted_functions
+from archimedes_grad.gather import stored_shape
 from archimedes_grad.graph import Graph, Leaf, Output, Template
 from archimedes_grad.literals import traced_literals
 from archimedes_grad.operands import gathered, node_of

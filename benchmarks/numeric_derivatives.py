@@ -129,8 +129,8 @@ def _numdifftools() -> Method:
     numdifftools = importlib.import_module("numdifftools")
 
     def run(function: Callable[[Any], Any], x: float) -> tuple[float, float]:
-        value, info = numdifftools.Derivative(function, full_output=True)(x)
-        return float(value), float(info.error_estimate)
+        result = numdifftools.Derivative(function, full_output=True)(x)
+        return float(np.ravel(result.estimate)[0]), float(np.ravel(result.error_estimate)[0])
 
     return run
 

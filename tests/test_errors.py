@@ -184,7 +184,10 @@ def test_a_leaked_traced_value_as_an_argument_is_refused():
 @pytest.mark.parametrize("transform", [arc.grad, arc.value_and_grad])
 @pytest.mark.parametrize(
     ("function", "shape"),
-    [(lambda x: x, "(3,)"), (lambda x: x[:1], "(1,)"), (lambda x: np.outer(x, x), "(3, 3)"), (lambda x: np.ones(2), "(2,)")],
+    [
+        (lambda x: x, "(3,)"), (lambda x: x[:1], "(1,)"), (lambda x: np.outer(x, x), "(3, 3)"),
+        (lambda x: np.ones(2), "(2,)"),
+    ],
     ids=["vector", "one entry", "matrix", "constant vector"],
 )
 def test_an_output_that_is_no_scalar(transform, function, shape):
@@ -469,6 +472,6 @@ def test_numpys_own_exceptions(case):
     with pytest.raises(expected.type) as got:
         arc.compile(program)(np.ones(3))
     assert not isinstance(got.value, RuntimeError)  # nothing of CasADi's
-    if not isinstance(got.value, arc.TraceError) and case != "len of a scalar":  # a float has other words than an array
+    if not isinstance(got.value, arc.TraceError) and case != "len of a scalar":  # NumPy's scalars have other words
         own_words = str(expected.value).replace("numpy.ndarray", "").replace("numpy.float64", "").split("'")[0]
         assert own_words.split("(")[0].strip() in str(got.value)

@@ -17,6 +17,8 @@ from archimedes_grad.numeric.weights import coefficient_weights, jump_weights
 Floats = NDArray[np.float64]
 
 STENCILS = (3, 5, 7, 9)
+#: The third step of an error estimate: no half of a half, which could share a multiple of a period with the others.
+PROBE = 75 / 256
 #: Levels where the caller leaves their number open.
 MOST_LEVELS = 8
 
@@ -46,7 +48,9 @@ def stencil(sampler: LineSampler, order: int, step: float, num_points: int) -> t
         parts = (above - below) / 2 if order % 2 else (above - sampler.centre) / 2 + (below - sampler.centre) / 2
         weights = coefficient_weights(multiples, first, 2, order) * math.factorial(order) / step**order
         size = np.maximum(np.abs(rows).max(axis=0), np.abs(sampler.centre))
-        return weights @ parts, 2 * EPSILON * size * float(np.linalg.norm(weights))
+        slope = np.abs(above[-1] - below[-1]) / (2 * heights[-1])
+        noise = EPSILON * (size + sampler.position * slope)
+        return weights @ parts, 2 * noise * float(np.linalg.norm(weights))
 
 
 def finite_derivative(
@@ -61,8 +65,8 @@ def finite_derivative(
 ) -> LineEstimate:
     """Derivative at offset zero by central differences.
 
-    Without extrapolation the error is estimated only if asked for, from the same stencil with half and a
-    quarter of the step; if they do not approach each other as they should, nothing is claimed.
+    Without extrapolation the error is estimated only if asked for, from the same stencil with half and about a
+    third of the step; if they do not approach each other as they should, nothing is claimed.
 
     Parameters
     ----------
@@ -97,21 +101,40 @@ def finite_derivative(
         message = [f"{extrapolation} extrapolation over {table.n_levels} levels"] * shape
         _look_for_kink(sampler, order, value, error, good, message)
         details = {"steps": table.steps * stepsize, "table": table.entries}
+        if table.n_levels >= 3:
+            quotients = [row[0] for row in table.entries[-3:]]
+            smallest = math.ldexp(stepsize, 1 - table.n_levels)
+            good = _approaching(quotients, power, stencil(sampler, order, smallest, num_points)[1])
+            error = _unresolved(good, error, message, stepsize)
         return _estimate(value, error, step, good, message, details)
     value, rounding = stencil(sampler, order, stepsize, num_points)
     message = [f"{num_points}-point central difference"] * shape
     if not return_error:
         return _estimate(value, np.full(shape, np.nan), step, good, message, {})
     half, _ = stencil(sampler, order, stepsize / 2, num_points)
-    quarter, quarter_rounding = stencil(sampler, order, stepsize / 4, num_points)
-    change, next_change = np.abs(value - half), np.abs(half - quarter)
-    # Halving should divide the change by 2**power; half of that exponent is asked for.
-    good = (next_change <= 0.7 * 0.5 ** (power / 2) * change) | (next_change <= 4 * quarter_rounding)
-    error = np.where(good, 1.5 * np.maximum(change, next_change) / (1 - 0.5**power) + rounding, np.inf)
-    for output in np.flatnonzero(~good):
-        message[output] = f"halving the step {stepsize:g} does not bring the difference quotients together"
+    third, third_rounding = stencil(sampler, order, PROBE * stepsize, num_points)
+    good = _approaching([value, half, third], power, third_rounding)
+    change = np.maximum(np.abs(value - half), np.abs(half - third))
+    error = _unresolved(good, 1.5 * change / (1 - 0.5**power) + rounding, message, stepsize)
     _look_for_kink(sampler, order, value, error, good, message)
     return _estimate(value, error, step, good, message, {})
+
+
+def _approaching(quotients: list[Floats], power: int, rounding: Floats) -> NDArray[np.bool_]:
+    """Whether halving the step brings the quotients together as a resolved function does.
+
+    It should divide their change by ``2**power``; half of that exponent is asked for.
+    """
+    first, second, third = quotients
+    change, next_change = np.abs(first - second), np.abs(second - third)
+    return np.asarray((next_change <= 0.7 * 0.5 ** (power / 2) * change) | (next_change <= 4 * rounding))
+
+
+def _unresolved(good: NDArray[np.bool_], error: Floats, message: list[str], stepsize: float) -> Floats:
+    """The errors, without bound where the quotients do not approach each other."""
+    for output in np.flatnonzero(~good):
+        message[output] = f"halving the step {stepsize:g} does not bring the difference quotients together"
+    return np.where(good, error, np.inf)
 
 
 def _look_for_kink(

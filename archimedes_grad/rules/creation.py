@@ -111,7 +111,8 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
     weights = fractions.reshape((num,) + (1,) * extra)
     points = start + weights * (stop - start)
     if endpoint and num > 1:
-        points = np.concatenate([points[:-1], np.reshape(np.broadcast_to(stop, points.shape[1:]), (1, *points.shape[1:]))])
+        last = np.broadcast_to(stop, (1, *points.shape[1:]))
+        points = np.concatenate([points[:-1], last])
     points = points.astype(value.dtype, copy=False)
     points = np.moveaxis(points, 0, axis)
     step = (stop - start) / intervals if intervals > 0 else np.nan

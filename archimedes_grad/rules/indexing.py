@@ -23,6 +23,7 @@ from archimedes_grad.operands import (
     root_indices,
     value_of,
 )
+from archimedes_grad.rules.runtime_indices import entries_at, has_runtime_index
 
 
 def plain_key(key: Any) -> Any:
@@ -39,6 +40,10 @@ def plain_key(key: Any) -> Any:
 @implements(operator.getitem)
 def getitem(array: SymbolicArray, key: Any) -> SymbolicArray:
     """``array[key]``: a view where NumPy gives a view."""
+    if has_runtime_index(array, key):
+        first, *rest = key if isinstance(key, tuple) else (key,)
+        entries = entries_at(array, first)
+        return getitem(entries, (slice(None),) * first.ndim + tuple(rest)) if rest else entries
     key = plain_key(key)
     return moved(array, operator.itemgetter(key))
 

@@ -38,7 +38,7 @@ def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any], Any]) -> None:
     def rule(a: Any, b: Any, /, out: Any = None, *, axes: Any = None, axis: Any = None, keepdims: bool = False,
              **options: Any) -> Any:  # fmt: skip
         a, b = gathered(a), gathered(b)
-        given = {"axes": axes, "axis": axis} if keepdims is False else {"axes": axes, "axis": axis, "keepdims": keepdims}
+        given = {"axes": axes, "axis": axis, "keepdims": keepdims or None}
         given = {name: word for name, word in given.items() if word is not None}
         value = ufunc(value_of(a), value_of(b), **given, **options)
         if np.asarray(value).dtype.kind == "c" and not given and not options and out is None:

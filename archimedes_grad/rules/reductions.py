@@ -237,7 +237,8 @@ def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: floa
     """The standard deviation along axes; its gradient at zero variance is 0, the least subgradient."""
     value = np.std(value_of(gathered(a)), axis, dtype=dtype, ddof=ddof,
                    **_given(keepdims=keepdims, where=where, mean=value_of(mean), correction=correction))  # fmt: skip
-    variance = np.var(a, axis, dtype, ddof=ddof, **_given(keepdims=keepdims, where=where, mean=mean, correction=correction))
+    options = _given(keepdims=keepdims, where=where, mean=mean, correction=correction)
+    variance = np.var(a, axis, dtype, ddof=ddof, **options)
     result = new_array(root_of_sum_of_squares(variance.node), value)
     return result if out is None else _finish(result, value, out, np.add)
 

@@ -130,7 +130,7 @@ def test_a_kink_is_no_success(options):
         ({"num_points": 9}, 9),
         ({"num_points": 5, "extrapolation": "richardson", "levels": 4}, 11),  # two new points for each level
         ({"num_points": 3, "extrapolation": "ridders", "levels": 4}, 9),
-        ({"num_points": 5, "return_error": True}, 9),
+        ({"num_points": 5, "return_error": True}, 11),
     ],
 )
 def test_nested_points_are_reused(options, evaluations):

@@ -39,8 +39,8 @@ def test_a_wrong_jvp_rule_is_named():
 
     with pytest.raises(AssertionError, match=r"product, order 1: argument 'y', entry \[1\]") as caught:
         arc.check_grads(product, (X, X))
-    assert repr(1.001 * np.sin(X[1]))[:12] in str(caught.value)
-    assert repr(np.sin(X[1]))[:8] in str(caught.value)
+    assert f"{1.001 * np.sin(X[1]):.8f}" in str(caught.value)
+    assert f"{np.sin(X[1]):.6f}" in str(caught.value)
 
 
 def test_a_wrong_vjp_rule_is_named_inside_a_tree():

@@ -168,6 +168,31 @@ def test_fori_loop():
     assert arc.fori_loop(3, 3, lambda i, s: s + 1, 5.0) == 5.0
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda A, i: A[i] @ A[i - 2], lambda A, i: A[i, 1] * A[-i, 0], lambda A, i: np.sum(A[i, 1:] ** 2),
+        lambda A, i: np.sum(A[np.array([i, i - 1])] ** 3), lambda A, i: A[0, 0] * A[i][-1],
+    ],
+)  # fmt: skip
+def test_the_counter_as_an_index(read):
+    A = RNG.normal(size=(5, 3))
+
+    def f(A):
+        return arc.fori_loop(0, 5, lambda i, s: s + np.sin(read(A, i)), 0.0)
+
+    def python(A):
+        return sum(np.sin(read(A, i)) for i in range(5))
+
+    np.testing.assert_allclose(arc.compile(f)(A), python(A), rtol=1e-13)
+    np.testing.assert_allclose(arc.grad(f)(A), arc.grad(python)(A), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(arc.hess(f)(A), arc.hess(python)(A), rtol=1e-11, atol=1e-13)
+
+
+def test_an_index_out_of_range_in_a_body_reads_nan():
+    assert np.isnan(arc.compile(lambda x: arc.fori_loop(2, 4, lambda i, s: s + x[i], 0.0))(np.ones(3)))
+
+
 def test_fori_loop_with_traced_bounds_names_the_way_on():
     with pytest.raises(TraceError, match="while_loop"):
         arc.compile(lambda n: arc.fori_loop(0, n, lambda i, s: s, 0.0))(3)

@@ -101,7 +101,7 @@ def test_a_rule_that_calls_its_own_function_counts_in_higher_orders():
         return y, 2 * y * tangents[0]
 
     derivative = doubled_exp
-    for order in range(1, 5):
+    for order in range(1, 4):
         derivative = arc.grad(derivative)
         assert derivative(0.0) == pytest.approx(2.0**order)
 

@@ -170,7 +170,7 @@ def test_what_was_closed_over_is_as_before():
     ("call", "message"),
     [
         (lambda: arc.vmap(lambda x, y: x)(np.ones(3), np.ones((4, 2))), "x has 3, y has 4"),
-        (lambda: arc.vmap(lambda x, y: x)({"a": np.ones(3), "b": np.ones(2)}, 1.0), r"x\['a'\] has 3, x\['b'\] has 2"),
+        (lambda: arc.vmap(lambda x: x)({"a": np.ones(3), "b": np.ones(2)}), r"x\['a'\] has 3, x\['b'\] has 2"),
         (lambda: arc.vmap(np.sum, 2)(X), "no axis 2"),
         (lambda: arc.vmap(lambda x: x, None)(X), "no argument is mapped"),
         (lambda: arc.vmap(lambda x, y: x, (0,))(X, X), "1 entries for 2 positional arguments"),
