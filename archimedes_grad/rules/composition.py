@@ -17,9 +17,11 @@ from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import Rule, implements
 from archimedes_grad.gather import flat, reshaped, taken
 from archimedes_grad.operands import (
+    broadcast_node,
     cast_node,
     decided,
     dtype_of,
+    full_node,
     gathered,
     is_traced,
     node_of,
@@ -27,6 +29,7 @@ from archimedes_grad.operands import (
     value_of,
 )
 from archimedes_grad.operands import values_in as sequence_values
+from archimedes_grad.rules.elementwise import add, is_zero, negated, only_where
 from archimedes_grad.rules.ufuncs import write_out
 from archimedes_grad.trace_state import current_trace, trace_error
 
@@ -143,6 +146,21 @@ def plain_function(function: Callable[..., Any], made_plain: Callable[[Any], Any
         return function(*map(made_plain, args), **{name: made_plain(word) for name, word in kwargs.items()})
 
     implements(function)(rule)
+
+
+def chosen(condition: Any, x: Any, y: Any) -> Any:
+    """``np.where`` for branches that are finite wherever they are computed: no nan can pass from one not taken.
+
+    ``np.where`` itself would look for a singular operation behind the branches, and expand a large graph for it.
+    """
+    condition, x, y = gathered(condition), gathered(x), gathered(y)
+    value = np.where(value_of(condition), value_of(x), value_of(y))
+    if not any(map(is_traced, (condition, x, y))):
+        return value[()]
+    node = broadcast_node(condition, value.shape)
+    holds = node if dtype_of(condition).kind == "b" else negated(is_zero(node))
+    parts = (only_where(holds, full_node(x, value.shape)), only_where(negated(holds), full_node(y, value.shape)))
+    return new_array(add(*parts), value[()])
 
 
 # --- movement of the entries of several arrays ----------------------------------------------------

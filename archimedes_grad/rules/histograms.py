@@ -10,7 +10,7 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import implements
 from archimedes_grad.operands import gathered, is_traced, value_of
-from archimedes_grad.rules.composition import composed, static
+from archimedes_grad.rules.composition import chosen, composed, static
 from archimedes_grad.trace_state import trace_error
 
 
@@ -46,18 +46,21 @@ def _edges(a: Any, bins: Any, range_: Any, name: str) -> Any:
         return np.histogram_bin_edges(a, bins, range_)
     low, high = (np.min(a), np.max(a)) if range_ is None else range_
     flat = np.equal(low, high)
-    low, high = np.where(flat, low - 0.5, low), np.where(flat, high + 0.5, high)
+    low, high = low - 0.5 * flat, high + 0.5 * flat
     spaced = np.arange(int(bins)) * ((high - low) / int(bins)) + low
     return np.concatenate([spaced, np.reshape(high, (1,))])
 
 
-def _in_bins(x: Any, edges: Any) -> Any:
-    """Return which bin (second axis) holds each entry (first axis); the last one holds its upper edge too."""
+def _below(x: Any, edges: Any) -> Any:
+    """Return which entries (first axis) lie below each edge (second axis); on the last edge is below it too."""
     column = np.reshape(x, (-1, 1))
-    lower, upper = edges[:-1], edges[1:]
-    last = np.arange(edges.shape[0] - 1) == edges.shape[0] - 2
-    below = np.logical_or(np.less(column, upper), np.logical_and(last, np.equal(column, upper)))
-    return np.logical_and(np.greater_equal(column, lower), below)
+    return np.concatenate([np.less(column, edges[:-1]), np.less_equal(column, edges[-1:])], 1)
+
+
+def _in_bins(x: Any, edges: Any) -> Any:
+    """Return which bin (second axis) holds each entry (first axis)."""
+    below = _below(x, edges)
+    return np.logical_and(below[:, 1:], np.logical_not(below[:, :-1]))
 
 
 @composed(np.histogram_bin_edges)
@@ -71,14 +74,14 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
     """How many entries, or how much weight, lies in each bin, and the edges."""
     a = np.ravel(a)
     edges = _edges(a, bins, range, "np.histogram")
-    counts = _totals(_in_bins(a, edges), weights)
+    counts = np.diff(np.sum(_below(a, edges), 0)) if weights is None else _totals(_in_bins(a, edges), weights)
     return (counts / np.diff(edges) / np.sum(counts) if density else counts), edges
 
 
 def _totals(members: Any, weights: Any) -> Any:
     if weights is None:
         return np.sum(members, 0, dtype=np.float64)
-    return np.sum(np.where(members, np.reshape(weights, (-1, 1)), 0.0), 0)
+    return np.sum(chosen(members, np.reshape(weights, (-1, 1)), 0.0), 0)
 
 
 @composed(np.histogramdd)

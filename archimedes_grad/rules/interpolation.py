@@ -10,7 +10,7 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.gather import flat, reshaped
 from archimedes_grad.operands import is_traced, node_of, value_of
-from archimedes_grad.rules.composition import composed, counted
+from archimedes_grad.rules.composition import chosen, composed, counted
 from archimedes_grad.rules.networks import sorted_with
 
 
@@ -30,26 +30,27 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         x, xp, fp = _one_period(x, xp, fp, np.abs(period))
         left = right = None
     points = np.ravel(x)
-    column = np.reshape(points, (-1, 1))
+    result: Any = np.zeros(points.shape)
     if xp.shape[0] > 1:
         # Which interval holds each point: intervals are half open, so a node begins the next one.
-        inside = np.logical_and(np.greater_equal(column, xp[:-1]), np.less(column, xp[1:]))
-        x0, x1 = _chosen(inside, xp[:-1]), _chosen(inside, xp[1:])
-        f0, f1 = _chosen(inside, fp[:-1]), _chosen(inside, fp[1:])
-        somewhere = np.any(inside, 1)
-        width = np.where(somewhere, x1 - x0, 1.0)
-        result: Any = np.where(somewhere, (f1 - f0) / width * (points - x0) + f0, 0.0)
-    else:
-        result = np.zeros(points.shape)
-    result = np.where(np.less(points, xp[0]), fp[0] if left is None else left, result)
-    result = np.where(np.equal(points, xp[-1]), fp[-1], result)
-    result = np.where(np.greater(points, xp[-1]), fp[-1] if right is None else right, result)
-    return np.reshape(np.where(np.isnan(points), np.nan, result), np.shape(value_of(x)))
+        reached = np.greater_equal(np.reshape(points, (-1, 1)), xp)
+        inside = reached[:, :-1] * 1.0 - reached[:, 1:]
+        x0, x1, f0, f1 = (_picked(inside, ends) for ends in (xp[:-1], xp[1:], fp[:-1], fp[1:]))
+        outside = np.equal(x0, x1)
+        result = (f1 - f0) / (x1 - x0 + outside) * (points - x0) + f0
+    below, above = np.less(points, xp[0]), np.greater_equal(points, xp[-1])
+    result = chosen(below, fp[0] if left is None else left, result)
+    last = chosen(np.equal(points, xp[-1]), fp[-1], fp[-1] if right is None else right)
+    result = chosen(above, last, result)
+    return np.reshape(chosen(np.isnan(points), np.nan, result), np.shape(value_of(x)))
 
 
-def _chosen(inside: Any, numbers: Any) -> Any:
-    """Return for each row the number where it is true, 0 where it is true nowhere."""
-    return np.sum(np.where(inside, numbers, 0.0), 1)
+def _picked(inside: Any, numbers: Any) -> Any:
+    """Return for each row of zeros and at most a one the number that belongs to the one, else 0."""
+    if not is_traced(numbers) and np.all(np.isfinite(numbers)):
+        return np.matmul(inside, numbers)
+    # 0 * inf would be nan: numbers that may be infinite are chosen one by one.
+    return np.sum(chosen(inside, numbers, 0.0), 1)
 
 
 def _one_period(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:

@@ -199,8 +199,19 @@ def first_extreme(matrix: MX, combine: Callable[[MX, MX], MX], folded: Callable[
     """Return the row of the first extreme of each column; of the first nan where there is one."""
     rows, columns = matrix.shape
     counted(6, 6 * rows * columns)
-    extreme = cs.repmat(folded(matrix, combine), rows, 1)
-    chosen = _binary(cs.OP_OR, _binary(cs.OP_EQ, matrix, extreme), is_nan(matrix))
-    remaining = sub(scalar_node(rows), _row_numbers(rows, columns))
-    latest = folded(mul(chosen, remaining), lambda x, y: _binary(cs.OP_FMAX, x, y))
-    return sub(scalar_node(rows), latest)
+    extreme = folded(matrix, combine)
+    if columns > 1:
+        extreme = cs.repmat(extreme, rows, 1)
+    # Counted from the end, with nan above everything else: the highest number is the first place.
+    remaining = MX(cs.DM(list(range(rows, 0, -1))))
+    above = add(remaining, scalar_node(rows))
+    if columns > 1:
+        remaining, above = cs.repmat(remaining, 1, columns), cs.repmat(above, 1, columns)
+    marks = add(mul(_binary(cs.OP_EQ, matrix, extreme), remaining), mul(is_nan(matrix), above))
+    latest = folded(marks, _fmax)
+    beyond = mul(_binary(cs.OP_LT, scalar_node(rows), latest), scalar_node(rows))
+    return sub(add(scalar_node(rows), beyond), latest)
+
+
+def _fmax(x: MX, y: MX) -> MX:
+    return _binary(cs.OP_FMAX, x, y)

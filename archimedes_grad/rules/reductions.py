@@ -14,6 +14,7 @@ from archimedes_grad.constants import constant_node
 from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements
 from archimedes_grad.gather import Shape, reshaped
 from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.rules.composition import counted
 from archimedes_grad.rules.elementwise import add, is_nan, mul, only_where, root_of_sum_of_squares
 from archimedes_grad.rules.ufuncs import write_out
 
@@ -111,6 +112,8 @@ def _identity(ufunc: np.ufunc) -> Any:
 
 def folded(matrix: cs.MX, combine: Callable[[cs.MX, cs.MX], cs.MX]) -> cs.MX:
     """Combine the rows of a matrix in halves: in log2(rows) nodes, without any order of evaluation lost."""
+    # A combination takes one to five operations; as many entries as there are rows are combined.
+    counted(6 * matrix.size1().bit_length(), 4 * matrix.numel())
     while matrix.size1() > 1:
         half = matrix.size1() // 2
         combined = combine(matrix[:half, :], matrix[half : 2 * half, :])
@@ -134,6 +137,7 @@ def _extreme(rule: Callable[[cs.MX, cs.MX], cs.MX]) -> Callable[[SymbolicArray, 
         if matrix.size1() == 2:
             return extreme
         rows = matrix.size1()
+        counted(5, 5 * matrix.numel())
         tied = cs.MX.binary(cs.OP_EQ, matrix, cs.repmat(extreme, rows, 1))
         count = cs.mtimes(cs.MX.ones(1, rows), tied)
         share = cs.MX.binary(cs.OP_DIV, matrix, cs.repmat(count, rows, 1))

@@ -10,11 +10,15 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.dispatch import FUNCTIONS, implements, implements_ufunc
 from archimedes_grad.operands import gathered, is_traced, value_of
-from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, composed, values_in, written
+from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, chosen, composed, values_in, written
 from archimedes_grad.trace_state import trace_error
 
 
 def _limited(a: Any, low: Any, high: Any) -> Any:
+    if not any(limit is None or is_traced(limit) or np.any(np.isnan(limit)) for limit in (low, high)):
+        # fmax and fmin leave nan out: it is put back once.
+        limited = np.fmin(np.fmax(a, low), high)
+        return limited + chosen(np.isnan(a), a, 0.0) if a.dtype.kind == "f" else limited
     a = a if low is None else np.maximum(a, low)
     return a if high is None else np.minimum(a, high)
 

@@ -118,8 +118,8 @@ def _place_of(function: Any, combine: Any) -> None:
         return result
 
 
-_place_of(np.argmax, ELEMENTWISE[np.maximum])
-_place_of(np.argmin, ELEMENTWISE[np.minimum])
+_place_of(np.argmax, ELEMENTWISE[np.fmax])
+_place_of(np.argmin, ELEMENTWISE[np.fmin])
 
 
 @composed(np.nanargmax)
@@ -137,11 +137,6 @@ def nanargmin(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any
 # --- searching ------------------------------------------------------------------------------------
 
 
-def _before(x: Any, y: Any) -> Any:
-    """Return where x comes before y in sorted order: nan after everything else."""
-    return np.logical_or(np.less(x, y), np.logical_and(np.isnan(y), np.logical_not(np.isnan(x))))
-
-
 @composed(np.searchsorted)
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     """The places where entries belong in a sorted array: counts of what comes before them."""
@@ -150,8 +145,11 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     if sorter is not None:
         a = a[sorter]
     column = np.expand_dims(v, -1)
-    counted = _before(a, column) if side[0] in "lL" else np.logical_not(_before(column, a))
-    return np.sum(counted, -1, dtype=np.intp)
+    left = side[0] in "lL"
+    before = np.sum(np.less(a, column) if left else np.less_equal(a, column), -1, dtype=np.intp)
+    # nan belongs after every number, on the left of what is nan itself.
+    numbers = np.sum(np.logical_not(np.isnan(a))) if left else a.shape[0]
+    return before + np.isnan(v) * numbers
 
 
 @composed(np.digitize)

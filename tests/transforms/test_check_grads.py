@@ -39,7 +39,7 @@ def test_a_wrong_jvp_rule_is_named():
 
     with pytest.raises(AssertionError, match=r"product, order 1: argument 'y', entry \[1\]") as caught:
         arc.check_grads(product, (X, X))
-    assert f"{1.001 * np.sin(X[1]):.8f}" in str(caught.value)
+    assert f"{1.001 * np.sin(X[1]):.7f}" in str(caught.value)
     assert f"{np.sin(X[1]):.6f}" in str(caught.value)
 
 
