@@ -97,7 +97,7 @@ class Graph:
         node decides that.
     guards
         The decisions that led along this path: it holds where all of them have the same outcome.
-    array_nodes, array_entries, selects, can_fail, opaque
+    array_nodes, array_entries, selects, can_fail, opaque, large_products
         What the choice of representation and the engine need: see ``trace_state.Trace``.
     """
 
@@ -115,6 +115,7 @@ class Graph:
     selects: bool
     can_fail: bool
     opaque: bool
+    large_products: bool
     argument_trees: Mapping[int, Template]
     success: cs.MX | None = None
     guards: tuple[Guard, ...] = ()

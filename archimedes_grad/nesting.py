@@ -34,6 +34,7 @@ def nested_call(
     outer.selects |= graph.selects
     outer.can_fail |= graph.can_fail
     outer.opaque |= graph.opaque
+    outer.large_products |= graph.large_products
     outer.array_entries += graph.array_entries
     with forward_nodes():
         nodes = [node_of(value) for value in bound.values] + list(graph.hidden)

@@ -9,6 +9,7 @@ from typing import Any
 
 import casadi as cs
 
+from archimedes_grad.blas import on_blas
 from archimedes_grad.graph import Graph, Output, Template
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import forward_nodes
@@ -106,6 +107,8 @@ def derived(representation: Representation, expressions: list[Any], outputs: lis
     used = [cs.densify(expressions[k]) for k in kept]
     with forward_nodes():
         used += _checks(representation)
+        if graph.large_products and representation.name == "array":
+            used = on_blas(used)
         function = cs.Function("compiled", representation.inputs, used)
     kept_outputs = tuple(outputs[k] for k in kept)
     return Derived(

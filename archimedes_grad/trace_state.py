@@ -95,6 +95,8 @@ class Trace:
         Whether a node cannot be expanded to scalars (a call of LAPACK).
     conditions
         Nodes of one entry, 0 or 1: where one is 0 the evaluation has failed, as NumPy's own call would.
+    large_products
+        Whether a matrix product is large enough for BLAS.
     guards
         The decisions so far, in order.
     script
@@ -113,6 +115,7 @@ class Trace:
         "can_fail",
         "conditions",
         "guards",
+        "large_products",
         "harmless",
         "n_decisions",
         "opaque",
@@ -139,6 +142,7 @@ class Trace:
         self.opaque = False
         self.conditions: list[cs.MX] = []
         self.guards: list[Guard] = []
+        self.large_products = False
         self.n_decisions = 0
         self.script = script
         self.structured = structured

@@ -170,6 +170,7 @@ def trace(
         selects=current.selects,
         can_fail=current.can_fail,
         opaque=current.opaque,
+        large_products=current.large_products,
         argument_trees=dict(bound.trees),
         success=success,
         guards=tuple(

@@ -358,9 +358,13 @@ def assert_clean():
     assert np.geterr()["over"] == "warn"
 
 
-@pytest.mark.parametrize("error", [OwnError("mine"), ValueError("mine"), KeyError("mine"), TypeError("mine"),
-                                   IndexError("mine"), ZeroDivisionError("mine"), StopIteration("mine"),
-                                   KeyboardInterrupt("mine"), SystemExit(3)], ids=lambda e: type(e).__name__)  # fmt: skip
+OWN_ERRORS = (
+    OwnError("mine"), ValueError("mine"), KeyError("mine"), TypeError("mine"), IndexError("mine"),
+    ZeroDivisionError("mine"), StopIteration("mine"), KeyboardInterrupt("mine"), SystemExit(3),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("error", OWN_ERRORS, ids=lambda e: type(e).__name__)
 @pytest.mark.parametrize("transform", [arc.grad, arc.compile])
 def test_the_users_exception_comes_through(transform, error):
     def f(x):

@@ -203,13 +203,21 @@ def test_maximum_passes_nan_on():
         check_value(f.reduce, np.array([math.nan, math.nan, math.nan]))
 
 
+@pytest.mark.parametrize("f", [np.fmax, np.fmin])
+def test_the_slope_of_fmax_beside_nan_is_that_of_the_number(f):
+    assert_same(arc.grad(f, argnums=(0, 1))(math.nan, 3.0), (np.float64(0), np.float64(1)))
+    assert_same(arc.grad(f, argnums=(0, 1))(3.0, math.nan), (np.float64(1), np.float64(0)))
+    assert_same(arc.grad(f.reduce)(np.array([math.nan, 3.0])), np.array([0.0, 1.0]))
+    assert_same(arc.grad(f.reduce)(np.array([3.0, math.nan, math.nan, 3.0])), np.array([0.5, 0.0, 0.0, 0.5]))
+
+
 # 10. Complex results and indices out of range.
 
 
 def test_complex_results_are_refused():
     for f in (lambda x: x * 1j, lambda x: np.exp(1j * x), lambda x: x.astype(complex)):
         with pytest.raises(TypeError, match="complex"):
-            arc.grad(lambda x: f(x).real)(np.float64(1.0))
+            arc.grad(f)(1.0)
 
 
 def test_an_index_out_of_range_is_an_error():

@@ -163,12 +163,17 @@ def _minimum(x: MX, y: MX) -> MX:
     return _nan_from(x, y, _binary(cs.OP_FMIN, x, y))
 
 
+def _without_nan(x: MX, y: MX) -> tuple[MX, MX]:
+    """Return two operands with the other one in place of a nan, so that the slope is that of the other too."""
+    return select(_binary(cs.OP_EQ, x, x), x, y), select(_binary(cs.OP_EQ, y, y), y, x)
+
+
 def _fmax(x: MX, y: MX) -> MX:
-    return _binary(cs.OP_FMAX, x, y)
+    return _binary(cs.OP_FMAX, *_without_nan(x, y))
 
 
 def _fmin(x: MX, y: MX) -> MX:
-    return _binary(cs.OP_FMIN, x, y)
+    return _binary(cs.OP_FMIN, *_without_nan(x, y))
 
 
 def _remainder(x: MX, y: MX) -> MX:

@@ -35,7 +35,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         # Which interval holds each point: intervals are half open, so a node begins the next one.
         reached = np.greater_equal(np.reshape(points, (-1, 1)), xp)
         inside = reached[:, :-1] * 1.0 - reached[:, 1:]
-        x0, x1, f0, f1 = (_picked(inside, ends) for ends in (xp[:-1], xp[1:], fp[:-1], fp[1:]))
+        x0, x1, f0, f1 = _picked(inside, [xp[:-1], xp[1:], fp[:-1], fp[1:]])
         outside = np.equal(x0, x1)
         result = (f1 - f0) / (x1 - x0 + outside) * (points - x0) + f0
     below, above = np.less(points, xp[0]), np.greater_equal(points, xp[-1])
@@ -45,12 +45,13 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     return np.reshape(chosen(np.isnan(points), np.nan, result), np.shape(value_of(x)))
 
 
-def _picked(inside: Any, numbers: Any) -> Any:
-    """Return for each row of zeros and at most a one the number that belongs to the one, else 0."""
-    if not is_traced(numbers) and np.all(np.isfinite(numbers)):
-        return np.matmul(inside, numbers)
+def _picked(inside: Any, lists: list[Any]) -> list[Any]:
+    """Return, of each list, the number that belongs to the one in each row of zeros and at most a one, else 0."""
+    if not is_traced(lists) and all(np.all(np.isfinite(numbers)) for numbers in lists):
+        products = np.matmul(inside, np.stack(lists, 1))
+        return [products[:, k] for k in range(len(lists))]
     # 0 * inf would be nan: numbers that may be infinite are chosen one by one.
-    return np.sum(chosen(inside, numbers, 0.0), 1)
+    return [np.sum(chosen(inside, numbers, 0.0), 1) for numbers in lists]
 
 
 def _one_period(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:

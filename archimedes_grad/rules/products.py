@@ -10,15 +10,13 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import new_array
+from archimedes_grad.blas import pays
 from archimedes_grad.complex_array import complex_rule
 from archimedes_grad.dispatch import implements, implements_ufunc
 from archimedes_grad.gather import Shape, broadcast, filled, reshaped
 from archimedes_grad.operands import gathered, node_of, typed, value_of
 from archimedes_grad.rules.ufuncs import write_out
 from archimedes_grad.trace_state import current_trace
-
-#: From this many multiplications on a product goes to BLAS; below, the call costs more than it saves.
-_BLAS_FROM = 20_000
 
 
 def times(left: cs.MX, right: cs.MX) -> cs.MX:
@@ -27,9 +25,8 @@ def times(left: cs.MX, right: cs.MX) -> cs.MX:
     trace = current_trace()
     if trace is not None:
         trace.array_entries += work
-    if work >= _BLAS_FROM and min(left.size1(), right.size2()) > 1:
-        return cs.mtimes(left, right, "classic")
-    return cs.mtimes(left, right)
+        trace.large_products |= pays(left, right)
+    return cs.mtimes(left, right, "classic") if pays(left, right) else cs.mtimes(left, right)
 
 
 def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any], Any]) -> None:

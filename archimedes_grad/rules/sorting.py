@@ -14,7 +14,7 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import ELEMENTWISE, implements
 from archimedes_grad.gather import reshaped
-from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.operands import gathered, is_traced, value_of
 from archimedes_grad.rules.composition import NO_VALUE, composed
 from archimedes_grad.rules.networks import first_extreme, sorted_rows, sorted_with
 from archimedes_grad.rules.reductions import folded
@@ -157,9 +157,12 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     """The bin of each entry: a count of the edges below it, or above it where the edges descend."""
     bins = np.asarray(bins) if not isinstance(bins, SymbolicArray) else bins
     column = np.expand_dims(x, -1) if isinstance(x, SymbolicArray) else np.expand_dims(np.asarray(x), -1)
-    ascending = np.sum(np.less(bins, column) if right else np.less_equal(bins, column), -1, dtype=np.intp)
-    descending = np.sum(np.greater_equal(bins, column) if right else np.greater(bins, column), -1, dtype=np.intp)
-    return np.where(bins[0] > bins[-1], descending, ascending)
+    below, above = (np.less, np.greater_equal) if right else (np.less_equal, np.greater)
+    if is_traced(bins):
+        ascending, descending = (np.sum(f(bins, column), -1, dtype=np.intp) for f in (below, above))
+        return np.where(bins[0] > bins[-1], descending, ascending)
+    descends = bins.size > 0 and bins[0] > bins[-1]
+    return np.sum(above(bins, column) if descends else below(bins, column), -1, dtype=np.intp)
 
 
 @composed(np.isin)

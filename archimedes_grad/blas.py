@@ -1,0 +1,59 @@
+"""Large matrix products on BLAS, in derivatives too.
+
+CasADi's reverse sweep of a product on BLAS gives products by its reference loop, sixty times slower at 512 x 512. They
+are found in the finished expressions and built again.
+"""
+
+from __future__ import annotations
+
+import casadi as cs
+
+#: From this many multiplications on a product goes to BLAS; below, the call costs more than it saves.
+BLAS_FROM = 20_000
+
+
+def pays(left: cs.MX, right: cs.MX) -> bool:
+    """Tell whether a product is large enough for BLAS; one by a vector is bound by memory either way."""
+    work = left.size1() * left.size2() * right.size2()
+    return bool(work >= BLAS_FROM and min(left.size1(), right.size2()) > 1)
+
+
+def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
+    """Return expressions with all large dense products on BLAS; the nodes above them are built anew."""
+    rebuilt: dict[int, cs.MX] = {}
+    # A rebuilt node's key must stay taken: the original is kept alive as long as the table.
+    alive: list[cs.MX] = []
+    waiting = list(expressions)
+    while waiting:
+        node = waiting[-1]
+        if hash(node) in rebuilt:
+            waiting.pop()
+            continue
+        dependencies = [node.dep(i) for i in range(node.n_dep())]
+        missing = [d for d in dependencies if hash(d) not in rebuilt]
+        if missing:
+            waiting.extend(missing)
+            continue
+        waiting.pop()
+        rebuilt[hash(node)] = _rebuilt(node, dependencies, rebuilt)
+        alive.append(node)
+    return [rebuilt[hash(expression)] for expression in expressions]
+
+
+def _rebuilt(node: cs.MX, dependencies: list[cs.MX], rebuilt: dict[int, cs.MX]) -> cs.MX:
+    if node.is_output():
+        # One output of a node with several: those of the node built anew, of which this is one.
+        several = dependencies[0]
+        inputs = [several.dep(i) for i in range(several.n_dep())]
+        new = [rebuilt[hash(d)] for d in inputs]
+        return node if _same(new, inputs) else several.eval_mx(new)[node.which_output()]
+    new = [rebuilt[hash(d)] for d in dependencies]
+    if node.op() == cs.OP_MTIMES and all(d.is_dense() for d in new) and pays(new[1], new[2]):
+        return cs.mac(new[1], new[2], new[0], "classic")
+    if _same(new, dependencies) or node.has_output():
+        return node
+    return node.eval_mx(new)[0]
+
+
+def _same(new: list[cs.MX], old: list[cs.MX]) -> bool:
+    return all(hash(a) == hash(b) for a, b in zip(new, old, strict=True))
