@@ -68,7 +68,6 @@ class ArrayMethods:
     argpartition = _method(np.argpartition)
     argsort = _method(np.argsort)
     choose = _method(np.choose)
-    clip = _method(np.clip)
     conj = _method(np.conjugate)
     conjugate = _method(np.conjugate)
     cumprod = _method(np.cumprod)
@@ -150,6 +149,10 @@ class ArrayMethods:
     def flatten(self, order: str = "C") -> Any:
         """Return a flat copy."""
         return np.ravel(self, order=order).copy()  # type: ignore[call-overload]
+
+    def clip(self, min: Any = None, max: Any = None, out: Any = None, **kwargs: Any) -> Any:
+        """As ``numpy.clip``; a limit that is left out is none."""
+        return np.clip(self, min, max, out, **kwargs)
 
     def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
         """As ``numpy.compress`` with this array as second argument."""

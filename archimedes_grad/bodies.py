@@ -103,6 +103,12 @@ def as_number(leaf: Any) -> Any:
     return None
 
 
+def numbers_in(operands: tuple[Any, ...]) -> list[Any]:
+    """Return the numbers of operands as a trace binds them: plain truth values are static."""
+    leaves = [leaf for operand in operands for leaf in (flatten(operand)[0] if is_tree(operand) else [operand])]
+    return [leaf for leaf in leaves if not isinstance(leaf, bool | np.bool_) and as_number(leaf) is not None]
+
+
 def as_traced(number: Any) -> SymbolicArray:
     """Return a number as traced array."""
     if isinstance(number, SymbolicArray):
@@ -276,6 +282,7 @@ def traced_body(
     if derived.representation == "array":
         outer.selects |= graph.selects
         outer.opaque |= graph.opaque
+        outer.large_products |= graph.large_products
     outer.can_fail |= graph.can_fail
     return Body(
         owner, derived.function, len(own), (*(array.node for array in reached_arrays), *graph.hidden),
@@ -321,7 +328,13 @@ def applied(
         if can_fail:
             trace_under_way.conditions.append(cs.mmin(results[-1]))
             trace_under_way.can_fail = True
-    flat = evaluated(function, values)
+    try:
+        flat = evaluated(function, values)
+    except RuntimeError:
+        # A solver may fail at placeholders, and yet not where it counts.
+        if trace_under_way.values_known:
+            raise
+        flat = [np.ones(function.nnz_out(k)) for k in range(function.n_out())]
     return [
         _as_array(node, value, output) for node, value, output in zip(results, flat, outputs, strict=False)
     ]

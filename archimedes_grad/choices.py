@@ -14,13 +14,12 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import SymbolicArray
-from archimedes_grad.bodies import Body, applied, as_number, closed_over, require_functions, traced_body, values_of
+from archimedes_grad.bodies import Body, applied, closed_over, numbers_in, require_functions, traced_body, values_of
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import gathered, node_of, value_of
 from archimedes_grad.signature import name_of
 from archimedes_grad.simplification import forward_nodes
-from archimedes_grad.specs import flatten, is_tree
 
 _binary = cs.MX.binary
 
@@ -144,7 +143,7 @@ def _chosen(
         Output(same[0].shape, np.result_type(*(o.dtype for o in same)), all(o.is_scalar for o in same))
         for same in zip(*(body.outputs for body in bodies), strict=True)
     ]
-    numbers = _numbers_in(operands)
+    numbers = numbers_in(operands)
     with forward_nodes():
         branches = _of_one_signature(bodies)
         if len(branches) == 2:
@@ -162,12 +161,6 @@ def _chosen(
 
 def _listed(shapes: list[tuple[int, ...]]) -> str:
     return f"shape {shapes[0]}" if len(shapes) == 1 else f"shapes {shapes}"
-
-
-def _numbers_in(operands: tuple[Any, ...]) -> list[Any]:
-    """Return the numbers of operands as a trace binds them: plain truth values are static."""
-    leaves = [leaf for operand in operands for leaf in (flatten(operand)[0] if is_tree(operand) else [operand])]
-    return [leaf for leaf in leaves if not isinstance(leaf, bool | np.bool_) and as_number(leaf) is not None]
 
 
 def _of_one_signature(bodies: Sequence[Body]) -> list[cs.Function]:

@@ -219,7 +219,7 @@ class _Source:
             body.append("    return miss")
             body.append("hits[0] += 1")
         if self.derived.can_fail:
-            body.append("if succeeded[0] != 1.0: raise EvaluationError('Singular matrix')")
+            body.append(f"if succeeded[0] != 1.0: raise EvaluationError({self.derived.graph.failure!r})")
         for k, output in enumerate(outputs):
             body.append(f"r{k} = {self._copied_out(k, output)}")
         body.append(f"result = {self._built(self.derived.result)}")

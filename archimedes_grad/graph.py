@@ -97,6 +97,8 @@ class Graph:
         node decides that.
     guards
         The decisions that led along this path: it holds where all of them have the same outcome.
+    failure
+        What the error says where an evaluation fails.
     array_nodes, array_entries, selects, can_fail, opaque, large_products
         What the choice of representation and the engine need: see ``trace_state.Trace``.
     """
@@ -118,6 +120,7 @@ class Graph:
     large_products: bool
     argument_trees: Mapping[int, Template]
     success: cs.MX | None = None
+    failure: str = "Singular matrix"
     guards: tuple[Guard, ...] = ()
 
     @property

@@ -65,6 +65,6 @@ def _visible(frame: FrameType, name: str) -> object:
 
 def _stores_an_item(frame: FrameType) -> bool:
     return any(
-        instruction.offset == frame.f_lasti and instruction.opname.startswith("STORE_SUBSCR")
+        instruction.offset == frame.f_lasti and instruction.opname in ("STORE_SUBSCR", "STORE_SLICE")
         for instruction in dis.get_instructions(frame.f_code)
     )

@@ -93,6 +93,8 @@ class Trace:
         Whether a node can fail while it is evaluated (a solve of a singular matrix).
     opaque
         Whether a node cannot be expanded to scalars (a call of LAPACK).
+    failure
+        What the error says where an evaluation fails.
     conditions
         Nodes of one entry, 0 or 1: where one is 0 the evaluation has failed, as NumPy's own call would.
     large_products
@@ -114,6 +116,7 @@ class Trace:
         "array_nodes",
         "can_fail",
         "conditions",
+        "failure",
         "guards",
         "large_products",
         "harmless",
@@ -141,6 +144,7 @@ class Trace:
         self.can_fail = False
         self.opaque = False
         self.conditions: list[cs.MX] = []
+        self.failure = "Singular matrix"
         self.guards: list[Guard] = []
         self.large_products = False
         self.n_decisions = 0

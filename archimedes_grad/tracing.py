@@ -173,6 +173,7 @@ def trace(
         large_products=current.large_products,
         argument_trees=dict(bound.trees),
         success=success,
+        failure=current.failure,
         guards=tuple(
             replace(guard, node=node) for guard, node in zip(guards, guard_nodes, strict=True)
         ),

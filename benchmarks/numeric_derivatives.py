@@ -149,7 +149,7 @@ def table_of_rows() -> None:
     methods = {
         "adaptive": ours("adaptive"),
         "finite": ours("finite", return_error=True),
-        "finite+ridders": ours("finite", extrapolation="ridders"),
+        "finite+ridders": ours("finite", extrapolation="ridders", return_error=True),
         **peers(),
     }
     print("\nrelative error (claimed) evaluations; ! marks a claim that does not cover the error")

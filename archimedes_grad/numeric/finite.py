@@ -66,7 +66,8 @@ def finite_derivative(
     """Derivative at offset zero by central differences.
 
     Without extrapolation the error is estimated only if asked for, from the same stencil with half and about a
-    third of the step; if they do not approach each other as they should, nothing is claimed.
+    third of the step. With extrapolation, asking for it adds one stencil, of no step of the table, as a check. Where
+    the quotients do not approach each other as they should, nothing is claimed.
 
     Parameters
     ----------
@@ -99,13 +100,15 @@ def finite_derivative(
         )
         value, error = table.value, table.error
         message = [f"{extrapolation} extrapolation over {table.n_levels} levels"] * shape
+        if return_error or table.n_levels >= 3:
+            last = [row[0] for row in table.entries[-3:]]
+            smallest = math.ldexp(stepsize, 1 - table.n_levels)
+            third, rounding = stencil(sampler, order, 2 * PROBE * smallest if return_error else smallest, num_points)
+            quotients = [*last[-2:], third] if return_error else last
+            good = _approaching(quotients, power, rounding)
+            error = _unresolved(good, error, message, stepsize)
         _look_for_kink(sampler, order, value, error, good, message)
         details = {"steps": table.steps * stepsize, "table": table.entries}
-        if table.n_levels >= 3:
-            quotients = [row[0] for row in table.entries[-3:]]
-            smallest = math.ldexp(stepsize, 1 - table.n_levels)
-            good = _approaching(quotients, power, stencil(sampler, order, smallest, num_points)[1])
-            error = _unresolved(good, error, message, stepsize)
         return _estimate(value, error, step, good, message, details)
     value, rounding = stencil(sampler, order, stepsize, num_points)
     message = [f"{num_points}-point central difference"] * shape

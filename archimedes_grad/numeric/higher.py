@@ -46,9 +46,9 @@ def hessian(
     Examples
     --------
     >>> import numpy as np
-    >>> hessian(lambda p: p[0] ** 2 * p[1], [1.0, 2.0], method="finite").value.round(6)
-    array([[4., 2.],
-           [2., 0.]])
+    >>> hessian(lambda p: p[0] ** 2 * p[1] ** 2, [1.0, 2.0], method="finite").value.round(6)
+    array([[8., 8.],
+           [8., 2.]])
     """
     return hyper_hessian(function, x0, order=2, method=method, **settings)
 
@@ -113,9 +113,9 @@ def hyper_hessian(
     Examples
     --------
     >>> import numpy as np
-    >>> hyper_hessian(lambda p: p[0] ** 3 * p[1], [1.0, 2.0]).value.round(6)[0]
-    array([[12.,  6.],
-           [ 6.,  0.]])
+    >>> hyper_hessian(lambda p: p[0] ** 3 * p[1] ** 2, [1.0, 2.0]).value.round(6)[0]
+    array([[24., 24.],
+           [24.,  6.]])
     """
     if method == "complex":
         return _by_complex_gradient(function, x0, order, settings)

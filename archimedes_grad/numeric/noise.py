@@ -112,7 +112,7 @@ def _fits(sampler: LineSampler, order: int, width: float) -> list[tuple[Floats, 
         freedom = len(t) - degree - 1
         if freedom < 3:
             break
-        basis = np.polynomial.chebyshev.chebvander(t, degree)
+        basis = np.asarray(np.polynomial.chebyshev.chebvander(t, degree), dtype=np.float64)
         inverse = _pseudo_inverse(basis)
         weights = _derivative_at_centre(degree, order) @ inverse / width**order
         coefficients = inverse @ y
@@ -132,7 +132,7 @@ def _pseudo_inverse(basis: Floats) -> Floats:
     q, r = np.linalg.qr(basis)
     diagonal = np.abs(np.diag(r))
     if diagonal.min() <= 1e-10 * diagonal.max():
-        return np.linalg.pinv(basis, rcond=1e-10)
+        return np.asarray(np.linalg.pinv(basis, rcond=1e-10), dtype=np.float64)
     return np.asarray(np.linalg.solve(r, q.T), dtype=np.float64)
 
 

@@ -163,16 +163,20 @@ def _minimum(x: MX, y: MX) -> MX:
     return _nan_from(x, y, _binary(cs.OP_FMIN, x, y))
 
 
+def _fmax(x: MX, y: MX) -> MX:
+    return _binary(cs.OP_FMAX, x, y)
+
+
 def _without_nan(x: MX, y: MX) -> tuple[MX, MX]:
     """Return two operands with the other one in place of a nan, so that the slope is that of the other too."""
     return select(_binary(cs.OP_EQ, x, x), x, y), select(_binary(cs.OP_EQ, y, y), y, x)
 
 
-def _fmax(x: MX, y: MX) -> MX:
-    return _binary(cs.OP_FMAX, *_without_nan(x, y))
+def _larger_number(x: MX, y: MX) -> MX:
+    return _fmax(*_without_nan(x, y))
 
 
-def _fmin(x: MX, y: MX) -> MX:
+def _smaller_number(x: MX, y: MX) -> MX:
     return _binary(cs.OP_FMIN, *_without_nan(x, y))
 
 
@@ -357,7 +361,7 @@ ELEMENTWISE.update({
     # rounding
     np.floor: _with(cs.OP_FLOOR), np.ceil: _with(cs.OP_CEIL), np.trunc: truncated, np.rint: _rint,
     # selection and comparison
-    np.maximum: _maximum, np.minimum: _minimum, np.fmax: _fmax, np.fmin: _fmin,
+    np.maximum: _maximum, np.minimum: _minimum, np.fmax: _larger_number, np.fmin: _smaller_number,
     np.less: _with(cs.OP_LT), np.less_equal: _with(cs.OP_LE), np.equal: _with(cs.OP_EQ),
     np.not_equal: _with(cs.OP_NE),
     np.greater: lambda x, y: _binary(cs.OP_LT, y, x), np.greater_equal: lambda x, y: _binary(cs.OP_LE, y, x),

@@ -49,7 +49,7 @@ def test_a_thousand_random_points():
     assert np.median(counts) <= 30
 
 
-@pytest.mark.parametrize("relative_noise", [1e-2, 1e-3, 1e-6, 1e-10, 1e-14])
+@pytest.mark.parametrize("relative_noise", [1e-3, 1e-8, 1e-14])
 def test_noise_is_seen_and_covered(relative_noise):
     random = np.random.default_rng(7)
     covered = []

@@ -7,11 +7,14 @@ import archimedes_grad as arc
 from tests.helpers import check_second_order, check_value, sample
 from tests.rules.checks import check_row, row
 
+NUMPY = tuple(map(int, np.__version__.split(".")[:2]))
+
 ROWS = [
     row(lambda x: np.clip(x, -0.5, 0.7), (3, 4)),
     row(lambda x: x.clip(min=-0.3), (3, 4)),
     row(lambda x: np.clip(x, None, 0.3), (3, 4)),
-    row(lambda x, a, b: np.clip(x, min=a, max=b), (3, 4), (4,), (3, 1)),
+    row(lambda x, a, b: np.clip(x, a, b), (3, 4), (4,), (3, 1)),
+    *(row(f, (3, 4), (4,), (3, 1)) for f in (lambda x, a, b: np.clip(x, min=a, max=b),) if NUMPY >= (2, 1)),
     row(lambda x: np.clip(x, 0.5, -0.5), (4,)),
     row(lambda x: np.clip(x, -1.0, x[0]), (4,)),
     *(row(lambda x, f=f: f(x), (7,), gradient=False) for f in (np.round, np.fix, np.around, np.rint, np.isreal)),
