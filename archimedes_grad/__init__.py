@@ -16,6 +16,7 @@ from archimedes_grad.control_flow import fori_loop, scan, while_loop
 from archimedes_grad.creation import arange, array, eye, full, linspace, ones, zeros
 from archimedes_grad.custom_rules import custom_jvp, custom_vjp, stop_gradient
 from archimedes_grad.errors import FallbackWarning, PathLimitWarning, TraceError
+from archimedes_grad.implicit import implicit_root, linear_solve, odeint
 from archimedes_grad.transforms import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
 from archimedes_grad.vmap import vmap
 
@@ -37,9 +38,12 @@ __all__ = [
     "grad",
     "hess",
     "hvp",
+    "implicit_root",
     "jac",
     "jvp",
+    "linear_solve",
     "linspace",
+    "odeint",
     "ones",
     "scan",
     "stop_gradient",

@@ -104,6 +104,7 @@ class ArrayMethods:
     setflags = _refused("setflags", _NO_MEMORY)
     tobytes = _refused("tobytes", _NO_MEMORY)
     tofile = _refused("tofile", _NO_MEMORY)
+    tostring = _refused("tostring", _NO_MEMORY)
     view = _refused("view", _NO_MEMORY + " For another dtype use astype, for a view of all entries x[...].")
 
     @property

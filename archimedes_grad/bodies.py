@@ -340,6 +340,17 @@ def applied(
     ]
 
 
+def fails_with(message: str) -> None:
+    """Say what the error is to be where an evaluation of the graph under way fails."""
+    trace_under_way = current_trace()
+    while trace_under_way is not None:
+        if not trace_under_way.can_fail:
+            trace_under_way.failure = message
+        elif message not in trace_under_way.failure:
+            trace_under_way.failure += f"; or {message}"
+        trace_under_way = trace_under_way.parent
+
+
 def _as_array(node: cs.MX, flat: npt.NDArray[np.float64], output: Output) -> SymbolicArray:
     value = flat.reshape(output.shape).astype(output.dtype)
     return SymbolicArray(reshaped(node, output.shape), value[()] if output.is_scalar else np.array(value))

@@ -50,7 +50,7 @@ class ComplexArray(SymbolicArray):
         return self._imag
 
     @property
-    def value(self) -> Any:  # type: ignore[override]
+    def value(self) -> Any:
         """The complex array or number that this is in the run being traced."""
         real, imag = (part.value if isinstance(part, SymbolicArray) else part for part in (self._real, self._imag))
         return real + 1j * np.asarray(imag)[()]
@@ -60,9 +60,7 @@ class ComplexArray(SymbolicArray):
         """Complex arrays have no node of their own."""
         raise _real_expected("A complex traced array was used or returned where only real ones are.")
 
-    @property
-    def _node(self) -> NoReturn:  # type: ignore[override]
-        return self.node
+    _node = node  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         return f"ComplexArray(shape={self.shape}, value={self.value!r})"
@@ -135,5 +133,6 @@ def _without_rule(function: Callable[..., Any], method: str, options: dict[str, 
     name = getattr(function, "__name__", repr(function)) + ("" if method == "__call__" else f".{method}")
     keywords = f" with {', '.join(options)}" if options else ""
     return trace_error(
-        f"{name}{keywords} has no rule for complex traced arrays.", "Write it by real and imaginary parts (.real, .imag)."
+        f"{name}{keywords} has no rule for complex traced arrays.",
+        "Write it by real and imaginary parts (.real, .imag).",
     )

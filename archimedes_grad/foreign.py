@@ -20,29 +20,28 @@ from archimedes_grad.trace_state import current_trace
 # How many traces want the functions replaced. Changed under the tracing lock only.
 _depth = 0
 
-#: Position in this list -> (function as other code sees it, its own code in a function of its own, the rule).
-_routes: list[tuple[FunctionType, FunctionType, Callable[..., Any]]] = []
+#: Position in this list -> the function, a copy with its own code, the rule, and the code that routes to either.
+_routes: list[tuple[FunctionType, FunctionType, Callable[..., Any], CodeType]] = []
 
 _replaced: list[tuple[FunctionType, CodeType]] = []
 
 
 def route(position: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a function's rule if an argument is traced, and the function's own code otherwise."""
-    _, original, rule = _routes[position]
+    _, original, rule, _ = _routes[position]
     traced = current_trace() is not None and any(map(is_traced, (*args, *kwargs.values())))
     return rule(original, *args, **kwargs) if traced else original(*args, **kwargs)
 
 
 def _routing_code(position: int) -> CodeType:
-    names: dict[str, Any] = {}
-    exec(
+    source = (
         "def function(*args, **kwargs):\n"
         "    from archimedes_grad.foreign import route\n"
-        f"    return route({position}, args, kwargs)\n",
-        names,
+        f"    return route({position}, args, kwargs)\n"
     )
-    code: CodeType = names["function"].__code__
-    return code
+    # Taken out of the compiled module: executing that would leave a cycle for the garbage collector.
+    constants = compile(source, __file__, "exec").co_consts
+    return next(constant for constant in constants if isinstance(constant, CodeType))
 
 
 @contextmanager
@@ -54,9 +53,9 @@ def intercepted_functions() -> Iterator[None]:
         if _depth == 1:
             dispatch.add_rules_of_imported()
             _add_routes()
-            for position, (function, _, _) in enumerate(_routes):
+            for function, _, _, code in _routes:
                 _replaced.append((function, function.__code__))
-                function.__code__ = _routing_code(position)
+                function.__code__ = code
         yield
     finally:
         _depth -= 1
@@ -67,10 +66,10 @@ def intercepted_functions() -> Iterator[None]:
 
 
 def _add_routes() -> None:
-    known = {id(function) for function, _, _ in _routes}
+    known = {id(function) for function, *_ in _routes}
     for function, rule in dispatch.INTERCEPTED.items():
         # Code can only be exchanged between functions that close over equally many variables: none.
         if id(function) not in known and isinstance(function, FunctionType) and not function.__closure__:
             copy = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
             copy.__kwdefaults__ = function.__kwdefaults__
-            _routes.append((function, copy, rule))
+            _routes.append((function, copy, rule, _routing_code(len(_routes))))

@@ -21,6 +21,7 @@ from archimedes_grad.bodies import (
     applied,
     as_number,
     closed_over,
+    fails_with,
     numbers_in,
     require_functions,
     traced_body,
@@ -64,8 +65,8 @@ def implicit_root(
     ------
     ValueError
         If f does not return as many entries as x has.
-    RuntimeError
-        If no root was found within max_steps: at the call, or where a compiled function is evaluated.
+    numpy.linalg.LinAlgError
+        If no root was found within max_steps, where the call is evaluated.
 
     Notes
     -----
@@ -95,14 +96,22 @@ def implicit_root(
         parameters = _parameters(body)
         residual = body.function.call([cs.reshape(x, *body.function.size_in(0)), *parameters], False, True)[0]
         problem = cs.Function("residual", [x, *parameters], [flat(residual)])
-        # A small step is no proof of a root: only the residual ends the iteration.
-        options = {"abstol": float(tol), "abstolStep": 0.0, "max_iter": int(max_steps), "error_on_fail": True}
-        solver = cs.rootfinder("implicit_root", "newton", problem, options)
+        # A small step is no proof of a root, and CasADi takes nan for one: the residual decides.
+        root = cs.rootfinder("implicit_root", "newton", problem, {
+            "abstol": float(tol), "abstolStep": 0.0, "max_iter": int(max_steps), "error_on_fail": False,
+            "show_eval_warnings": False,
+        }).call([x, *parameters], False, True)[0]  # fmt: skip
+        (rest,) = problem.call([root, *parameters], False, True)
+        found = cs.MX.binary(cs.OP_LE, cs.MX.unary(cs.OP_FABS, rest), cs.MX(float(tol)))
+        solver = cs.Function("implicit_root", [x, *parameters], [root, found])
         nodes = [flat(node_of(start)), *_nodes(args, body)]
     shape = np.shape(value_of(start))
     output = Output(shape, _FLOAT64, shape == ())
     values = [*values_of([start]), *_values(args, body)]
-    return applied(solver, nodes, values, [output], times=20 * body.n_instructions, opaque=True)[0]
+    fails_with(f"implicit_root of {name_of(f)}: no root was found within {max_steps} steps of Newton's method")
+    return applied(
+        solver, nodes, values, [output], times=20 * body.n_instructions, can_fail=True, opaque=True
+    )[0]  # fmt: skip
 
 
 def odeint(
@@ -168,7 +177,7 @@ def odeint(
         unpacked = _unpacked(packed, parameters)
         (rate, *_) = body.function.call([cs.reshape(x, *body.function.size_in(0)), time, *unpacked], False, True)
         equation = {"x": x, "t": time, "p": packed, "ode": flat(rate)}
-        options = {"reltol": float(rtol), "abstol": float(atol)}
+        options = {"reltol": float(rtol), "abstol": float(atol), "disable_internal_warnings": True}
         integrator = cs.integrator("odeint", "cvodes", equation, float(times[0]), times.tolist(), options)
         nodes = _nodes(args, body)
         (states, *_) = integrator.call({"x0": flat(x), "p": packed}, False, True)["xf"],
@@ -228,11 +237,12 @@ def linear_solve(A: Any, b: Any) -> Any:
         return factors.solve(b)
     trace = current_trace()
     assert trace is not None
-    sparsity = cs.Sparsity(*matrix.shape, matrix.indptr.tolist(), matrix.indices.tolist())
+    rows, columns = map(int, matrix.shape)
+    sparsity = cs.Sparsity(rows, columns, matrix.indptr.tolist(), matrix.indices.tolist())
     with forward_nodes():
         right = cs.MX.sym("b", *b.node.shape)
-        columns = right.T if len(shape) == 2 else right
-        solution = cs.solve(cs.MX(cs.DM(sparsity, matrix.data.tolist())), columns, "csparse")
+        sides = right.T if len(shape) == 2 else right
+        solution = cs.solve(cs.MX(cs.DM(sparsity, matrix.data.tolist())), sides, "csparse")
         solver = cs.Function("linear_solve", [right], [solution.T if len(shape) == 2 else solution])
     return applied(
         solver, [b.node], values_of([b]), [Output(shape, _FLOAT64, False)], times=10 * matrix.nnz, opaque=True

@@ -57,6 +57,8 @@ def gathered(operand: Any) -> Any:
 
 def literal(structure: Any, dtype: npt.DTypeLike | None = None) -> SymbolicArray:
     """Return the traced array that ``np.array`` would make of nested sequences with traced entries."""
+    if isinstance(structure, np.ndarray) and structure.dtype == object:
+        structure = structure.tolist()
     value = np.array(values_in(structure), dtype=dtype)
     require_real(value)
     nodes = [flat(node_of(entry)) for entry in _entries(structure)]
@@ -78,7 +80,9 @@ def require_real(value: Any) -> None:
     if value.dtype.kind not in "fiub":
         raise trace_error(
             f"The result has dtype {value.dtype}; traced arrays hold real numbers.",
-            "Write complex numbers by their real and imaginary parts.",
+            "Write complex numbers by their real and imaginary parts."
+            if value.dtype.kind == "c"
+            else "Keep text, None and other objects in a list or tuple of their own.",
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -217,7 +217,8 @@ def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any
             raise
         raise trace_error(
             f"numpy.{loop[1]} got a list or an array of objects with traced values in it.",
-            "Make it one traced array first: np.array([...]) of the entries.",
+            "Make it one traced array first: arc.array([...]) or np.array([...]), where array is not a name imported "
+            "from NumPy.",
             line_that_raised(error),
         ) from None
 
@@ -246,6 +247,11 @@ class _Outputs:
 
     def _leaf(self, value: Any) -> Template:
         value = gathered(value)
+        if isinstance(value, Iterator):
+            raise TypeError(
+                f"{self.name}: the function returns {_described(value)}, which would compute when the trace is over; "
+                f"return a list or tuple of its items."
+            )
         if not isinstance(value, SymbolicArray):
             return Template(constant=value)
         self.nodes.append(node_of(value))

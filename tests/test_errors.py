@@ -305,6 +305,18 @@ def test_bad_selections(case):
     assert type(caught.value) is kind
 
 
+@pytest.mark.parametrize("iterator", [lambda x: (x * i for i in range(2)), lambda x: map(abs, [x])])
+def test_an_iterator_is_no_result(iterator):
+    with pytest.raises(TypeError, match="list or tuple"):
+        arc.compile(iterator)(1.0)
+
+
+@pytest.mark.parametrize("entry", [None, "text", object()], ids=lambda entry: type(entry).__name__)
+def test_an_array_of_objects_and_traced_values_is_refused(entry):
+    with pytest.raises(arc.TraceError, match="tuple"):
+        arc.grad(lambda x: np.array([x, entry])[0])(1.0)
+
+
 @pytest.mark.parametrize(
     "call",
     [

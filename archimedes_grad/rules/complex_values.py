@@ -72,12 +72,8 @@ for _product in (np.multiply, np.matmul, np.dot, np.inner, np.outer, np.kron, np
     COMPLEX[_product] = _bilinear(_product)
 
 
-@implements_complex(np.vdot, np.vecdot)
-def vdot(x: Any, y: Any) -> ComplexArray:
-    """The inner product with the first operand conjugated."""
-    return _bilinear(np.vdot)(np.conjugate(x), y)  # type: ignore[no-any-return]
-
-
+# The first operand is conjugated.
+COMPLEX[np.vdot] = lambda x, y: _bilinear(np.vdot)(np.conjugate(x), y)
 COMPLEX[np.vecdot] = lambda x, y: _bilinear(np.vecdot)(np.conjugate(x), y)
 
 

@@ -7,7 +7,7 @@ on the values comes first, so errors, shape and dtype are NumPy's; the program g
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import casadi as cs
@@ -106,6 +106,18 @@ def gathered_argument(argument: Any) -> Any:
     return gathered(argument)
 
 
+def _traced(arguments: Iterable[Any]) -> Iterator[SymbolicArray]:
+    for argument in arguments:
+        if isinstance(argument, SymbolicArray):
+            yield argument
+        elif isinstance(argument, list | tuple):
+            yield from _traced(argument)
+
+
+def _has_no_entry(array: Any) -> bool:
+    return not isinstance(array, list | tuple) and np.size(value_of(array)) == 0
+
+
 def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
     """Register a NumPy program as the rule of functions with its signature.
 
@@ -125,6 +137,8 @@ def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
                 # NumPy writes into a copy, and judges shape and dtype of out= by it.
                 arguments["out"] = np.array(require_target(out, f"np.{functions[0].__name__}").value)
             value = functions[0](*values_in(bound.args), **values_in(bound.kwargs))
+            if out is None and (_has_no_entry(value) or all(map(_has_no_entry, _traced(arguments.values())))):
+                return value
             if out is None:
                 return as_numpy_gives(program(*bound.args, **bound.kwargs), value)
             arguments["out"] = None

@@ -162,7 +162,8 @@ def _parsed(operands: Sequence[Any]) -> tuple[list[Labelled], list[Label]]:
     labels = [_spelled_out(term, count) for term, count in zip(terms, hidden, strict=True)]
     if output is None:
         times = Counter(label for term in labels for label in term if not isinstance(label, tuple))
-        output = [Ellipsis, *sorted(label for label, count in times.items() if count == 1)]
+        once: list[Any] = [label for label, count in times.items() if count == 1]
+        output = [Ellipsis, *sorted(once)]
     return list(zip(arrays, labels, strict=True)), _spelled_out(output, max(hidden))
 
 
@@ -181,9 +182,10 @@ def _spelled_out(term: list[Any], count: int) -> list[Label]:
 
 
 @implements(np.einsum_path)
-def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
+def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: Any = False) -> Any:
     """NumPy's own contraction order, which depends on shapes only."""
-    return np.einsum_path(*(value_of(gathered(operand)) for operand in operands), optimize=optimize, einsum_call=einsum_call)
+    plain = (value_of(gathered(operand)) for operand in operands)
+    return np.einsum_path(*plain, optimize=optimize, einsum_call=einsum_call)
 
 
 # --- products with a meaning of their own ----------------------------------------------------------
@@ -327,7 +329,8 @@ def linalg_matmul(x1: Any, x2: Any, /) -> Any:
 @implements(np.linalg.vecdot)
 def linalg_vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """As ``numpy.vecdot``."""
-    return np.vecdot(x1, x2, axis=axis)
+    vecdot: Any = np.vecdot
+    return vecdot(x1, x2, axis=axis)
 
 
 @implements(np.linalg.trace)

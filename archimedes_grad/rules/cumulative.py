@@ -96,6 +96,8 @@ def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: An
     """The reductions of a ufunc over slices that start at given indices."""
     array = gathered(array)
     value = ufunc.reduceat(value_of(array), indices, axis, dtype)
+    if value.size == 0:
+        return written(out, new_array(cs.MX(0.0), value), ufunc.__name__)
     first = np.moveaxis(array, axis, 0)
     starts = np.asarray(indices)
     stops = np.append(starts[1:], first.shape[0])
@@ -103,8 +105,6 @@ def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: An
         ufunc.reduce(first[start:stop], axis=0, dtype=value.dtype) if start < stop else first[start]
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
     ]
-    if not parts:
-        return written(out, new_array(cs.MX(0.0), value), ufunc.__name__)
     joined: Any = np.stack(parts, axis)
     return written(out, new_array(joined.node, value), ufunc.__name__)
 

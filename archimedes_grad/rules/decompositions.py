@@ -15,7 +15,7 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import implements
 from archimedes_grad.gather import Shape, reshaped
-from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.operands import gathered, node_of, value_of
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import small_matrices as small
 from archimedes_grad.rules.creation import constant
@@ -65,7 +65,7 @@ def _vector_and_matrix(a: SymbolicArray) -> list[Shape]:
 
 
 @implements(np.linalg.eigh)
-def eigh(a: Any, UPLO: str = "L") -> Any:
+def eigh(a: Any, UPLO: Any = "L") -> Any:
     """Eigenvalues and eigenvectors of the symmetric matrix in one triangle."""
     a = gathered(a)
     value = numpy_value(lambda x: np.linalg.eigh(x, UPLO), a)
@@ -73,7 +73,7 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
 
 
 @implements(np.linalg.eigvalsh)
-def eigvalsh(a: Any, UPLO: str = "L") -> Any:
+def eigvalsh(a: Any, UPLO: Any = "L") -> Any:
     """Eigenvalues of the symmetric matrix in one triangle, in ascending order."""
     np.linalg.eigvalsh(value_of(gathered(a)), UPLO)
     return np.linalg.eigh(a, UPLO)[0]
@@ -108,7 +108,7 @@ def _require_real_eigenvalues(values: Any) -> None:
 
 
 @implements(np.linalg.svd)
-def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
+def svd(a: Any, full_matrices: Any = True, compute_uv: Any = True, hermitian: Any = False) -> Any:
     """The singular value decomposition.
 
     Vectors that only complete a basis (``full_matrices``) follow the space that they span and do not turn
@@ -148,7 +148,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
         else:
             tol = np.expand_dims(tol, -1)
         count = np.sum(s > tol, axis=-1)
-    return new_array(reshaped(count.node, np.shape(value)), value)
+    return new_array(reshaped(node_of(count), np.shape(value)), value)
 
 
 @implements(np.linalg.cond)
@@ -216,14 +216,14 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     value = numpy_value(lambda x: np.linalg.cholesky(x, upper=upper), a)
     if upper:
         lower = np.linalg.cholesky(np.swapaxes(a, -1, -2))
-        return new_array(np.swapaxes(lower, -1, -2).node, value)
+        return new_array(node_of(np.swapaxes(lower, -1, -2)), value)
     if 0 < a.shape[-1] <= small.LARGEST_CHOLESKY and value.size:
         return new_array(small.joined(small.cholesky(small.entries(a.node, a.shape)), a.shape), value)
     return called(kinds.CHOLESKY, a, [a.shape[-2:]], [value])[0]
 
 
 @implements(np.linalg.qr)
-def qr(a: Any, mode: str = "reduced") -> Any:
+def qr(a: Any, mode: Any = "reduced") -> Any:
     """Orthonormal columns and an upper triangle."""
     a = gathered(a)
     value = np.linalg.qr(value_of(a), mode)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.complex_array import COMPLEX, ComplexArray, parts
 from archimedes_grad.dispatch import FUNCTIONS
-from archimedes_grad.operands import full_node, gathered, node_of, value_of
+from archimedes_grad.operands import full_node, gathered, value_of
 from archimedes_grad.rules.contractions import as_float
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
 from archimedes_grad.trace_state import current_trace
@@ -121,17 +121,17 @@ def _moved_back(pair: Pair, axis: int) -> ComplexArray:
 def _with_values(result: Any, value: Any, out: Any) -> Any:
     """Return a result with NumPy's values, or ``out`` that it was written to."""
     if isinstance(result, ComplexArray):
-        shape = np.shape(value)
-        result = ComplexArray(*(
-            new_array(node_of(part), np.ascontiguousarray(known).reshape(shape)) if isinstance(part, SymbolicArray) else part
-            for part, known in ((result.real, value.real), (result.imag, value.imag))
-        ))  # fmt: skip
+        result = ComplexArray(_known(result.real, value.real), _known(result.imag, value.imag))
     else:
         result = new_array(result.node, value)
     if out is None:
         return result
     out[...] = result
     return out
+
+
+def _known(part: Any, value: Array) -> Any:
+    return new_array(part.node, np.array(value)) if isinstance(part, SymbolicArray) else part
 
 
 def _implements(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -42,7 +42,7 @@ class Kind:
     reverse: Reverse
 
 
-class MatrixCall(cs.Callback):  # type: ignore[misc]
+class MatrixCall(cs.Callback):
     """A function of stacks of matrices that NumPy evaluates.
 
     Parameters

@@ -49,12 +49,10 @@ def solve(a: Any, b: Any) -> Any:
         beside = cs.reshape(node_of(sides), math.prod(np.shape(value_of(sides))[1:]), n)
         solved = kinds.solver(n).solve(node_of(a), beside.T, True).T
         shape = (n, *batch, columns)
-        moved = np.moveaxis(new_array(reshaped(solved, shape), np.moveaxis(value, -2, 0)), 0, -2)
-        return new_array(moved.node, value)
+        rows_first: Any = new_array(reshaped(solved, shape), np.moveaxis(value, -2, 0))
+        return new_array(node_of(np.moveaxis(rows_first, 0, -2)), value)
     matrices = full_node(a, (*batch, n, n))
-    solved = _solve_item(n, columns).map(count).call([matrices, stored])[0] if count > 1 else None
-    if solved is None:
-        (solved,) = _solve_item(n, columns).call([matrices, stored], True, False)
+    (solved,) = _solve_item(n, columns).map(count).call([matrices, stored])
     return new_array(reshaped(solved, value.shape), value)
 
 
@@ -84,7 +82,7 @@ def inv(a: Any) -> Any:
     """The inverse of each matrix of a stack."""
     a = gathered(a)
     value = numpy_value(np.linalg.inv, a)
-    return new_array(np.linalg.solve(a, np.broadcast_to(np.eye(a.shape[-1]), a.shape)).node, value)
+    return new_array(node_of(np.linalg.solve(a, np.broadcast_to(np.eye(a.shape[-1]), a.shape))), value)
 
 
 @implements(np.linalg.tensorsolve)
@@ -133,8 +131,8 @@ def slogdet(a: Any) -> Any:
     value = np.linalg.slogdet(value_of(a))
     if 0 < a.shape[-1] <= small.LARGEST_DETERMINANT and np.size(value[0]):
         determinant = _determinant_by_entries(a, np.linalg.det(value_of(a)))
-        sign = new_array(np.sign(determinant).node, value[0])
-        return type(value)(sign, new_array(np.log(np.abs(determinant)).node, value[1]))
+        size: Any = np.abs(determinant)
+        return type(value)(new_array(node_of(np.sign(determinant)), value[0]), new_array(node_of(np.log(size)), value[1]))
     return type(value)(*called(kinds.SLOGDET, a, [(), ()], value))
 
 

@@ -88,7 +88,7 @@ def _gaps_inverse(w: cs.MX) -> cs.MX:
 
 
 @functools.cache
-def eigh(uplo: str) -> Kind:
+def eigh(uplo: Any) -> Kind:
     """Eigenvalues and orthonormal eigenvectors of the symmetric matrix in one triangle of A."""
 
     def evaluate(inputs: Any, wanted: Any) -> Any:

@@ -30,11 +30,11 @@ MOVEMENTS: tuple[Callable[..., Any], ...] = (
     np.array_split, np.broadcast_to, np.delete, np.diagonal, np.dsplit, np.expand_dims, np.flip, np.fliplr,
     np.flipud, np.hsplit, np.linalg.diagonal, np.linalg.matrix_transpose, np.matrix_transpose, np.moveaxis,
     np.ravel, np.repeat, np.reshape, np.resize, np.roll, np.rollaxis, np.rot90, np.split, np.squeeze,
-    np.swapaxes, np.take, np.take_along_axis, np.tile, np.transpose, np.vsplit,
+    np.swapaxes, np.tile, np.transpose, np.vsplit,
 )  # fmt: skip
 
 
-def _movement_rule(function: Callable[..., Any]) -> Callable[..., Any]:
+def movement_rule(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the rule of a movement: NumPy's function on the values, and again on the indices."""
 
     def rule(array: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
@@ -72,7 +72,7 @@ def _moved(array: SymbolicArray, value: Any, indices: Callable[[], Any]) -> Symb
 
 
 for _function in MOVEMENTS:
-    FUNCTIONS[_function] = _movement_rule(_function)
+    FUNCTIONS[_function] = movement_rule(_function)
 
 
 def _at_least(function: Callable[..., Any]) -> Callable[..., Any]:

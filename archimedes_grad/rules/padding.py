@@ -10,7 +10,7 @@ import numpy as np
 from archimedes_grad.array import new_array
 from archimedes_grad.dispatch import implements
 from archimedes_grad.gather import reshaped
-from archimedes_grad.operands import cast_node, gathered, value_of
+from archimedes_grad.operands import cast_node, dtype_of, gathered, node_of, value_of
 from archimedes_grad.rules.composition import static, values_in
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.movement import moved_each
@@ -36,7 +36,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     for axis, (before, after) in enumerate(widths):
         if before or after:
             result = _padded_axis(result, axis, int(before), int(after), mode, kwargs, len(widths))
-    node = cast_node(result.node, result.dtype, value.dtype)
+    node = cast_node(node_of(result), dtype_of(result), value.dtype)
     return new_array(reshaped(node, value.shape), value)
 
 

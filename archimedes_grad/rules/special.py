@@ -11,7 +11,7 @@ import numpy as np
 from archimedes_grad.dispatch import ELEMENTWISE, REFUSED
 from archimedes_grad.rules import special_calls, special_functions
 from archimedes_grad.rules import special_graphs as graphs
-from archimedes_grad.rules.elementwise import add, div, exp, is_zero, log, mul, negated, only_where, select, sub
+from archimedes_grad.rules.elementwise import add, div, exp, is_nan, is_zero, log, mul, negated, only_where, select, sub
 from archimedes_grad.rules.special_graphs import horner, less, neg, number, within
 
 MX = cs.MX
@@ -70,7 +70,7 @@ def _entr(x: MX) -> MX:
     positive, negative = less(number(0.0), x), less(x, number(0.0))
     inside = within(positive, x, 1.0)
     result = sub(only_where(positive, neg(mul(inside, log(inside)))), only_where(negative, number(math.inf)))
-    return add(result, only_where(graphs.is_nan(x), x))
+    return add(result, only_where(is_nan(x), x))
 
 
 def _divergence(x: MX, y: MX) -> tuple[MX, MX]:
@@ -78,7 +78,7 @@ def _divergence(x: MX, y: MX) -> tuple[MX, MX]:
     inside = _binary(cs.OP_AND, less(number(0.0), x), less(number(0.0), y))
     limit = _binary(cs.OP_AND, is_zero(x), _binary(cs.OP_LE, number(0.0), y))
     x_in, y_in = within(inside, x, 1.0), within(inside, y, 1.0)
-    missing = _binary(cs.OP_OR, graphs.is_nan(x), graphs.is_nan(y))
+    missing = _binary(cs.OP_OR, is_nan(x), is_nan(y))
     outside = negated(_binary(cs.OP_OR, inside, _binary(cs.OP_OR, limit, missing)))
     value = add(only_where(inside, mul(x_in, log(div(x_in, y_in)))), only_where(outside, number(math.inf)))
     return add(value, only_where(missing, add(x, y))), outside

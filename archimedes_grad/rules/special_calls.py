@@ -18,7 +18,7 @@ from archimedes_grad.dispatch import ELEMENTWISE, UFUNC_METHODS
 from archimedes_grad.gather import flat
 from archimedes_grad.operands import is_traced
 from archimedes_grad.rules import special_graphs as graphs
-from archimedes_grad.rules.elementwise import add, div, exp, log, mul, sub
+from archimedes_grad.rules.elementwise import add, div, exp, log, mul, negated, only_where, select, sub
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
 from archimedes_grad.rules.special_graphs import horner, neg, number
 from archimedes_grad.rules.ufuncs import call as elementwise_call
@@ -140,8 +140,8 @@ def _dilogarithm_slope(x: MX, y: MX) -> MX:
     t = sub(x, number(1))
     near = graphs.less(mul(t, t), number(1e-2))
     series = horner(tuple((-1.0) ** (k + 1) / (k + 1) for k in range(18)), graphs.within(near, t, 0.0))
-    apart = graphs.add(graphs.only_where(graphs.negated(near), x), mul(near, number(2.0)))
-    return graphs.select(near, series, div(log(apart), sub(number(1), apart)))
+    apart = add(only_where(negated(near), x), mul(near, number(2.0)))
+    return select(near, series, div(log(apart), sub(number(1), apart)))
 
 
 # (K(m) - E(m)) / m as a power series in m.
@@ -154,9 +154,9 @@ def _elliptic_difference(m: MX) -> MX:
     """Return (K(m) - E(m)) / m; near 0 its series."""
     near = graphs.less(mul(m, m), number(0.01))
     series = horner(_ELLIPTIC_SERIES, graphs.within(near, m, 0.0))
-    away = graphs.within(graphs.negated(near), m, 0.5)
+    away = graphs.within(negated(near), m, 0.5)
     difference = sub(evaluated("ellipk", away), evaluated("ellipe", away))
-    return graphs.select(near, series, div(difference, away))
+    return select(near, series, div(difference, away))
 
 
 def _polynomial(factor: Callable[..., MX], name: str, shift: Callable[..., tuple[MX, ...]]) -> Callable[..., MX]:

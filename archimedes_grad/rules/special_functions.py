@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.array import new_array
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.dispatch import INTERCEPTED
-from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.operands import gathered, is_traced, node_of, value_of
 from archimedes_grad.rules.composition import as_numpy_gives
 from archimedes_grad.rules.special_graphs import digamma, gammaln, zeta
 from archimedes_grad.trace_state import trace_error
@@ -62,7 +62,7 @@ def _log_softmax(original: Callable[..., Any], x: Any, axis: Any = None) -> Any:
 def _multigammaln(original: Callable[..., Any], a: Any, d: Any) -> Any:
     a = gathered(a)
     value = original(value_of(a), d)
-    arguments = np.expand_dims(a, 0) - np.reshape(np.arange(d) / 2, (-1, *(1,) * np.ndim(value_of(a))))
+    arguments: Any = np.expand_dims(a, 0) - np.reshape(np.arange(d) / 2, (-1, *(1,) * np.ndim(value_of(a))))
     logarithms = new_array(gammaln(arguments.node), arguments.value)
     return as_numpy_gives(np.sum(logarithms, axis=0) + d * (d - 1) * 0.25 * math.log(math.pi), value)
 
@@ -73,12 +73,13 @@ def _polygamma(original: Callable[..., Any], n: Any, x: Any) -> Any:
             "scipy.special.polygamma takes one plain whole number as order in a traced function.",
             "Call it for each order.",
         )
-    x: SymbolicArray = gathered(x)
+    x = gathered(x)
     value = original(n, x.value)
     if n == 0:
         return new_array(digamma(x.node), value)
     # DLMF 5.15.1; scipy.special.zeta is nan for x < 0.
-    series = new_array(zeta(scalar_node(n + 1.0), np.where(np.less_equal(x, 0), np.nan, x).node), value)
+    positive = node_of(np.where(np.less_equal(x, 0), np.nan, x))
+    series = new_array(zeta(scalar_node(n + 1.0), positive), value)
     return as_numpy_gives((-1.0) ** (n + 1) * math.gamma(n + 1.0) * series, value)
 
 

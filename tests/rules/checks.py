@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from tests.helpers import assert_same, check_second_order, copied, numeric_gradient, weighted
+from helpers import assert_same, check_second_order, copied, numeric_gradient, weighted
 
 
 def apart(shape: tuple[int, ...], seed: int) -> Any:

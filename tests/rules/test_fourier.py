@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from tests.helpers import check, check_second_order, check_value, sample
+from helpers import check, check_second_order, check_value, sample
 
 X, Y = sample((8,)), sample((7,))
 M = sample((3, 6))
@@ -18,28 +18,35 @@ def both(z):
 TRANSFORMS = {
     "fft": (lambda x: both(np.fft.fft(x)), X), "fft odd": (lambda x: both(np.fft.fft(x)), Y),
     "fft crop": (lambda x: both(np.fft.fft(x, 5)), X), "fft pad": (lambda x: both(np.fft.fft(x, n=12)), X),
-    "fft axis": (lambda x: both(np.fft.fft(x, axis=0)), M), "fft ortho": (lambda x: both(np.fft.fft(x, norm="ortho")), X),
+    "fft axis": (lambda x: both(np.fft.fft(x, axis=0)), M),
+    "fft ortho": (lambda x: both(np.fft.fft(x, norm="ortho")), X),
     "fft forward": (lambda x: both(np.fft.fft(x, norm="forward")), X), "ifft": (lambda x: both(np.fft.ifft(x)), X),
     "ifft forward": (lambda x: both(np.fft.ifft(x, norm="forward")), X),
     "fft of complex": (lambda x, y: both(np.fft.fft(x + 1j * y)), X, X[::-1].copy()),
     "ifft of complex": (lambda x, y: both(np.fft.ifft(x + 1j * y, axis=0)), M, M[::-1] * 2),
     "rfft": (lambda x: both(np.fft.rfft(x)), X), "rfft odd": (lambda x: both(np.fft.rfft(x)), Y),
-    "rfft n": (lambda x: both(np.fft.rfft(x, 11, norm="ortho")), X), "rfft axis": (lambda x: both(np.fft.rfft(x, axis=0)), M),
+    "rfft n": (lambda x: both(np.fft.rfft(x, 11, norm="ortho")), X),
+    "rfft axis": (lambda x: both(np.fft.rfft(x, axis=0)), M),
     "irfft": (lambda x: np.fft.irfft(x), X), "irfft odd": (lambda x: np.fft.irfft(x, 9), X),
     "irfft of complex": (lambda x, y: np.fft.irfft(x + 1j * y), X, X * X),
     "irfft of complex odd": (lambda x, y: np.fft.irfft(x + 1j * y, 7, norm="forward"), X, X * X),
     "irfft crop": (lambda x, y: np.fft.irfft(x + 1j * y, 4), X, X * X), "irfft 1": (lambda x: np.fft.irfft(x, 1), X),
-    "hfft": (lambda x, y: np.fft.hfft(x + 1j * y), X, X * X), "hfft ortho": (lambda x: np.fft.hfft(x, 9, norm="ortho"), X),
+    "hfft": (lambda x, y: np.fft.hfft(x + 1j * y), X, X * X),
+    "hfft ortho": (lambda x: np.fft.hfft(x, 9, norm="ortho"), X),
     "ihfft": (lambda x: both(np.fft.ihfft(x)), X),
     "fft2": (lambda x: both(np.fft.fft2(x)), M), "ifft2": (lambda x: both(np.fft.ifft2(x, s=(4, 4), axes=(0, 1))), M),
-    "fftn": (lambda x: both(np.fft.fftn(x, axes=(0, 2))), sample((2, 3, 4))), "ifftn": (lambda x: both(np.fft.ifftn(x)), M),
+    "fftn": (lambda x: both(np.fft.fftn(x, axes=(0, 2))), sample((2, 3, 4))),
+    "ifftn": (lambda x: both(np.fft.ifftn(x)), M),
     "rfft2": (lambda x: both(np.fft.rfft2(x)), M), "rfftn": (lambda x: both(np.fft.rfftn(x)), sample((2, 3, 4))),
     "irfft2": (lambda x: np.fft.irfft2(x), M), "irfftn": (lambda x, y: np.fft.irfftn(x + 1j * y), M, M + 1),
     "irfft2 s": (lambda x: np.fft.irfft2(x, s=(3, 7), axes=(0, 1)), M),
     "fftshift": (np.fft.fftshift, M), "ifftshift": (lambda x: np.fft.ifftshift(x, axes=1), Y.reshape(1, 7)),
-    "fftshift complex": (lambda x: both(np.fft.fftshift(np.fft.fft(x))), Y), "fftfreq": (lambda d: np.fft.fftfreq(5, d), np.float64(0.7)),
-    "power": (lambda x: np.sum(np.abs(np.fft.rfft(x)) ** 2), X), "filter": (lambda x: np.fft.irfft(np.fft.rfft(x) * H), X),
-    "filter real": (lambda x: np.fft.irfft(np.fft.rfft(x) * H).real, X), "phase": (lambda x: np.angle(np.fft.rfft(x)[1:4]), X),
+    "fftshift complex": (lambda x: both(np.fft.fftshift(np.fft.fft(x))), Y),
+    "fftfreq": (lambda d: np.fft.fftfreq(5, d), np.float64(0.7)),
+    "power": (lambda x: np.sum(np.abs(np.fft.rfft(x)) ** 2), X),
+    "filter": (lambda x: np.fft.irfft(np.fft.rfft(x) * H), X),
+    "filter real": (lambda x: np.fft.irfft(np.fft.rfft(x) * H).real, X),
+    "phase": (lambda x: np.angle(np.fft.rfft(x)[1:4]), X),
     "convolution": (lambda x, y: np.fft.ifft(np.fft.fft(x) * np.fft.fft(y)).real, X, X + 1),
     "spectrum of a product": (lambda x: np.abs(np.fft.fft(x * np.exp(1j * x))), X),
     "vector norm of the spectrum": (lambda x: np.linalg.norm(np.abs(np.fft.rfft(x))), X),
@@ -86,8 +93,10 @@ ARITHMETIC = {
     "sum": lambda z: z.sum() + np.sum(z, axis=0), "mean": lambda z: np.mean(z), "index": lambda z: z[1] * z[::-1],
     "reshape": lambda z: z.reshape(-1, 1) @ z.reshape(1, -1), "conjugate": lambda z: np.conjugate(z) * np.conj(z),
     "dot": lambda z: np.dot(z, z) + np.vdot(z, z), "where": lambda z: np.where(z.real > 0, z, 2j),
-    "concatenate": lambda z: np.concatenate([z, z * 2, np.ones(2)]), "array operand": lambda z: np.array([1j, 2, 3]) * z,
-    "stack": lambda z: np.stack([z, z.real]).T, "cumsum": lambda z: np.cumsum(z)[None], "iterate": lambda z: sum(z) * 1j,
+    "concatenate": lambda z: np.concatenate([z, z * 2, np.ones(2)]),
+    "array operand": lambda z: np.array([1j, 2, 3]) * z,
+    "stack": lambda z: np.stack([z, z.real]).T, "cumsum": lambda z: np.cumsum(z)[None],
+    "iterate": lambda z: sum(z) * 1j,
     "in place": lambda z: _in_place(z), "write": lambda z: _written(z),
 }  # fmt: skip
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from tests.helpers import check_second_order, check_value, sample
-from tests.rules.checks import check_row, row
+from helpers import check_second_order, check_value, sample
+from checks import check_row, row
 
 NUMPY = tuple(map(int, np.__version__.split(".")[:2]))
 

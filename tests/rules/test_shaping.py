@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from tests.helpers import check_value, sample
-from tests.rules.checks import check_row, row
+from helpers import check_value, sample
+from checks import check_row, row
 
 MODES = ("constant", "edge", "wrap", "reflect", "symmetric", "linear_ramp", "maximum", "minimum", "mean", "median")
 

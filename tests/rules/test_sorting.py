@@ -5,8 +5,8 @@ import pytest
 
 import archimedes_grad as arc
 from archimedes_grad.rules import networks
-from tests.helpers import assert_same, check_value, sample
-from tests.rules.checks import apart, check_row, row
+from helpers import assert_same, check_value, sample
+from checks import apart, check_row, row
 
 
 def in_place(change):

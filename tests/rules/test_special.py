@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from tests.helpers import check, check_gradient, check_second_order, check_value, sample
+from helpers import check, check_gradient, check_second_order, check_value, sample
 
 special = pytest.importorskip("scipy.special")
 
@@ -21,7 +21,8 @@ ABOVE = 1 + POSITIVE
 ONE = {
     "erf": REAL, "erfc": REAL, "erfcx": REAL, "ndtr": REAL, "log_ndtr": REAL, "gammaln": POSITIVE, "loggamma": POSITIVE,
     "gamma": NEGATIVE, "rgamma": NEGATIVE, "digamma": POSITIVE, "psi": NEGATIVE, "expit": REAL, "log_expit": WIDE,
-    "logit": PROBABILITY, "entr": POSITIVE, "exprel": REAL, "expm1": REAL, "log1p": POSITIVE, "cosm1": REAL, "exp2": REAL,
+    "logit": PROBABILITY, "entr": POSITIVE, "exprel": REAL, "expm1": REAL, "log1p": POSITIVE, "cosm1": REAL,
+    "exp2": REAL,
     "exp10": REAL, "cbrt": REAL, "zeta": ABOVE, "zetac": ABOVE,
     "erfinv": UNIT, "erfcinv": PROBABILITY, "ndtri": PROBABILITY, "ndtri_exp": -POSITIVE, "erfi": REAL, "dawsn": REAL,
     "i0": REAL, "i1": REAL, "i0e": REAL, "i1e": REAL, "k0": POSITIVE, "k1": POSITIVE, "k0e": POSITIVE, "k1e": POSITIVE,
@@ -31,18 +32,22 @@ ONE = {
 ONE = {name: x for name, x in ONE.items() if hasattr(special, name)}
 
 MORE = {
-    "gammaln negative": (special.gammaln, NEGATIVE), "gammaln near 1 and 2": (special.gammaln, np.array([1.0001, 1.9999])),
+    "gammaln negative": (special.gammaln, NEGATIVE),
+    "gammaln near 1 and 2": (special.gammaln, np.array([1.0001, 1.9999])),
     "xlogy": (special.xlogy, REAL, POSITIVE), "xlog1py": (special.xlog1py, REAL, POSITIVE),
-    "rel_entr": (special.rel_entr, POSITIVE, POSITIVE[::-1].copy()), "kl_div": (special.kl_div, POSITIVE, POSITIVE[::-1].copy()),
+    "rel_entr": (special.rel_entr, POSITIVE, POSITIVE[::-1].copy()),
+    "kl_div": (special.kl_div, POSITIVE, POSITIVE[::-1].copy()),
     "beta": (special.beta, POSITIVE, ABOVE), "betaln": (special.betaln, POSITIVE, ABOVE),
     "binom": (special.binom, 5 + POSITIVE, POSITIVE), "poch": (special.poch, POSITIVE, ABOVE),
     "boxcox": (special.boxcox, POSITIVE, REAL), "boxcox1p": (special.boxcox1p, POSITIVE, REAL),
     "inv_boxcox": (special.inv_boxcox, POSITIVE, UNIT / 5), "inv_boxcox1p": (special.inv_boxcox1p, POSITIVE, UNIT / 5),
     "powm1": (special.powm1, POSITIVE, REAL), "huber": (special.huber, POSITIVE, REAL),
     "pseudo_huber": (special.pseudo_huber, POSITIVE, REAL), "zeta": (special.zeta, ABOVE, POSITIVE),
-    "owens_t": (special.owens_t, REAL, POSITIVE), "broadcast": (special.xlogy, sample((3, 1)), sample((2,), "positive")),
+    "owens_t": (special.owens_t, REAL, POSITIVE), "broadcast": (special.xlogy, sample((3, 1)), sample((2,),
+    "positive")),
     "scalar": (special.gammaln, np.float64(2.7)), "matrix": (special.digamma, sample((2, 3), "positive")),
-    "polygamma 0": (lambda x: special.polygamma(0, x), POSITIVE), "polygamma 2": (lambda x: special.polygamma(2, x), POSITIVE),
+    "polygamma 0": (lambda x: special.polygamma(0, x), POSITIVE),
+    "polygamma 2": (lambda x: special.polygamma(2, x), POSITIVE),
     "multigammaln": (lambda x: special.multigammaln(x, 3), 1 + POSITIVE),
     "multigammaln scalar": (lambda x: special.multigammaln(x, 2), np.float64(2.2)),
     "logsumexp": (special.logsumexp, REAL), "logsumexp axis": (lambda x: special.logsumexp(x, axis=0), sample((3, 4))),
@@ -51,9 +56,11 @@ MORE = {
     "logsumexp b axis": (lambda x: special.logsumexp(x, 1, np.array([1.0, 0.0, 2.0, 3.0])), sample((3, 4))),
     "logsumexp sign": (lambda x, b: special.logsumexp(x, b=b, return_sign=True)[0], REAL, -POSITIVE),
     "softmax": (special.softmax, REAL), "softmax axis": (lambda x: special.softmax(x, axis=1), sample((3, 4))),
-    "log_softmax": (special.log_softmax, REAL), "log_softmax axis": (lambda x: special.log_softmax(x, axis=-1), sample((3, 4))),
+    "log_softmax": (special.log_softmax, REAL),
+    "log_softmax axis": (lambda x: special.log_softmax(x, axis=-1), sample((3, 4))),
 }  # fmt: skip
-for _name, _first in (("iv", 1.5), ("ive", 2), ("kv", 0.5), ("kve", 1), ("jv", 2), ("yv", 0.5), ("jve", 1.5), ("yve", 1),
+for _name, _first in (("iv", 1.5), ("ive", 2), ("kv", 0.5), ("kve", 1), ("jv", 2), ("yv", 0.5), ("jve", 1.5),
+("yve", 1),
                       ("kn", 2), ("yn", 1), ("expn", 3), ("gammainc", 1.3), ("gammaincc", 2.2), ("hyp0f1", 1.5),
                       ("chdtr", 3), ("chdtrc", 3), ("stdtr", 4)):  # fmt: skip
     MORE[_name] = (lambda x, f=getattr(special, _name), n=_first: f(n, x), POSITIVE)
@@ -68,7 +75,8 @@ MORE |= {
     "eval_jacobi": (lambda x: special.eval_jacobi(3, 0.7, 1.2, x), UNIT),
     "betainc": (lambda x: special.betainc(1.5, 2.5, x), PROBABILITY),
     "betaincinv": (lambda x: special.betaincinv(1.5, 2.5, x), PROBABILITY),
-    "hyp1f1": (lambda x: special.hyp1f1(1.5, 2.5, x), REAL), "hyp2f1": (lambda x: special.hyp2f1(0.5, 1.5, 2.2, x), UNIT),
+    "hyp1f1": (lambda x: special.hyp1f1(1.5, 2.5, x), REAL),
+    "hyp2f1": (lambda x: special.hyp2f1(0.5, 1.5, 2.2, x), UNIT),
 }  # fmt: skip
 
 
@@ -100,7 +108,8 @@ POINTS = np.array([-np.inf, -800.0, -40.0, -1.0, -0.0, 0.0, 1e-300, 1.0, 2.0, 40
 
 
 @pytest.mark.parametrize("name", [
-    "erf", "erfc", "ndtr", "log_ndtr", "expit", "log_expit", "entr", "expm1", "exp2", "gammasgn", "loggamma", "i0e", "erfcx",
+    "erf", "erfc", "ndtr", "log_ndtr", "expit", "log_expit", "entr", "expm1", "exp2", "gammasgn", "loggamma", "i0e",
+    "erfcx",
 ])  # fmt: skip
 def test_value_at_special_points(name):
     points = POINTS[np.abs(POINTS) > 0] if name == "gammasgn" else POINTS
@@ -125,7 +134,8 @@ def test_divergences_at_the_edges():
 @pytest.mark.parametrize(("name", "at", "slope"), [
     ("expit", 0.0, 0.25), ("log_expit", 0.0, 0.5), ("expit", -800.0, 0.0), ("log_ndtr", 0.0, math.sqrt(2 / math.pi)),
     ("erfc", 0.0, -2 / math.sqrt(math.pi)), ("exprel", 0.0, 0.5), ("i1", 0.0, 0.5), ("log_ndtr", -1e3, 1000.000999998),
-    ("ellipk", 0.0, math.pi / 8), ("ellipe", 0.0, -math.pi / 8), ("spence", 1.0, -1.0), ("gammaln", 1.0, -np.euler_gamma),
+    ("ellipk", 0.0, math.pi / 8), ("ellipe", 0.0, -math.pi / 8), ("spence", 1.0, -1.0),
+    ("gammaln", 1.0, -np.euler_gamma),
     ("rgamma", 0.0, 1.0), ("erfc", 100.0, 0.0),
 ])  # fmt: skip
 def test_slope_at_special_points(name, at, slope):
