@@ -9,18 +9,62 @@
 [0.0, 1.0]
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from archimedes_grad._version import __version__
-from archimedes_grad.check import check_grads
-from archimedes_grad.choices import cond, switch
-from archimedes_grad.control_flow import fori_loop, scan, while_loop
 from archimedes_grad.creation import arange, array, eye, full, linspace, ones, zeros
-from archimedes_grad.custom_rules import custom_jvp, custom_vjp, stop_gradient
 from archimedes_grad.errors import FallbackWarning, PathLimitWarning, TraceError
-from archimedes_grad.implicit import implicit_root, linear_solve, odeint
 from archimedes_grad.transforms import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
-from archimedes_grad.vmap import vmap
+
+if TYPE_CHECKING:
+    from archimedes_grad.calculus_kit import CalculusKit
+    from archimedes_grad.check import check_grads
+    from archimedes_grad.choices import cond, switch
+    from archimedes_grad.comparison import compare_methods
+    from archimedes_grad.control_flow import fori_loop, scan, while_loop
+    from archimedes_grad.custom_rules import custom_jvp, custom_vjp, stop_gradient
+    from archimedes_grad.derivative_kit import DerivativeKit
+    from archimedes_grad.implicit import implicit_root, linear_solve, odeint
+    from archimedes_grad.vmap import vmap
+
+#: Imported when first asked for: gradients by themselves do not wait for them.
+_MODULE_OF = {
+    "CalculusKit": "calculus_kit",
+    "DerivativeKit": "derivative_kit",
+    "check_grads": "check",
+    "compare_methods": "comparison",
+    "cond": "choices",
+    "custom_jvp": "custom_rules",
+    "custom_vjp": "custom_rules",
+    "fori_loop": "control_flow",
+    "implicit_root": "implicit",
+    "linear_solve": "implicit",
+    "odeint": "implicit",
+    "scan": "control_flow",
+    "stop_gradient": "custom_rules",
+    "switch": "choices",
+    "vmap": "vmap",
+    "while_loop": "control_flow",
+}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Stored, so that the name means the object from now on, not a module of the same name.
+    found = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})
+
 
 __all__ = [
+    "CalculusKit",
+    "DerivativeKit",
     "FallbackWarning",
     "PathLimitWarning",
     "TraceError",
@@ -28,6 +72,7 @@ __all__ = [
     "arange",
     "array",
     "check_grads",
+    "compare_methods",
     "compile",
     "cond",
     "custom_jvp",

@@ -10,10 +10,7 @@ nothing that is computed inside the body moves out of it: a branch not taken is 
 from __future__ import annotations
 
 import dataclasses
-import gc
-import types
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import casadi as cs
@@ -22,19 +19,17 @@ import numpy.typing as npt
 
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.autodiff import value_function
+from archimedes_grad.closures import standing_for
 from archimedes_grad.constants import constant_node
 from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.gather import Shape, reshaped
 from archimedes_grad.graph import Graph, Output
-from archimedes_grad.operands import gathered, node_of, value_of
+from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.specs import flatten, is_static_by_nature, is_tree
-from archimedes_grad.trace_state import Trace, current_trace, trace_error
+from archimedes_grad.trace_state import Trace, current_trace
 from archimedes_grad.tracing import BoundArguments, trace
-
-#: Objects looked at in search of traced arrays that a function closes over.
-_LARGEST_SEARCH = 100_000
 
 #: Bodies evaluated more often than this in all are never expanded into the graph around them.
 _LARGEST_INLINED = 20_000
@@ -129,73 +124,6 @@ def require_functions(owner: str, *functions: Any) -> None:
             raise TypeError(f"{owner}: expects functions, got {type(function).__name__} {function!r}")
 
 
-# --- what a function closes over ------------------------------------------------------------------
-
-
-def closed_over(functions: Sequence[Callable[..., Any]]) -> list[SymbolicArray]:
-    """Return the traced arrays, views as their roots, that functions can reach apart from their arguments."""
-    found: dict[int, SymbolicArray] = {}
-    seen: set[int] = set()
-    kept: list[Any] = []  # Fresh containers must outlive the search, or their identities would be reused.
-    waiting: list[Any] = list(functions)
-    while waiting and len(seen) < _LARGEST_SEARCH:
-        item = waiting.pop()
-        if id(item) in seen:
-            continue
-        seen.add(id(item))
-        kept.append(item)
-        if isinstance(item, SymbolicArray):
-            root = item if item.root is None else item.root
-            found[id(root)] = root
-        else:
-            waiting.extend(_reached_from(item))
-    return list(found.values())
-
-
-def _reached_from(item: Any) -> list[Any]:
-    if isinstance(item, types.FunctionType):
-        named = [item.__globals__[name] for name in _names(item.__code__) if name in item.__globals__]
-        return [*named, item.__closure__, item.__defaults__, item.__kwdefaults__, item.__dict__]
-    if isinstance(item, np.ndarray):
-        return list(item.flat) if item.dtype == object else []
-    if isinstance(item, type | types.ModuleType | types.CodeType | str | bytes | int | float):
-        return []
-    module = type(item).__module__
-    if module.startswith("archimedes_grad."):
-        return [value for value in (getattr(item, "__wrapped__", None),) if value is not None]
-    if module.startswith(("casadi", "optree")):
-        return []
-    return gc.get_referents(item)
-
-
-def _names(code: types.CodeType) -> set[str]:
-    names = set(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            names |= _names(constant)
-    return names
-
-
-@contextmanager
-def _standing_for(owner: str, arrays: Sequence[SymbolicArray], symbols: Sequence[Any]) -> Iterator[None]:
-    """Let arrays of the trace around be the symbols given, for the length of a with statement."""
-    before = [(array._node, array._read) for array in arrays]
-    for array, symbol in zip(arrays, symbols, strict=True):
-        array.rewrite(node_of(symbol))
-    try:
-        versions = [array.version for array in arrays]
-        yield
-        if any(array.version != version for array, version in zip(arrays, versions, strict=True)):
-            raise trace_error(
-                f"{owner}: the function writes to an array of the function around it.",
-                "Pass the array as an argument, and return what was written.",
-            )
-    finally:
-        for array, (node, read) in zip(arrays, before, strict=True):
-            array._node, array._read = node, read
-            array.version += 1
-
-
 # --- the body -------------------------------------------------------------------------------------
 
 
@@ -259,7 +187,7 @@ def traced_body(
 
     def run(*values: Any) -> list[SymbolicArray]:
         *own, symbols = values
-        with _standing_for(owner, outer_arrays, symbols):
+        with standing_for(owner, outer_arrays, symbols):
             returned = function(*own)
             numbers, structure = split(returned) if split else apart(owner, what, returned)
             structures.append(structure)
@@ -305,7 +233,7 @@ def hidden_values(hidden: Sequence[cs.MX], outer: Trace) -> list[npt.NDArray[np.
 
 def applied(
     function: cs.Function, nodes: Sequence[cs.MX], values: Sequence[npt.ArrayLike], outputs: Sequence[Output],
-    times: int = 1, can_fail: bool = False, opaque: bool = False,
+    times: int = 1, can_fail: bool = False, opaque: bool | None = None,
 ) -> list[SymbolicArray]:  # fmt: skip
     """Put a Function into the graph under way as one node, and return its outputs as traced arrays.
 
@@ -316,13 +244,14 @@ def applied(
     can_fail
         The last output of the function is 1, entry by entry, after success.
     opaque
-        The function must stay a node: expanded to scalars it would lose what it is for.
+        Whether the function must stay a node: expanded to scalars it would lose what it is for. None: where it
+        is evaluated often.
     """
     trace_under_way = current_trace()
     assert trace_under_way is not None
     trace_under_way.array_nodes += 1
     trace_under_way.array_entries += times
-    trace_under_way.opaque |= opaque or times > _LARGEST_INLINED
+    trace_under_way.opaque |= times > _LARGEST_INLINED if opaque is None else opaque
     with forward_nodes():
         results = function.call(list(nodes), False, True)
         if can_fail:

@@ -14,7 +14,8 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import SymbolicArray
-from archimedes_grad.bodies import Body, applied, closed_over, numbers_in, require_functions, traced_body, values_of
+from archimedes_grad.bodies import Body, applied, numbers_in, require_functions, traced_body, values_of
+from archimedes_grad.closures import closed_over
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import gathered, node_of, value_of

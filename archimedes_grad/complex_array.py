@@ -60,7 +60,7 @@ class ComplexArray(SymbolicArray):
         """Complex arrays have no node of their own."""
         raise _real_expected("A complex traced array was used or returned where only real ones are.")
 
-    _node = node  # type: ignore[assignment]
+    _node = node
 
     def __repr__(self) -> str:
         return f"ComplexArray(shape={self.shape}, value={self.value!r})"

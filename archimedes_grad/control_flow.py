@@ -20,7 +20,6 @@ from archimedes_grad.bodies import (
     apart,
     applied,
     as_traced,
-    closed_over,
     placeholder,
     require_functions,
     shown_shapes,
@@ -28,6 +27,7 @@ from archimedes_grad.bodies import (
     traced_body,
     values_of,
 )
+from archimedes_grad.closures import closed_over
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.gather import stored_shape
 from archimedes_grad.graph import Output

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from archimedes_grad.array import SymbolicArray
 from archimedes_grad.bodies import applied, values_of
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.pickling import found_at, packed
 from archimedes_grad.rule_graphs import FORWARD, REVERSE, RuleCall, described, nothing_of, with_derivatives
 from archimedes_grad.signature import name_of
 from archimedes_grad.simplification import forward_nodes
@@ -48,7 +50,7 @@ def stop_gradient(x: Any) -> Any:
     output = Output(x.shape, x.dtype, not isinstance(x.value, np.ndarray))
     if not x.size:
         return x
-    return applied(_constant_in_derivatives(*x.node.shape), [x.node], values_of([x]), [output], times=x.size)[0]
+    return applied(_constant_in_derivatives(*x.node.shape), [x.node], values_of([x]), [output], opaque=False)[0]
 
 
 @functools.lru_cache(maxsize=256)
@@ -76,6 +78,7 @@ class _CustomRule:
         functools.update_wrapper(self, f)
         self.function = f
         self.name = name_of(f)
+        self._rules: tuple[Callable[..., Any], ...] = ()
         # How many rules of this function are being traced, one inside the other; traces hold a lock.
         self._depth = 0
 
@@ -109,11 +112,25 @@ class _CustomRule:
         finally:
             self._depth -= 1
 
+    def __reduce__(self) -> Any:
+        # A decorated function is found under the function's own name.
+        own_name = getattr(self.function, "__qualname__", "")
+        if found_at(getattr(self.function, "__module__", None), own_name) is self:
+            return own_name
+        return _remade, (type(self), [packed(part, self.name) for part in (self.function, *self._rules)])
+
     def _is_defined(self) -> bool:
-        raise NotImplementedError
+        return bool(self._rules)
 
     def _traced_rule(self, call: RuleCall) -> tuple[cs.Function, cs.Function]:
         raise NotImplementedError
+
+
+def _remade(form: type[_CustomRule], parts: list[bytes]) -> _CustomRule:
+    function, *rules = map(pickle.loads, parts)
+    made = form(function)
+    made._rules = tuple(rules)
+    return made
 
 
 class custom_jvp(_CustomRule):  # noqa: N801  # used as a function
@@ -132,6 +149,11 @@ class custom_jvp(_CustomRule):  # noqa: N801  # used as a function
     TraceError
         Where f or the rule closes over traced values, or there is no rule.
 
+    Notes
+    -----
+    Higher derivatives differentiate the rule. Where the rule calls f itself, f has its rule there too, to the third
+    order; from the fourth on such calls are differentiated as f is written.
+
     Examples
     --------
     >>> import numpy as np
@@ -149,10 +171,6 @@ class custom_jvp(_CustomRule):  # noqa: N801  # used as a function
 
     _defined_by = "f.defjvp(rule), with rule(primals, tangents) -> (output, output tangent)"
 
-    def __init__(self, f: Callable[..., Any]) -> None:
-        super().__init__(f)
-        self._rule: Callable[..., Any] | None = None
-
     def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """Set the rule, ``rule(primals, tangents) -> (output, output tangent)``, and return it.
 
@@ -160,15 +178,11 @@ class custom_jvp(_CustomRule):  # noqa: N801  # used as a function
         """
         if not callable(rule):
             raise TypeError(f"defjvp of {self.name!r}: expects a function, got {type(rule).__name__}")
-        self._rule = rule
+        self._rules = (rule,)
         return rule
 
-    def _is_defined(self) -> bool:
-        return self._rule is not None
-
     def _traced_rule(self, call: RuleCall) -> tuple[cs.Function, cs.Function]:
-        rule = self._rule
-        assert rule is not None
+        (rule,) = self._rules
         owner = f"rule {name_of(rule)!r} of {self.name!r}"
 
         def tangent_of(*values: Any) -> Any:
@@ -220,10 +234,6 @@ class custom_vjp(_CustomRule):  # noqa: N801  # used as a function
         "backward(residuals, cotangent) -> tuple"
     )
 
-    def __init__(self, f: Callable[..., Any]) -> None:
-        super().__init__(f)
-        self._rules: tuple[Callable[..., Any], Callable[..., Any]] | None = None
-
     def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
         """Set the rule: ``forward(*args) -> (output, residuals)``, ``backward(residuals, cotangent) -> tuple``.
 
@@ -234,11 +244,7 @@ class custom_vjp(_CustomRule):  # noqa: N801  # used as a function
                 raise TypeError(f"defvjp of {self.name!r}: expects two functions, got {type(rule).__name__}")
         self._rules = forward, backward
 
-    def _is_defined(self) -> bool:
-        return self._rules is not None
-
     def _traced_rule(self, call: RuleCall) -> tuple[cs.Function, cs.Function]:
-        assert self._rules is not None
         forward_rule, backward_rule = self._rules
         owner = f"rule {name_of(backward_rule)!r} of {self.name!r}"
         forward_owner = f"rule {name_of(forward_rule)!r} of {self.name!r}"

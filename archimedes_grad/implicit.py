@@ -16,24 +16,25 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.array import SymbolicArray
+from archimedes_grad.autodiff import value_function
 from archimedes_grad.bodies import (
     Body,
     applied,
     as_number,
-    closed_over,
     fails_with,
     numbers_in,
     require_functions,
     traced_body,
     values_of,
 )
+from archimedes_grad.closures import closed_over
+from archimedes_grad.compiled import CompiledFunction
 from archimedes_grad.gather import flat
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import gathered, node_of, value_of
-from archimedes_grad.signature import name_of
+from archimedes_grad.signature import CallSignature, name_of
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.trace_state import current_trace, trace_error
-from archimedes_grad.transforms import compile
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -83,7 +84,9 @@ def implicit_root(
     require_functions("implicit_root", f)
     start = _as_float("implicit_root", "x0", x0)
     if current_trace() is None:
-        return compile(lambda x0, args: implicit_root(f, x0, *args, tol=tol, max_steps=max_steps))(start, args)
+        return _compiled(
+            "implicit_root", lambda x0, args: implicit_root(f, x0, *args, tol=tol, max_steps=max_steps), start, args
+        )
     body = _body("implicit_root", f, [_floats(start), *args])
     if len(body.outputs) != 1 or math.prod(body.outputs[0].shape) != np.size(value_of(start)):
         raise ValueError(
@@ -163,7 +166,9 @@ def odeint(
     times = _times(t)
     start = _as_float("odeint", "x0", x0)
     if current_trace() is None:
-        return compile(lambda x0, args: odeint(f, x0, times, *args, rtol=rtol, atol=atol))(start, args)
+        return _compiled(
+            "odeint", lambda x0, args: odeint(f, x0, times, *args, rtol=rtol, atol=atol), start, args
+        )
     shape = np.shape(value_of(start))
     body = _body("odeint", f, [_floats(start), np.asarray(times[0]), *args])
     if [output.shape for output in body.outputs] != [shape]:
@@ -250,6 +255,11 @@ def linear_solve(A: Any, b: Any) -> Any:
 
 
 # --- what they share ------------------------------------------------------------------------------------
+
+
+def _compiled(name: str, function: Callable[..., Any], *args: Any) -> Any:
+    """Evaluate on plain numbers by a trace of the call."""
+    return CompiledFunction(function, CallSignature(function), value_function, name)(*args)
 
 
 def _is_sparse(A: Any) -> bool:

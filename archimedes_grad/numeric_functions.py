@@ -171,9 +171,7 @@ class _Call:
         return trees[0] if self.single else tuple(trees)
 
     def _checked(self, result: numeric.DerivativeResult) -> npt.NDArray[Any]:
-        if not result.success:
-            warnings.warn(f"{self.bound.name}: {result.message}", RuntimeWarning, stacklevel=4)
-        return np.asarray(result.value)
+        return np.asarray(result.checked())
 
     def _require_scalar(self) -> None:
         shape = np.shape(self.output) if not is_tree(self.output) else "of a tree"

@@ -86,7 +86,7 @@ class Representation:
 
 def _choice(graph: Graph, primal: cs.Function) -> tuple[str, str]:
     if graph.opaque:
-        return "array", "a matrix factorisation cannot be expanded to scalars"
+        return "array", "a node must stay whole: a factorisation, a choice, a solver or a long loop"
     instructions = primal.n_instructions()
     scalars = max(0, instructions - graph.array_nodes)
     entries = scalars + graph.array_entries

@@ -6,6 +6,9 @@ its directions). It then counts in every order, under map, loops, conditionals a
 graph, where the option ``custom_jacobian`` needs the Jacobian entry by entry. Of several directions at once, and of
 small Functions as whole Jacobians, CasADi would ask elsewhere: ``max_num_dir`` and ``jac_penalty`` make it ask for
 one direction at a time.
+
+CasADi does not store the cache when it serialises a Function: a compiled derivative keeps the rule, which it has in
+it, but a Function from ``to_casadi`` must be differentiated before it is serialised, not after.
 """
 
 from __future__ import annotations
@@ -22,16 +25,16 @@ from archimedes_grad.bodies import (
     apart,
     applied,
     as_number,
-    closed_over,
     shown_shapes,
     traced_body,
     values_of,
 )
+from archimedes_grad.closures import closed_over
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import node_of, value_of
 from archimedes_grad.simplification import derivative_sweep, forward_nodes
 from archimedes_grad.specs import flatten, is_tree
-from archimedes_grad.trace_state import current_trace, trace_error
+from archimedes_grad.trace_state import Trace, current_trace, trace_error
 
 _NAME = "custom"
 FORWARD, REVERSE = f"fwd1_{_NAME}", f"adj1_{_NAME}"
@@ -105,8 +108,12 @@ class RuleCall:
             outputs = outputs[: len(self.outputs)]
             custom = with_derivatives(inputs, self._dependent(inputs, outputs, forward), forward, reverse)
             nodes = [node_of(x) for x in self.numbers]
+            if self.primal.can_fail:
+                # A Function with a rule has the outputs that the rule knows of: success is asked beside it.
+                *_, success = self.primal.function.call([*nodes, *self.primal.closed_nodes], False, True)
+                _trace_under_way().conditions.append(success)
         results = applied(
-            custom, nodes, values_of(self.numbers), self.outputs, times=self.primal.n_instructions
+            custom, nodes, values_of(self.numbers), self.outputs, times=self.primal.n_instructions, opaque=False
         )
         return self.structure.build(results)
 
@@ -118,7 +125,7 @@ class RuleCall:
         names = [*(f"argument {k}" for k in range(len(self.args))), *names]
         split = None if function is self.rule.function else (lambda numbers_and_none: numbers_and_none)
         body = traced_body(owner, function, args, names, closed_over(rules), split=split)
-        captured = {hash(entry.symbol) for entry in _outermost_captured()}
+        captured = {hash(entry.symbol) for entry in _trace_under_way().outermost.captured}
         for symbol in cs.symvar(cs.veccat(*body.closed_nodes)) if body.closed_nodes else []:
             if hash(symbol) not in captured:
                 raise trace_error(
@@ -225,10 +232,10 @@ def _total(nodes: list[cs.MX]) -> cs.MX:
     return cs.sum1(cs.vertcat(*(cs.vec(node) for node in nodes)))
 
 
-def _outermost_captured() -> list[Any]:
+def _trace_under_way() -> Trace:
     trace = current_trace()
     assert trace is not None
-    return trace.outermost.captured
+    return trace
 
 
 def described(returned: Any) -> str:

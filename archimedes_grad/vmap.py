@@ -11,7 +11,8 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.autodiff import value_function
-from archimedes_grad.bodies import Body, Structure, applied, as_number, closed_over, placeholder, stacked, traced_body
+from archimedes_grad.bodies import Body, Structure, applied, as_number, placeholder, stacked, traced_body
+from archimedes_grad.closures import closed_over
 from archimedes_grad.compiled import CompiledFunction
 from archimedes_grad.operands import node_of, value_of
 from archimedes_grad.signature import CallSignature, name_of
@@ -66,7 +67,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Compiled
     def batched(*args: Any, **kwargs: Any) -> Any:
         return _Call(f, in_axes, out_axes, args, kwargs).result()
 
-    return CompiledFunction(batched, CallSignature(batched), value_function, f"vmap_{name_of(f)}")
+    recipe = (vmap, f, {"in_axes": in_axes, "out_axes": out_axes})
+    return CompiledFunction(batched, CallSignature(batched), value_function, f"vmap_{name_of(f)}", recipe=recipe)
 
 
 def _require_axes(which: str, axes: Any) -> None:

@@ -28,11 +28,13 @@ def integers(dtype, *entries):
 @pytest.mark.parametrize("other", [*INTEGERS, np.float32, np.float64, bool], ids=name)
 def test_result_dtypes_of_pairs(dtype, other):
     x, y = np.array([1, 0, 3]).astype(dtype), np.array([2, 1, 1]).astype(other)
-    for op in (operator.add, operator.mul, operator.truediv, operator.lt, np.maximum, np.power, np.hypot):
-        check_value(op, x, y)
-        check_value(op, x[0], y)
-        check_value(op, x, y[0])
-        check_value(op, x[0], y[0])
+    ops = (operator.add, operator.mul, operator.truediv, operator.lt, np.maximum, np.power, np.hypot)
+
+    def program(x, y):
+        return [op(a, b) for op in ops for a in (x, x[0]) for b in (y, y[0])]
+
+    check_value(program, x, y)
+    check_value(lambda x, y: [op(x, y) for op in ops], x[0], y[0])
 
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, np.float32, bool], ids=name)

@@ -24,16 +24,16 @@ def same_number(got, expected):
 @settings(max_examples=40)
 @given(QUARTERS, QUARTERS.filter(bool))
 def test_remainders_have_numpys_sign(x, y):
-    for op in (np.mod, np.fmod, operator.floordiv, divmod, operator.mod):
-        check_value(op, np.float64(x), np.float64(y))
-        check_value(lambda x: op(x, y), np.array([x, -x, 0.1 * x]))
+    ops = (np.mod, np.fmod, operator.floordiv, divmod, operator.mod)
+    check_value(lambda x, y: [op(x, y) for op in ops], np.float64(x), np.float64(y))
+    check_value(lambda x: [op(x, y) for op in ops], np.array([x, -x, 0.1 * x]))
 
 
 @settings(max_examples=60)
 @given(st.floats(-1e9, 1e9), st.floats(1e-3, 1e3))
 def test_remainders_of_any_floats(x, y):
-    for op in (np.mod, np.fmod, np.floor_divide):
-        check_value(op, np.array([x, -x]), np.array([y, -y]), rtol=0, atol=0)
+    ops = (np.mod, np.fmod, np.floor_divide)
+    check_value(lambda x, y: [op(x, y) for op in ops], np.array([x, -x]), np.array([y, -y]), rtol=0, atol=0)
 
 
 def test_gradients_of_remainders():
@@ -170,7 +170,7 @@ FOR_THREE_ENTRIES = ("behind a list", "behind a product", "of scalars")
 
 @pytest.mark.parametrize(
     ("case", "n"),
-    [(case, 1) for case in UNUSED] + [(case, 20_000) for case in UNUSED if case not in FOR_THREE_ENTRIES],
+    [(case, 1) for case in UNUSED] + [(case, 5_000) for case in UNUSED if case not in FOR_THREE_ENTRIES],
 )
 def test_the_branch_that_where_does_not_take_leaves_no_nan(case, n):
     """Also where the arrays are so large that they stay arrays."""

@@ -32,6 +32,7 @@ ON_DEMAND = (
     "sorting",
     "special_values",
     "statistics",
+    "taking",
     "writes",
 )
 

@@ -91,13 +91,15 @@ def divide(x: Any, y: Any) -> ComplexArray:
 @implements_complex(np.reciprocal)
 def reciprocal(x: ComplexArray) -> ComplexArray:
     """1 / x."""
-    return divide(1.0, x)
+    quotient: ComplexArray = divide(1.0, x)
+    return quotient
 
 
 @implements_complex(np.square)
 def square(x: ComplexArray) -> ComplexArray:
     """X times x."""
-    return COMPLEX[np.multiply](x, x)  # type: ignore[no-any-return]
+    product: ComplexArray = COMPLEX[np.multiply](x, x)
+    return product
 
 
 COMPLEX[np.negative] = lambda x: ComplexArray(-x.real, -x.imag)
@@ -172,12 +174,13 @@ def _of_each_part(function: _Rule) -> _Rule:
     return rule
 
 
-for _function in (
+_EACH: tuple[_Rule, ...] = (
     np.array_split, np.broadcast_to, np.cumsum, np.diagonal, np.diff, np.expand_dims, np.flip, np.fliplr, np.flipud,
     np.linalg.diagonal, np.matrix_transpose, np.mean, np.moveaxis, np.nansum, np.ravel, np.repeat, np.reshape, np.roll,
     np.rot90, np.split, np.squeeze, np.sum, np.swapaxes, np.take, np.tile, np.trace, np.transpose, np.pad, np.copy,
     np.atleast_1d, np.atleast_2d, np.tril, np.triu, np.diag, np.delete, np.fft.fftshift, np.fft.ifftshift,
-):  # fmt: skip
+)  # fmt: skip
+for _function in _EACH:
     COMPLEX[_function] = _of_each_part(_function)
 
 
@@ -190,7 +193,8 @@ def _of_each_part_of_all(function: _Rule) -> _Rule:
     return rule
 
 
-for _function in (np.concatenate, np.stack, np.hstack, np.vstack):
+_EACH_OF_ALL: tuple[_Rule, ...] = (np.concatenate, np.stack, np.hstack, np.vstack)
+for _function in _EACH_OF_ALL:
     COMPLEX[_function] = _of_each_part_of_all(_function)
 
 

@@ -226,7 +226,7 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
 def qr(a: Any, mode: Any = "reduced") -> Any:
     """Orthonormal columns and an upper triangle."""
     a = gathered(a)
-    value = np.linalg.qr(value_of(a), mode)
+    value: Any = np.linalg.qr(value_of(a), mode)
     m, n = a.shape[-2:]
     k = min(m, n)
     if mode == "r":

@@ -58,12 +58,12 @@ def _long_transform(sign: int, of_real: bool) -> Kind:
         result = np.fft.fft(given) if sign == -1 else np.fft.ifft(given, norm="forward")
         return result.real, result.imag
 
-    def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
-        shape = (seeds[0].numel(),)
-        pair = matrix_call(_long_transform(-sign, False), [shape] * 2, [shape] * 2).call(list(seeds))
+    def stack_reverse(count: int, inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+        shapes = [(seeds[0].numel() // count,)] * 2
+        pair = matrix_call(_long_transform(-sign, False), shapes, shapes, count).call(list(seeds))
         return pair[: len(inputs)]
 
-    return Kind("fft", evaluate, reverse)
+    return Kind("fft", evaluate, functools.partial(stack_reverse, 1), stack_reverse)
 
 
 def _transformed(x: Pair, n: int, sign: int) -> Pair:

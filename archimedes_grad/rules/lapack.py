@@ -32,14 +32,22 @@ Evaluation = Callable[[Sequence[Array], Sequence[bool]], Sequence[Any]]
 #: item of a stack; matrices as NumPy shows them, vectors as columns, numbers as 1 by 1.
 Reverse = Callable[[Matrices, Matrices, Matrices], Sequence[cs.MX]]
 
+#: The same of a whole stack, as it is stored, with the number of items as first argument.
+StackReverse = Callable[[int, Matrices, Matrices, Matrices], Sequence[cs.MX]]
+
 
 @dataclass(frozen=True)
 class Kind:
-    """A function of matrices: how NumPy evaluates it, and how it is differentiated."""
+    """A function of matrices: how NumPy evaluates it, and how it is differentiated.
+
+    A reverse form that is itself a call is given for the whole stack as well: mapped over the items it
+    would go to Python for each of them.
+    """
 
     name: str
     evaluate: Evaluation
     reverse: Reverse
+    stack_reverse: StackReverse | None = None
 
 
 class MatrixCall(cs.Callback):
@@ -108,6 +116,13 @@ class MatrixCall(cs.Callback):
 
     def get_reverse(self, nadj: int, name: str, inames: Any, onames: Any, opts: Any) -> cs.Function:
         """Return the function that takes sensitivities from the outputs to the inputs."""
+        if self.kind.stack_reverse is not None:
+            groups = [
+                self._symbols(symbol, shapes, self.count)
+                for symbol, shapes in (("x", self.shapes_in), ("y", self.shapes_out), ("seed", self.shapes_out))
+            ]
+            results = [cs.densify(node) for node in self.kind.stack_reverse(self.count, *groups)]
+            return cs.Function(name, [s for group in groups for s in group], results, inames, onames, opts)
         inputs, outputs = self._symbols("x", self.shapes_in), self._symbols("y", self.shapes_out)
         seeds = self._symbols("seed", self.shapes_out)
         sensitivities = self._pulled_back(inputs, outputs, seeds)
@@ -126,11 +141,14 @@ class MatrixCall(cs.Callback):
         # which would differentiate the calls in it, and those call this function again.
         (linear,), cut, known = cs.extract_parametric([pulled_back], cs.veccat(*inputs, *outputs))
         pushed = [cs.jtimes(linear, seed, cs.veccat(*directions), True) for seed in seeds]
-        pushed = cs.substitute(pushed, cut, known)
+        # The map is linear, so its derivative is the same wherever the seeds are.
+        zeros = [cs.MX(cs.DM.zeros(seed.size1(), seed.size2())) for seed in seeds]
+        pushed = cs.substitute(pushed, [*cut, *seeds], [*known, *zeros])
         return self._per_item(name, [*inputs, *outputs, *directions], pushed, inames, onames, opts)
 
-    def _symbols(self, name: str, shapes: Sequence[Shape]) -> list[cs.MX]:
-        return [cs.MX.sym(f"{name}{i}", *stored_shape(shape)) for i, shape in enumerate(shapes)]
+    def _symbols(self, name: str, shapes: Sequence[Shape], count: int = 1) -> list[cs.MX]:
+        sizes = map(stored_shape, shapes)
+        return [cs.MX.sym(f"{name}{i}", rows, columns * count) for i, (rows, columns) in enumerate(sizes)]
 
     def _pulled_back(self, inputs: Matrices, outputs: Matrices, seeds: Matrices) -> list[cs.MX]:
         shapes = (self.shapes_in, self.shapes_out, self.shapes_out)

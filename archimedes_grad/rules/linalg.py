@@ -132,7 +132,8 @@ def slogdet(a: Any) -> Any:
     if 0 < a.shape[-1] <= small.LARGEST_DETERMINANT and np.size(value[0]):
         determinant = _determinant_by_entries(a, np.linalg.det(value_of(a)))
         size: Any = np.abs(determinant)
-        return type(value)(new_array(node_of(np.sign(determinant)), value[0]), new_array(node_of(np.log(size)), value[1]))
+        nodes = node_of(np.sign(determinant)), node_of(np.log(size))
+        return type(value)(*(new_array(node, known) for node, known in zip(nodes, value, strict=True)))
     return type(value)(*called(kinds.SLOGDET, a, [(), ()], value))
 
 

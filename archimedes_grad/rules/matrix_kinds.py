@@ -14,13 +14,14 @@ by their difference counts as 0 then: right for every function of the values and
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import casadi as cs
 import numpy as np
 
 from archimedes_grad.gather import Shape
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
+from archimedes_grad.rules.lapack import Kind, Matrices, Reverse, StackReverse, matrix_call
 from archimedes_grad.rules.products import times
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -64,6 +65,22 @@ def _folded(sensitivity: cs.MX, upper: bool = False) -> cs.MX:
     one = np.ones((n, n))
     strict = _mask(np.triu(one, 1) if upper else np.tril(one, -1))
     return strict * (sensitivity + sensitivity.T) + _mask(np.eye(n)) * sensitivity
+
+
+def _gradient_is(kind: Callable[[], Kind]) -> tuple[Reverse, StackReverse]:
+    """Return the reverse forms of a number whose gradient is another function of the matrix."""
+
+    def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+        return [stack_reverse(1, [inputs[0].T], outputs, seeds)[0].T]
+
+    def stack_reverse(count: int, inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+        (a,) = inputs
+        columns, rows = a.size1(), a.size2() // count
+        (gradient,) = matrix_call(kind(), [(rows, columns)], [(rows, columns)], count).call([a])
+        each = cs.reshape(cs.repmat(seeds[0], rows, 1), 1, rows * count)
+        return [gradient * cs.repmat(each, columns, 1)]
+
+    return reverse, stack_reverse
 
 
 def _solved(a: cs.MX, b: cs.MX) -> cs.MX:
@@ -184,13 +201,8 @@ def _nuclear_evaluate(inputs: Any, wanted: Any) -> Any:
     return (np.linalg.svd(inputs[0], compute_uv=False).sum(-1),)
 
 
-def _nuclear_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
-    m, n = inputs[0].shape
-    return [seeds[0] * matrix_call(POLAR, [(m, n)], [(m, n)]).call([inputs[0].T])[0].T]
-
-
 #: The sum of the singular values; by way of the polar factor also where they are equal.
-NUCLEAR = Kind("nuclear", _nuclear_evaluate, _nuclear_reverse)
+NUCLEAR = Kind("nuclear", _nuclear_evaluate, *_gradient_is(lambda: POLAR))
 
 
 def _polar_evaluate(inputs: Any, wanted: Any) -> Any:
@@ -212,7 +224,7 @@ def _polar_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matr
 
 
 #: u @ vh over the singular values that are not zero.
-POLAR = Kind("polar", _polar_evaluate, _polar_reverse)
+POLAR: Kind = Kind("polar", _polar_evaluate, _polar_reverse)
 
 
 # --- determinants ---------------------------------------------------------------------------------
@@ -222,13 +234,8 @@ def _det_evaluate(inputs: Any, wanted: Any) -> Any:
     return (np.linalg.det(inputs[0]),)
 
 
-def _det_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
-    n = inputs[0].size1()
-    return [seeds[0] * matrix_call(COFACTORS, [(n, n)], [(n, n)]).call([inputs[0].T])[0].T]
-
-
 #: The determinant; its derivative is the matrix of cofactors, for singular matrices too.
-DET = Kind("det", _det_evaluate, _det_reverse)
+DET = Kind("det", _det_evaluate, *_gradient_is(lambda: COFACTORS))
 
 
 #: Up to this condition number the inverse gives the cofactors to eleven digits.
@@ -237,18 +244,26 @@ _WELL_CONDITIONED = 1e4
 
 def _cofactors_evaluate(inputs: Any, wanted: Any) -> Any:
     (a,) = inputs
+    determinant = np.linalg.det(a)
     try:
         inverse = np.linalg.inv(a)
-        condition = np.abs(a).sum(-1).max(-1) * np.abs(inverse).sum(-1).max(-1)
-        if np.all(condition <= _WELL_CONDITIONED * a.shape[-1]):
-            return (np.linalg.det(a)[..., None, None] * np.swapaxes(inverse, -1, -2),)
     except np.linalg.LinAlgError:
-        pass
+        return (_cofactors_by_svd(a),)
+    result = determinant[..., None, None] * np.swapaxes(inverse, -1, -2)
+    condition = np.abs(a).sum(-1).max(-1) * np.abs(inverse).sum(-1).max(-1)
+    poor = ~(condition <= _WELL_CONDITIONED * a.shape[-1])
+    if np.any(poor):
+        result[poor] = _cofactors_by_svd(a[poor])
+    return (result,)
+
+
+def _cofactors_by_svd(a: Any) -> Any:
+    """Return the cofactors from products of all singular values but one, which need no inverse."""
     u, s, vh = np.linalg.svd(a)
     sign = np.sign(np.linalg.det(u)) * np.sign(np.linalg.det(vh))
     n = s.shape[-1]
     others = np.where(np.eye(n, dtype=bool), 1.0, s[..., None, :]).prod(-1)
-    return (sign[..., None, None] * (u * others[..., None, :]) @ vh,)
+    return sign[..., None, None] * (u * others[..., None, :]) @ vh
 
 
 def _cofactors_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
@@ -280,7 +295,7 @@ def _products_but_two(s: cs.MX) -> cs.MX:
     return cs.reshape(factors, n, n)
 
 
-COFACTORS = Kind("cofactors", _cofactors_evaluate, _cofactors_reverse)
+COFACTORS: Kind = Kind("cofactors", _cofactors_evaluate, _cofactors_reverse)
 
 
 def _slogdet_evaluate(inputs: Any, wanted: Any) -> Any:

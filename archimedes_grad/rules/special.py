@@ -207,10 +207,10 @@ def add_rules() -> None:
     for name, rule in _GRAPHS.items():
         ufunc = getattr(scipy.special, name, None) or getattr(_ufuncs, name, None)
         if isinstance(ufunc, np.ufunc):
-            ELEMENTWISE[ufunc] = rule
+            ELEMENTWISE[ufunc] = special_calls.by_size(name, rule) if name in special_calls.DERIVATIVES else rule
     for name in special_calls.DERIVATIVES:
         ufunc = getattr(scipy.special, name, None)
-        if isinstance(ufunc, np.ufunc):
+        if isinstance(ufunc, np.ufunc) and name not in _GRAPHS:
             special_calls.register(name, ufunc)
     for name in dir(scipy.special):
         ufunc = getattr(scipy.special, name)

@@ -26,6 +26,9 @@ from archimedes_grad.trace_state import current_trace, trace_error
 
 MX = cs.MX
 
+#: From this many entries on SciPy's own loop beats a graph of a hundred operations an entry.
+_CALL_FROM = 512
+
 #: The partial derivative of a function by one argument: of its arguments and its value.
 Partial = Callable[..., MX] | None
 
@@ -65,8 +68,18 @@ def _kind(name: str) -> Kind:
     return Kind(name, evaluate, reverse)
 
 
+def by_size(name: str, graph: Callable[..., MX]) -> Callable[..., MX]:
+    """Return the rule of a function that is a graph of its own for few entries, and a call for many."""
+
+    def rule(*operands: MX) -> MX:
+        many = max(node.numel() for node in operands) >= _CALL_FROM
+        return evaluated(name, *operands) if many else graph(*operands)
+
+    return rule
+
+
 def register(name: str, ufunc: np.ufunc) -> None:
-    """Register the rule of a SciPy ufunc that has a row here."""
+    """Register the rule of a SciPy ufunc that has a row here and no graph."""
     partials = DERIVATIVES[name]
     ELEMENTWISE[ufunc] = functools.partial(evaluated, name)
 
@@ -192,11 +205,36 @@ def _owens_t_by_a(h: MX, a: MX, y: MX) -> MX:
     return div(exp(mul(number(-0.5), mul(mul(h, h), total))), mul(number(2 * math.pi), total))
 
 
+def _trigamma(x: MX) -> MX:
+    """The derivative of digamma; by reflection for negative x."""
+    negative = graphs.less(x, number(0.0))
+    above = graphs.within(negated(negative), x, 1.0)
+    below = graphs.within(negative, x, -0.5)
+    sine = graphs.sine_of_pi(below)
+    reflected = sub(div(number(math.pi**2), mul(sine, sine)), evaluated("zeta", number(2), sub(number(1), below)))
+    return select(negative, reflected, evaluated("zeta", number(2), above))
+
+
+def _error_slope(factor: float) -> Callable[[MX, MX], MX]:
+    slope = _gaussian(factor * 2 / math.sqrt(math.pi), -1.0)
+    return lambda x, y: slope(x)
+
+
+def _log_ndtr_slope(x: MX, y: MX) -> MX:
+    return div(number(math.sqrt(2 / math.pi)), evaluated("erfcx", mul(x, number(-math.sqrt(0.5)))))
+
+
 #: Functions whose first argument is evaluated by SciPy's loop for whole numbers.
 _OF_WHOLE_ORDER = frozenset({"expn", "kn", "yn"})
 
 #: scipy.special name -> a partial derivative for each argument.
 DERIVATIVES: dict[str, tuple[Partial, ...]] = {
+    "gammaln": (lambda x, y: evaluated("digamma", x),), "digamma": (lambda x, y: _trigamma(x),),
+    "psi": (lambda x, y: _trigamma(x),), "gamma": (lambda x, y: mul(y, evaluated("digamma", x)),),
+    "zeta": (None, lambda s, q, y: mul(neg(s), evaluated("zeta", add(s, number(1)), q))),
+    "erfc": (_error_slope(-1.0),), "ndtr": (lambda x, y: _gaussian(1 / math.sqrt(2 * math.pi), -0.5)(x),),
+    "erfcx": (lambda x, y: sub(mul(number(2), mul(x, y)), number(2 / math.sqrt(math.pi))),),
+    "log_ndtr": (_log_ndtr_slope,),
     "erfinv": (lambda x, y: _inverse_erf_slope(y),),
     "erfcinv": (lambda x, y: neg(_inverse_erf_slope(y)),),
     "ndtri": (lambda x, y: _inverse_normal_slope(y),),

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import new_array
+from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.dispatch import INTERCEPTED
 from archimedes_grad.operands import gathered, is_traced, node_of, value_of
 from archimedes_grad.rules.composition import as_numpy_gives
+from archimedes_grad.rules.elementwise import only_where
 from archimedes_grad.rules.special_graphs import digamma, gammaln, zeta
 from archimedes_grad.trace_state import trace_error
 
@@ -22,8 +23,12 @@ def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:
 
     The shift cancels in what is computed, so that it need not be the maximum itself.
     """
-    largest = np.floor(np.max(x, axis=axis, keepdims=True))
-    shift = np.where(np.isfinite(largest), largest, 0.0)
+    largest: Any = np.floor(np.max(x, axis=axis, keepdims=True))
+    finite: Any = np.isfinite(largest)
+    shift: Any = np.where(value_of(finite), value_of(largest), 0.0)
+    if isinstance(largest, SymbolicArray):
+        # Not by np.where: nothing passes back through floor, so that no branch needs watching.
+        shift = new_array(only_where(finite.node, largest.node), shift)
     return x - shift, shift
 
 

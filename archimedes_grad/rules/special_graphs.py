@@ -177,7 +177,7 @@ def _lgamma_of_positive(x: MX) -> MX:
     return select(low, small, sub(_lgamma_of_large(shifted), only_where(middle, log(product))))
 
 
-def _sine_of_pi(x: MX) -> MX:
+def sine_of_pi(x: MX) -> MX:
     """sin(pi x), to full relative precision near every whole number."""
     nearest = floor(add(x, number(0.5)))
     half = mul(number(0.5), nearest)
@@ -191,7 +191,7 @@ def gammaln(x: MX) -> MX:
     negative = less(x, number(0.0))
     direct = _lgamma_of_positive(within(negated(negative), x, 1.0))
     below = within(negative, x, -0.5)
-    sine = _unary(cs.OP_FABS, _sine_of_pi(below))
+    sine = _unary(cs.OP_FABS, sine_of_pi(below))
     reflected = sub(sub(number(math.log(math.pi)), log(sine)), _lgamma_of_positive(sub(number(1.0), below)))
     return select(negative, reflected, direct)
 
@@ -217,7 +217,7 @@ def rgamma(x: MX) -> MX:
     direct = mul(above, exp(neg(_lgamma_of_positive(add(above, number(1.0))))))
     below = within(negative, x, -0.5)
     other = exp(_lgamma_of_positive(sub(number(1.0), below)))
-    return select(negative, mul(div(_sine_of_pi(below), number(math.pi)), other), direct)
+    return select(negative, mul(div(sine_of_pi(below), number(math.pi)), other), direct)
 
 
 def _digamma_of_positive(x: MX) -> MX:

@@ -32,7 +32,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: A
     if axis is None:
         return written(out, np.ravel(a)[indices], "take")
     axis = np.lib.array_utils.normalize_axis_index(axis, a.ndim)
-    first: Any = np.moveaxis(a, axis, 0)[indices]
+    array: Any = a
+    first = np.moveaxis(array, axis, 0)[indices]
     moved = tuple(range(indices.ndim))
     return written(out, np.moveaxis(first, moved, tuple(axis + k for k in moved)), "take")
 

@@ -10,7 +10,7 @@ import pytest
 
 from archimedes_grad import derivative_kit, transforms
 from archimedes_grad.calculus_kit import CalculusKit
-from archimedes_grad.compare_methods import compare_methods
+from archimedes_grad.comparison import compare_methods
 from archimedes_grad.derivative_kit import DerivativeKit
 from archimedes_grad.errors import TraceError
 from archimedes_grad.numeric.input_cache import CachedFunction, LockedFunction

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import assert_same, check_second_order, copied, numeric_gradient, weighted
 
 import archimedes_grad as arc
-from helpers import assert_same, check_second_order, copied, numeric_gradient, weighted
 
 
 def apart(shape: tuple[int, ...], seed: int) -> Any:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers import check, check_second_order, check_value, sample
 
 import archimedes_grad as arc
-from helpers import check, check_second_order, check_value, sample
 
 M23, M34, M44, V3, V4 = sample((2, 3)), sample((3, 4)), sample((4, 4)), sample((3,)), sample((4,))
 B = sample((5, 2, 3))

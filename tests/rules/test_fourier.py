@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from helpers import check, check_second_order, check_value, sample
 
 import archimedes_grad as arc
-from helpers import check, check_second_order, check_value, sample
 
 X, Y = sample((8,)), sample((7,))
 M = sample((3, 6))
@@ -73,6 +73,15 @@ def test_lengths(n):
     np.testing.assert_allclose(arc.compile(lambda x: np.fft.irfft(np.fft.rfft(x), n))(x), x, rtol=1e-11, atol=1e-14)
 
 
+def test_gradient_of_a_long_stack():
+    x, weights = sample((3, 70)), sample((3, 70), seed=1)
+    slope = arc.grad(lambda x: np.sum(np.fft.ifft(np.fft.fft(x) ** 2).real * weights))
+    expected = 2 * np.fft.ifft(np.conj(np.fft.fft(x)) * np.fft.fft(weights)).real
+    np.testing.assert_allclose(slope(x), expected, rtol=1e-9, atol=1e-9)
+    hessian = arc.hess(lambda x: np.sum(np.abs(np.fft.fft(x)) ** 2))(x[0])
+    np.testing.assert_allclose(hessian, 2 * 70 * np.eye(70), atol=1e-10)
+
+
 @pytest.mark.parametrize("n", [67, 90])
 def test_gradient_of_lengths_that_are_split(n):
     weights = sample((n,), seed=1)
@@ -129,13 +138,15 @@ def test_magnitude_phase_and_comparison():
 
 
 def test_parts_of_numpy_and_methods():
-    check(lambda x: (np.real(np.fft.fft(x)), np.imag(np.fft.fft(x)), np.fft.fft(x).T.imag, np.fft.fft(x).conj().imag), X)
+    check(lambda x: (np.real(np.fft.fft(x)), np.imag(np.fft.fft(x))), X)
+    check(lambda x: (np.fft.fft(x).T.imag, np.fft.fft(x).conj().imag), X)
 
 
 @pytest.mark.parametrize("function", [
     lambda x: np.fft.fft(x), lambda x: np.sum(np.fft.fft(x)), lambda x: np.sin(np.fft.fft(x)).real,
     lambda x: np.sort(np.fft.fft(x)).real, lambda x: np.fft.fft(x).astype(float), lambda x: float(np.fft.fft(x)[0]),
-    lambda x: np.zeros_like(x) + np.maximum(np.fft.fft(x), 1).real, lambda x: np.add(np.fft.fft(x), 1, where=x > 0).real,
+    lambda x: np.zeros_like(x) + np.maximum(np.fft.fft(x), 1).real,
+    lambda x: np.add(np.fft.fft(x), 1, where=x > 0).real,
     lambda x: np.prod(np.fft.fft(x)).real,
 ])  # fmt: skip
 def test_what_has_no_rule_is_refused(function):

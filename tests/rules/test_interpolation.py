@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from checks import check_row, row
+from helpers import check_value, sample
 
 import archimedes_grad as arc
-from helpers import check_value, sample
-from checks import check_row, row
 
 TABLE = [-1.0, 0.0, 0.5, 1.75]
 VALUES = [3.0, 1.0, 2.0, 5.0]

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from helpers import check, check_gradient, check_second_order, check_value, sample
 
 import archimedes_grad as arc
-from helpers import check, check_gradient, check_second_order, check_value, sample
 
 
 def symmetric(a):
@@ -47,8 +47,7 @@ CASES = {
     "tensorsolve": (np.linalg.tensorsolve, sample((2, 3, 6)) + 3 * np.eye(6).reshape(2, 3, 6), sample((2, 3))),
     "tensorsolve axes": (lambda a, b: np.linalg.tensorsolve(a, b, axes=(0, 2)),
                          np.moveaxis(sample((4, 2, 2)) + 3 * np.eye(4).reshape(4, 2, 2), 0, 1), sample((4,))),
-    "tensorinv": (np.linalg.tensorinv, sample((4, 6, 8, 3)) + 3 * np.eye(24).reshape(4, 6, 8, 3))[:1]
-                 + (sample((2, 3, 6)) + 3 * np.eye(6).reshape(2, 3, 6),),
+    "tensorinv": (np.linalg.tensorinv, sample((2, 3, 6)) + 3 * np.eye(6).reshape(2, 3, 6)),
     "tensorinv 1": (lambda a: np.linalg.tensorinv(a, 1), sample((6, 2, 3)) + 3 * np.eye(6).reshape(6, 2, 3)),
     "det 1": (np.linalg.det, sample((1, 1))), "det 2": (np.linalg.det, sample((2, 2))), "det": (np.linalg.det, S5),
     "det stack": (np.linalg.det, STACK), "det singular": (np.linalg.det, np.outer(B3, B3) + np.outer(B3**2, B3 + 1)),
@@ -289,3 +288,17 @@ def test_inside_a_larger_function_and_with_constants():
 
     check(negative_log_likelihood, sample((4, 4)), rtol=1e-11)
     check_second_order(negative_log_likelihood, sample((4, 4)))
+
+
+@pytest.mark.parametrize("function", [
+    np.linalg.det, lambda a: np.linalg.norm(a, "nuc"), lambda a: np.sum(np.linalg.cholesky(a)),
+    lambda a: np.sum(np.linalg.eigh(a)[0] ** 2), lambda a: np.linalg.slogdet(a)[1], np.linalg.cond,
+])  # fmt: skip
+def test_hessian_and_forward_mode(function):
+    at = positive(np.vstack([S5, S5[:4] + 1.0]))
+    slope = arc.grad(function)
+    rows = arc.jac(slope)(at)
+    np.testing.assert_allclose(arc.hess(function)(at), rows, rtol=1e-8, atol=1e-10 * np.abs(rows).max())
+    direction = sample(at.shape)
+    expected = (slope(at + 1e-5 * direction) - slope(at - 1e-5 * direction)) / 2e-5
+    np.testing.assert_allclose(np.tensordot(rows, direction, 2), expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())

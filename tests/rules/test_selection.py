@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from checks import check_row, row
+from helpers import check_second_order, check_value, sample
 
 import archimedes_grad as arc
-from helpers import check_second_order, check_value, sample
-from checks import check_row, row
+
+# NumPy 2.5 deprecates np.fix, which still is what it was.
+pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
 
 NUMPY = tuple(map(int, np.__version__.split(".")[:2]))
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from checks import check_row, row
+from helpers import check_value, sample
 
 import archimedes_grad as arc
-from helpers import check_value, sample
-from checks import check_row, row
 
 MODES = ("constant", "edge", "wrap", "reflect", "symmetric", "linear_ramp", "maximum", "minimum", "mean", "median")
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from checks import apart, check_row, row
+from helpers import assert_same, check_value, sample
 
 import archimedes_grad as arc
 from archimedes_grad.rules import networks
-from helpers import assert_same, check_value, sample
-from checks import apart, check_row, row
 
 
 def in_place(change):
@@ -108,6 +108,9 @@ def test_networks_sort_ties_nan_and_infinities(listed, rows, monkeypatch):
         expected = np.sort(x, 0), np.argsort(x, 0, kind="stable"), np.argmax(x, 0), np.argmin(x, 0)
         for got, right in zip(f(x), expected, strict=True):
             np.testing.assert_array_equal(got, right)
+    weights, x = np.arange(1.0, rows + 1), apart((rows,), 1)
+    gradient = arc.grad(lambda x: np.sum(np.sort(x) * weights))
+    np.testing.assert_array_equal(gradient(x), weights[np.argsort(np.argsort(x))])
 
 
 def test_the_gradient_of_a_sort_goes_back_to_where_entries_came_from():

@@ -6,9 +6,9 @@ import sys
 
 import numpy as np
 import pytest
+from helpers import check, check_gradient, check_second_order, check_value, sample
 
 import archimedes_grad as arc
-from helpers import check, check_gradient, check_second_order, check_value, sample
 
 special = pytest.importorskip("scipy.special")
 
@@ -102,6 +102,18 @@ def test_second_derivative_of_more_arguments(name):
     check_second_order(function, *args)
 
 
+@pytest.mark.parametrize("name", ["gammaln", "digamma", "gamma", "erfc", "erfcx", "ndtr", "log_ndtr"])
+def test_many_entries(name):
+    function = getattr(special, name)
+    few = np.array([-2.3, -0.7, 0.4, 1.8, 5.2])
+    many = np.tile(few, 200)
+    check_value(function, many, rtol=1e-11)
+    slope = arc.grad(lambda x: np.sum(function(x)))
+    np.testing.assert_allclose(slope(many), np.tile(slope(few), 200), rtol=1e-11)
+    curvature = arc.grad(lambda x: np.sum(slope(x) * np.arange(x.size)))
+    np.testing.assert_allclose(curvature(many)[:5], curvature(few), rtol=1e-9)
+
+
 # --- special points -------------------------------------------------------------------------------
 
 POINTS = np.array([-np.inf, -800.0, -40.0, -1.0, -0.0, 0.0, 1e-300, 1.0, 2.0, 40.0, 800.0, np.inf, np.nan])
@@ -128,7 +140,8 @@ def test_divergences_at_the_edges():
     x, y = np.array([0.0, 0.0, 1.0, -1.0, 2.0, np.nan]), np.array([0.0, 2.0, 0.0, 1.0, -1.0, 1.0])
     for function in (special.xlogy, special.rel_entr, special.kl_div):
         check_value(function, x, np.abs(y) if function is special.xlogy else y)
-    np.testing.assert_array_equal(arc.grad(lambda y: np.sum(special.xlogy(np.zeros(2), y)))(np.array([0.0, 1.0])), [0, 0])
+    gradient = arc.grad(lambda y: np.sum(special.xlogy(np.zeros(2), y)))
+    np.testing.assert_array_equal(gradient(np.array([0.0, 1.0])), [0, 0])
 
 
 @pytest.mark.parametrize(("name", "at", "slope"), [

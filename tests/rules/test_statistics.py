@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from checks import check_row, row
+from helpers import check_value, sample
 
 import archimedes_grad as arc
-from helpers import check_value, sample
-from checks import check_row, row
 
 METHODS = (
     "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull",

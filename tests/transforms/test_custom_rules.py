@@ -1,5 +1,7 @@
 """stop_gradient, custom_jvp and custom_vjp: the rule counts in every transformation, order and structured form."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -213,6 +215,25 @@ def test_rules_take_captured_arrays_but_no_traced_values():
 
     with pytest.raises(TraceError, match="closes over a traced value"):
         arc.grad(outer)(1.0)
+
+
+def test_a_function_with_a_rule_that_can_fail():
+    @arc.custom_vjp
+    def solved(A):
+        return np.linalg.solve(A, np.ones(2))
+
+    solved.defvjp(lambda A: (solved(A), A), lambda A, ct: (np.outer(np.linalg.solve(A.T, ct), -np.ones(2)),))
+    np.testing.assert_allclose(arc.compile(solved)(2 * np.eye(2)), [0.5, 0.5])
+    with pytest.raises(np.linalg.LinAlgError):
+        arc.compile(solved)(np.zeros((2, 2)))
+    arc.grad(lambda A: np.sum(solved(A)))(np.eye(2))
+
+
+def test_rules_and_mapped_functions_are_pickled():
+    again = pickle.loads(pickle.dumps((tripled_slope, arc.grad(tripled_slope), arc.vmap(tripled_slope))))
+    assert again[0] is tripled_slope
+    assert again[1](0.5) == pytest.approx(3 * np.cos(0.5))
+    np.testing.assert_allclose(again[2](X), np.sin(X))
 
 
 def test_a_function_without_a_rule():

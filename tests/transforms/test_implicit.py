@@ -63,7 +63,7 @@ def test_roots_mapped_and_in_branches():
 @pytest.mark.parametrize("transform", [arc.compile, arc.grad])
 def test_a_solve_that_fails_raises_and_the_next_call_is_right(transform):
     f = transform(square_root)
-    with pytest.raises(np.linalg.LinAlgError, match="square_root|no root was found"):
+    with pytest.raises(np.linalg.LinAlgError, match="no root was found"):
         f(-1.0)
     assert f(4.0) == pytest.approx(2.0 if transform is arc.compile else 0.25)
 

@@ -1,5 +1,8 @@
 """vmap: against a loop over items, in values, derivatives and nests; traced once."""
 
+import contextvars
+import functools
+
 import numpy as np
 import pytest
 
@@ -153,6 +156,39 @@ def test_writing_to_an_array_of_the_function_around_is_refused():
 
     with pytest.raises(TraceError, match="writes to an array"):
         arc.grad(f)(np.ones(3))
+
+
+class Model:
+    def __init__(self, weights):
+        self.parts = {"weights": [weights]}
+
+    def apply(self, x):
+        return np.sum(self.parts["weights"][0] * x)
+
+
+hidden = contextvars.ContextVar("hidden")
+
+
+def test_closures_of_every_kind():
+    def loss(w):
+        doubled = 2 * w
+        hidden.set(doubled)  # where no search finds it
+        held = np.array([doubled[0], doubled[1]])
+        mapped = [
+            arc.vmap(Model(doubled).apply),
+            arc.vmap(functools.partial(lambda v, x: np.sum(v * x), doubled)),
+            arc.vmap(lambda x, v=doubled: np.sum(v * x)),
+            arc.vmap(lambda x: np.sum(hidden.get() * x)),
+            arc.vmap(lambda x: np.sum(held * x[:2]) + doubled[2] * x[2]),
+        ]
+        total = sum(np.sum(np.sin(f(X))) for f in mapped)
+        return total + np.sum(arc.vmap(lambda x: arc.grad(lambda y: np.sum(doubled * y**2))(x))(X))
+
+    def by_hand(w):
+        return 5 * np.sum(np.sin(X @ (2 * w))) + np.sum(4 * w * X)
+
+    w = np.array([0.3, -1.2, 2.0])
+    np.testing.assert_allclose(arc.grad(loss)(w), arc.grad(by_hand)(w), rtol=1e-12)
 
 
 def test_what_was_closed_over_is_as_before():
