@@ -1,6 +1,6 @@
 """What Python's control flow costs: calls on one path, on two, on a hundred; misses; Newton beside autograd.
 
-    python -m pip install ".[benchmark]" && python benchmarks/paths.py
+python -m pip install ".[benchmark]" && python benchmarks/paths.py
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ from archimedes_grad import representation
 
 def graphs(n: int) -> dict[str, cs.MX]:
     x = cs.MX.sym("x", n)
-    yield_ = {
+    expressions = {
         "polynomial": cs.sum1(x * x * x + 2 * x * x),
         "rosenbrock": cs.sum1(100 * (x[1:] - x[:-1] * x[:-1]) ** 2 + (1 - x[:-1]) ** 2),
         "products": cs.sum1((x * x) * (x + 1) * (x - 1) / (x * x + 2)),
     }
-    return {name: (x, expression) for name, expression in yield_.items()}
+    return {name: (x, expression) for name, expression in expressions.items()}
 
 
 def measured() -> list[dict[str, float]]:
@@ -70,7 +70,8 @@ def main() -> None:
         for row in rows
     ]
     faster = scalar_times <= array_times
-    lost = [max(s, a) / min(s, a) for s, a, c, f in zip(scalar_times, array_times, chosen, faster, strict=True) if c != f]
+    slower = np.maximum(scalar_times, array_times) / np.minimum(scalar_times, array_times)
+    lost = slower[np.array(chosen) != faster].tolist()
     print(f"the faster form is chosen in {np.sum(chosen == faster)} of {len(rows)} cases; "
           f"where not, it costs at most {max(lost, default=1.0):.2f} times")  # fmt: skip
 

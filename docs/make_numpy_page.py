@@ -1,6 +1,6 @@
 """Write docs/numpy.md: every overridable NumPy function with its status, from the table of rules.
 
-    python docs/make_numpy_page.py
+python docs/make_numpy_page.py
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def main() -> None:
     lines = [
         "# NumPy functions",
         "",
-        f"Written by `python docs/make_numpy_page.py` with NumPy {np.__version__}: {counts['supported']} of {len(rows)} "
-        f"overridable functions take traced arrays, {counts['refused']} are refused with a reason.",
+        f"Written by `python docs/make_numpy_page.py` with NumPy {np.__version__}: {counts['supported']} of "
+        f"{len(rows)} overridable functions take traced arrays, {counts['refused']} are refused with a reason.",
         "`tests/rules/test_completeness.py` holds that there are no others.",
         "",
         "| function | status | reason of a refusal |",

@@ -15,10 +15,9 @@ import archimedes_grad as arc
 def if_else(x):
     if x[0] > x[1]:
         return x[0] ** 2 * x[1]
-    elif x[0] > 0:
+    if x[0] > 0:
         return np.sin(x[0]) + x[1]
-    else:
-        return x[1] * 3.0 - x[0]
+    return x[1] * 3.0 - x[0]
 
 
 def while_loop(x):
@@ -185,7 +184,8 @@ def test_large_graphs_evaluate_guards_first_and_stay_right():
     for _ in range(3):
         for k in (0, 3, 1, 2):
             x = np.r_[k + 0.5, tail]
-            np.testing.assert_allclose(gradient(x), (k + 1) * np.exp(x) * (np.sin(x) + np.cos(x)), rtol=1e-12, atol=1e-14)
+            expected = (k + 1) * np.exp(x) * (np.sin(x) + np.cos(x))
+            np.testing.assert_allclose(gradient(x), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_nan_is_true_and_compares_false_as_in_python():

@@ -109,19 +109,21 @@ def _stage(arrays: list[MX], size: int, distance: int, exchange: Exchange) -> li
     counted(9 * len(arrays), 7 * total * len(arrays))
     blocks = [cs.reshape(array, 2 * size, total // (2 * size)) for array in arrays]
     if distance == size:
-        lower, upper = exchange([b[:size, :] for b in blocks], [b[size:, :] for b in blocks])
-        return [cs.vertcat(low, high) for low, high in zip(lower, upper, strict=True)]
-    inner = [b[distance : 2 * size - distance, :] for b in blocks]
-    count = inner[0].numel() // (2 * distance)
-    pairs = [cs.reshape(i, 2 * distance, count) for i in inner]
-    lower, upper = exchange([p[:distance, :] for p in pairs], [p[distance:, :] for p in pairs])
-    exchanged = [
-        cs.reshape(cs.vertcat(low, high), *inner[0].shape) for low, high in zip(lower, upper, strict=True)
-    ]
+        return _halves_exchanged(blocks, size, exchange)
+    margins = [cs.vertsplit(b, [0, distance, 2 * size - distance, 2 * size]) for b in blocks]
+    pairs = [cs.reshape(inner, 2 * distance, inner.numel() // (2 * distance)) for _, inner, _ in margins]
+    exchanged = _halves_exchanged(pairs, distance, exchange)
     return [
-        cs.vertcat(b[:distance, :], e, b[2 * size - distance :, :])
-        for b, e in zip(blocks, exchanged, strict=True)
+        cs.vertcat(first, cs.reshape(new, *inner.shape), last)
+        for (first, inner, last), new in zip(margins, exchanged, strict=True)
     ]
+
+
+def _halves_exchanged(arrays: list[MX], half: int, exchange: Exchange) -> list[MX]:
+    """Compare the upper rows of matrices with the lower ones. Split and joined whole, rows need no index lists."""
+    parts = [cs.vertsplit(array, [0, half, 2 * half]) for array in arrays]
+    lower, upper = exchange([low for low, _ in parts], [high for _, high in parts])
+    return [cs.vertcat(low, high) for low, high in zip(lower, upper, strict=True)]
 
 
 def _padded(matrix: MX, filler: float) -> MX:
