@@ -18,6 +18,7 @@ from archimedes_grad.errors import FallbackWarning, PathLimitWarning, TraceError
 from archimedes_grad.transforms import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
+    from archimedes_grad.batching import vmap
     from archimedes_grad.calculus_kit import CalculusKit
     from archimedes_grad.check import check_grads
     from archimedes_grad.choices import cond, switch
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from archimedes_grad.custom_rules import custom_jvp, custom_vjp, stop_gradient
     from archimedes_grad.derivative_kit import DerivativeKit
     from archimedes_grad.implicit import implicit_root, linear_solve, odeint
-    from archimedes_grad.vmap import vmap
 
 #: Imported when first asked for: gradients by themselves do not wait for them.
 _MODULE_OF = {
@@ -44,7 +44,7 @@ _MODULE_OF = {
     "scan": "control_flow",
     "stop_gradient": "custom_rules",
     "switch": "choices",
-    "vmap": "vmap",
+    "vmap": "batching",
     "while_loop": "control_flow",
 }
 

@@ -353,3 +353,14 @@ def test_hypot_and_std_have_slope_zero_at_their_kink():
     assert_same(arc.grad(np.hypot, argnums=(0, 1))(0.0, 0.0), (np.float64(0), np.float64(0)))
     assert_same(arc.grad(np.std)(np.ones(3)), np.zeros(3))
     same_number(arc.grad(lambda x: np.hypot(x, 0.0) ** 2)(0.0), 0.0)
+
+
+@pytest.mark.parametrize("size", [None, 3, 50])
+def test_a_branch_that_maximum_or_minimum_does_not_take_does_not_leak(size):
+    shape = () if size is None else size
+    zeros = np.zeros(shape)
+    np.testing.assert_array_equal(arc.grad(lambda x: np.sum(np.maximum(np.sqrt(x), 1.0)))(zeros), zeros)
+    np.testing.assert_array_equal(arc.grad(lambda x: np.sum(np.minimum(1.0 / x, 2.0)))(zeros), zeros)
+    half = np.full(shape, 0.25)
+    np.testing.assert_array_equal(arc.grad(lambda x: np.sum(np.maximum(np.sqrt(x), 0.5)))(half), half + 0.25)
+    assert np.isnan(arc.compile(lambda x: np.maximum(np.sqrt(x), 1.0))(-1.0))

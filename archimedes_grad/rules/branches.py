@@ -18,6 +18,26 @@ _SINGULAR = frozenset({
 })  # fmt: skip
 
 
+#: Nodes looked at before a branch is taken to be singular without looking further.
+_LOOKED_AT = 200
+
+
+def may_be_singular(branch: cs.MX) -> bool:
+    """Tell whether the derivative of a branch may be infinite, so that 0 times it is nan."""
+    seen: set[int] = set()
+    waiting = [branch]
+    while waiting:
+        node = waiting.pop()
+        if hash(node) in seen:
+            continue
+        seen.add(hash(node))
+        if len(seen) > _LOOKED_AT or node.op() in _SINGULAR:
+            return True
+        if not (node.is_symbolic() or node.is_constant()):
+            waiting.extend(node.dep(i) for i in range(node.n_dep()))
+    return False
+
+
 def note_branches(*branches: cs.MX) -> None:
     """Mark the trace under way where a branch could let the nan of a singular operation through."""
     trace = current_trace()

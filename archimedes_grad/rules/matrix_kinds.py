@@ -252,6 +252,7 @@ def _cofactors_evaluate(inputs: Any, wanted: Any) -> Any:
     result = determinant[..., None, None] * np.swapaxes(inverse, -1, -2)
     condition = np.abs(a).sum(-1).max(-1) * np.abs(inverse).sum(-1).max(-1)
     poor = ~(condition <= _WELL_CONDITIONED * a.shape[-1])
+    poor &= np.isfinite(a).all((-2, -1))
     if np.any(poor):
         result[poor] = _cofactors_by_svd(a[poor])
     return (result,)

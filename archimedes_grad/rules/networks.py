@@ -37,7 +37,7 @@ def either(condition: MX, x: MX, y: MX) -> MX:
 
 #: Up to this many entries pairs are gathered by index lists, whatever the length; beyond it by slices, which
 #: take no memory for each entry and stage but need a power of two.
-_LARGEST_LISTED = 100_000
+_LARGEST_LISTED = 300_000
 
 
 def _network(arrays: list[MX], fillers: list[float], exchange: Exchange) -> list[MX]:

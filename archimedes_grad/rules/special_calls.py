@@ -205,16 +205,6 @@ def _owens_t_by_a(h: MX, a: MX, y: MX) -> MX:
     return div(exp(mul(number(-0.5), mul(mul(h, h), total))), mul(number(2 * math.pi), total))
 
 
-def _trigamma(x: MX) -> MX:
-    """The derivative of digamma; by reflection for negative x."""
-    negative = graphs.less(x, number(0.0))
-    above = graphs.within(negated(negative), x, 1.0)
-    below = graphs.within(negative, x, -0.5)
-    sine = graphs.sine_of_pi(below)
-    reflected = sub(div(number(math.pi**2), mul(sine, sine)), evaluated("zeta", number(2), sub(number(1), below)))
-    return select(negative, reflected, evaluated("zeta", number(2), above))
-
-
 def _error_slope(factor: float) -> Callable[[MX, MX], MX]:
     slope = _gaussian(factor * 2 / math.sqrt(math.pi), -1.0)
     return lambda x, y: slope(x)
@@ -229,8 +219,8 @@ _OF_WHOLE_ORDER = frozenset({"expn", "kn", "yn"})
 
 #: scipy.special name -> a partial derivative for each argument.
 DERIVATIVES: dict[str, tuple[Partial, ...]] = {
-    "gammaln": (lambda x, y: evaluated("digamma", x),), "digamma": (lambda x, y: _trigamma(x),),
-    "psi": (lambda x, y: _trigamma(x),), "gamma": (lambda x, y: mul(y, evaluated("digamma", x)),),
+    "gammaln": (lambda x, y: evaluated("digamma", x),), "digamma": (lambda x, y: graphs.trigamma(x),),
+    "psi": (lambda x, y: graphs.trigamma(x),), "gamma": (lambda x, y: mul(y, evaluated("digamma", x)),),
     "zeta": (None, lambda s, q, y: mul(neg(s), evaluated("zeta", add(s, number(1)), q))),
     "erfc": (_error_slope(-1.0),), "ndtr": (lambda x, y: _gaussian(1 / math.sqrt(2 * math.pi), -0.5)(x),),
     "erfcx": (lambda x, y: sub(mul(number(2), mul(x, y)), number(2 / math.sqrt(math.pi))),),

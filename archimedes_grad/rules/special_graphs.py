@@ -240,6 +240,25 @@ def digamma(x: MX) -> MX:
     return select(negative, reflected, direct)
 
 
+def _trigamma_of_positive(x: MX) -> MX:
+    z = add(x, number(float(_LARGE)))
+    inverse = div(number(1.0), z)
+    square = mul(inverse, inverse)
+    asymptotic = add(add(inverse, mul(number(0.5), square)), mul(mul(inverse, square), horner(_BERNOULLI, square)))
+    shifted = [add(x, number(float(k))) if k else x for k in range(_LARGE)]
+    return functools.reduce(add, [div(number(1.0), mul(step, step)) for step in shifted], asymptotic)
+
+
+def trigamma(x: MX) -> MX:
+    """The derivative of digamma; by reflection for negative x."""
+    negative = less(x, number(0.0))
+    direct = _trigamma_of_positive(within(negated(negative), x, 1.0))
+    below = within(negative, x, -0.5)
+    sine = sine_of_pi(below)
+    reflected = sub(div(number(math.pi**2), mul(sine, sine)), _trigamma_of_positive(sub(number(1.0), below)))
+    return select(negative, reflected, direct)
+
+
 def zeta(s: MX, q: MX) -> MX:
     """Hurwitz's zeta function for s > 1 and q > 0."""
     steps = [_binary(cs.OP_POW, add(q, number(float(k))), neg(s)) for k in range(_LARGE + 2)]
