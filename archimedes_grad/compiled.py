@@ -34,8 +34,8 @@ from archimedes_grad.tracing import BoundArguments, trace
 #: Specialisations kept for one function; the least recently used one goes first.
 MAX_SPECIALISATIONS = 256
 
-# Calls that change between n paths are merged after this many times n changes.
-_MISSES_BEFORE_MERGING = 4
+# After this many changes for each path, a specialisation is made to tell its paths apart cheaply.
+_MISSES_FOR_EACH_PATH = 4
 
 
 @dataclass
@@ -110,8 +110,8 @@ class CompiledFunction:
             return self._new_path(specialisation, bound, script)
 
         result, path = paths.follow(miss, new_path)
-        if paths.misses > _MISSES_BEFORE_MERGING * len(paths.by_outcomes):
-            self._merge(args, kwargs)
+        if paths.misses > _MISSES_FOR_EACH_PATH * len(paths.by_outcomes):
+            self._make_cheap_to_tell_apart(args, kwargs)
         self._use(paths, path)
         return result
 
@@ -124,8 +124,8 @@ class CompiledFunction:
         else:
             self._fast_call = path.fast_path.call
 
-    def _merge(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Merge the paths of a specialisation whose calls change between them, where they are small enough."""
+    def _make_cheap_to_tell_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Merge the paths of a specialisation whose calls change between them; give large ones guards of their own."""
         specialisation, bound = self._specialised(args, kwargs)
         paths = specialisation.paths
         with self._tracing:
@@ -135,6 +135,9 @@ class CompiledFunction:
                 paths.merged = new_fast_path(
                     together, specialisation.layout, bound.trees, bound.values, weakref.ref(paths)
                 )
+                return
+            for path in paths.by_outcomes.values():
+                self._add_guards(path, specialisation.layout, bound)
 
     def _run(self, specialisation: Specialisation, bound: BoundArguments) -> Any:
         paths = specialisation.paths
@@ -258,9 +261,6 @@ class CompiledFunction:
         path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
         path.fast_path = new_fast_path(derived, layout, bound.trees, bound.values, path.reference)
         path.seconds["compile"] = time.perf_counter() - differentiated
-        if paths.by_outcomes:
-            for known in (*paths.by_outcomes.values(), path):
-                self._add_guards(known, layout, bound)
         if len(paths.by_outcomes) >= paths.limit and not self._warned_of_paths:
             self._warned_of_paths = True
             warnings.warn(path_limit_message(self.__name__, paths), PathLimitWarning, stacklevel=2)

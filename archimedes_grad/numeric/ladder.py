@@ -31,7 +31,7 @@ SLOWEST_CONVERGENCE = 0.8
 #: Steps of the check, relative to rungs: the square root of two, to eight bits.
 CHECK_RATIO = 181 / 128
 #: How many times the rounding of one evaluation (eps times its size) is claimed.
-ROUNDING_SAFETY = 2.0
+ROUNDING_SAFETY = 3.0
 
 
 @cache
