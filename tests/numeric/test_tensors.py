@@ -46,6 +46,7 @@ def test_rosenbrock_gradient(x, method, options, evaluations, accuracy):
     assert result.n_evaluations <= evaluations
     assert np.linalg.norm(result.value - true) <= accuracy * np.linalg.norm(true)
     if method == "adaptive":
+        assert (np.abs(result.value - true) <= result.error).all()
 
 
 @pytest.mark.parametrize("x", POINTS)
@@ -57,6 +58,7 @@ def test_rosenbrock_hessian(x, method, evaluations):
     assert np.abs(result.value - true).max() <= 1e-5 * np.abs(true).max()
     assert (result.value == result.value.T).all()
     if method == "adaptive":
+        assert (np.abs(result.value - true) <= result.error).all()
 
 
 @pytest.mark.parametrize("method", ["finite", "adaptive", "complex"])
