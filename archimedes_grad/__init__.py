@@ -20,6 +20,7 @@ from archimedes_grad.transforms import compile, grad, hess, hvp, jac, jvp, value
 if TYPE_CHECKING:
     from archimedes_grad.batching import vmap
     from archimedes_grad.calculus_kit import CalculusKit
+    from archimedes_grad.callbacks import callback
     from archimedes_grad.check import check_grads
     from archimedes_grad.choices import cond, switch
     from archimedes_grad.comparison import compare_methods
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _MODULE_OF = {
     "CalculusKit": "calculus_kit",
     "DerivativeKit": "derivative_kit",
+    "callback": "callbacks",
     "check_grads": "check",
     "compare_methods": "comparison",
     "cond": "choices",
@@ -71,6 +73,7 @@ __all__ = [
     "__version__",
     "arange",
     "array",
+    "callback",
     "check_grads",
     "compare_methods",
     "compile",

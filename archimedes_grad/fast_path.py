@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.engines.vm import DIRECT_FROM, Slot
+from archimedes_grad.engines.vm import DIRECT_FROM, Slot, failures, forget_failure, raise_failure
 from archimedes_grad.graph import Leaf, Output, Template
 from archimedes_grad.representation import Derived
 from archimedes_grad.signature import Layout
@@ -113,7 +113,7 @@ class _Source:
             "MISS": MISS, "ndarray": np.ndarray, "float64": np.float64, "empty": np.empty, "flatten": flatten,
             "static_key": static_key,
             "contiguous": np.ascontiguousarray, "EvaluationError": EvaluationError, "Miss": Miss, "path": path,
-            "hits": [0],
+            "hits": [0], "failures": failures, "raise_failure": raise_failure, "forget_failure": forget_failure,
         }  # fmt: skip
         self._fresh = 0
 
@@ -216,8 +216,12 @@ class _Source:
             body.append(f"if held[0] != {float(self.derived.n_guards)}:")
             body.append(f"    miss = Miss([{leaves}], path(), int(held[0]), float(failed_outcome[0]))")
             body.append("    give_back(slot)")
+            if self.derived.graph.black_boxes:
+                body.append("    if failures: forget_failure()")
             body.append("    return miss")
             body.append("hits[0] += 1")
+        if self.derived.graph.black_boxes:
+            body.append("if failures: raise_failure()")
         if self.derived.can_fail:
             body.append(f"if succeeded[0] != 1.0: raise EvaluationError({self.derived.graph.failure!r})")
         for k, output in enumerate(outputs):

@@ -95,6 +95,8 @@ class Graph:
     success
         The expression, 0 or 1, of whether the evaluation has succeeded; None where nothing but a failing
         node decides that.
+    black_boxes
+        What CasADi calls back, kept alive as long as the graph.
     guards
         The decisions that led along this path: it holds where all of them have the same outcome.
     failure
@@ -118,6 +120,7 @@ class Graph:
     can_fail: bool
     opaque: bool
     large_products: bool
+    black_boxes: tuple[Any, ...]
     argument_trees: Mapping[int, Template]
     success: cs.MX | None = None
     failure: str = "Singular matrix"

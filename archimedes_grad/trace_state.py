@@ -97,6 +97,8 @@ class Trace:
         What the error says where an evaluation fails.
     conditions
         Nodes of one entry, 0 or 1: where one is 0 the evaluation has failed, as NumPy's own call would.
+    black_boxes
+        What CasADi calls back and does not keep alive itself; collected on the outermost trace.
     large_products
         Whether a matrix product is large enough for BLAS.
     guards
@@ -114,6 +116,7 @@ class Trace:
         "_symbol_values",
         "array_entries",
         "array_nodes",
+        "black_boxes",
         "can_fail",
         "conditions",
         "failure",
@@ -147,6 +150,7 @@ class Trace:
         self.failure = "Singular matrix"
         self.guards: list[Guard] = []
         self.large_products = False
+        self.black_boxes: list[Any] = []
         self.n_decisions = 0
         self.script = script
         self.structured = structured

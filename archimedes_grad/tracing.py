@@ -171,6 +171,7 @@ def trace(
         can_fail=current.can_fail,
         opaque=current.opaque,
         large_products=current.large_products,
+        black_boxes=tuple(current.black_boxes),
         argument_trees=dict(bound.trees),
         success=success,
         failure=current.failure,

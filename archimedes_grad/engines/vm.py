@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +15,23 @@ Bind = Callable[..., None]
 
 #: From this many entries on, arrays are bound for the call rather than copied: 1.6 µs more, no copies.
 DIRECT_FROM = 10_000
+
+
+#: What Python functions called back by an evaluation raised, by the thread that evaluates: each thread writes and
+#: takes its own entry only.
+failures: dict[int, BaseException] = {}
+
+
+def raise_failure() -> None:
+    """Raise what was raised in a function called back by this thread's evaluation, if anything was."""
+    error = failures.pop(threading.get_ident(), None)
+    if error is not None:
+        raise error
+
+
+def forget_failure() -> None:
+    """Drop it: a guard did not hold, so what came after it is meaningless."""
+    failures.pop(threading.get_ident(), None)
 
 
 class Slot:
@@ -83,4 +101,6 @@ def evaluated(function: cs.Function, values: Sequence[npt.ArrayLike]) -> list[np
         if array.size:
             buffer.set_res(i, _memory(array))
     evaluate()
+    if failures:
+        raise_failure()
     return outputs
