@@ -8,7 +8,6 @@ from helpers import check, check_gradient, check_second_order, check_value, samp
 
 import archimedes_grad as arc
 
-
 # From NumPy 2.5 on eig and eigvals give complex arrays whatever the eigenvalues are, and so they are refused.
 EIG_MAY_BE_REAL = tuple(map(int, np.__version__.split(".")[:2])) < (2, 5)
 
