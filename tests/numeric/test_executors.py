@@ -93,7 +93,8 @@ def test_points_of_one_derivative_are_spread(threads):
 
 
 def test_loky():
-    loky = pytest.importorskip("loky")
+    import loky
+
     pool = loky.ProcessPoolExecutor(2)
     try:
         result = gradient(work.smooth, X, executor=pool)
@@ -105,7 +106,8 @@ def test_loky():
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 @pytest.mark.filterwarnings("ignore")  # of dask, as its worker dies
 def test_a_cluster_that_loses_a_worker():
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     x = np.linspace(0.1, 1.0, 12)
     cluster = distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, silence_logs=50
