@@ -151,6 +151,39 @@ class _Call:
             rows.append(self._like_arguments([part.reshape(shape + part.shape[1:]) for part in self._parts(block)]))
         return self._like_arguments(rows)
 
+    def jvp(self) -> Any:
+        direction = self._direction([self.bound.leaves[i].shape for i in self.wanted], "the chosen arguments")
+        along = numeric.derivative(lambda t: self._vector(self.point + t * direction), 0.0, **self.settings)
+        tangents = self._checked(along)
+        leaves = _leaves(self.output)
+        ends = np.cumsum([np.size(leaf) for leaf in leaves])
+        parts = np.split(tangents, ends[:-1])
+        shaped = [part.reshape(np.shape(leaf))[()] for part, leaf in zip(parts, leaves, strict=True)]
+        return flatten(self.output)[1].unflatten(shaped) if is_tree(self.output) else shaped[0]
+
+    def vjp(self) -> Any:
+        cotangent = self._direction([np.shape(leaf) for leaf in _leaves(self.output)], "the output")
+        product = numeric.gradient(lambda p: cotangent @ self._vector(p), self.point, **self.settings)
+        return self._like_arguments(self._parts(self._checked(product)))
+
+    def hvp(self) -> Any:
+        self._require_scalar()
+        direction = self._direction([self.bound.leaves[i].shape for i in self.wanted], "the chosen arguments")
+        hessian = self._checked(numeric.hessian(self._scalar, self.point, **self.settings))
+        return self._like_arguments(self._parts(hessian @ direction))
+
+    def _direction(self, shapes: list[tuple[int, ...]], of: str) -> npt.NDArray[Any]:
+        """Return the direction as one vector; its leaves must have the shapes given."""
+        assert self.layout.direction is not None
+        leaves = [i for i, leaf in enumerate(self.bound.leaves) if leaf.position == self.layout.direction]
+        given = [self.bound.leaves[i].shape for i in leaves]
+        if given != shapes:
+            raise ValueError(
+                f"{self.bound.name}: the direction {self.layout.names[self.layout.direction]!r} has leaves of shapes "
+                f"{given}, but {of} {shapes}; they must be the same."
+            )
+        return np.concatenate([np.ravel(np.asarray(self.bound.values[i], dtype=float)) for i in leaves])
+
     def _split_rows(self, matrix: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         ends = np.cumsum([int(np.prod(self.bound.leaves[i].shape)) for i in self.wanted])
         return np.split(matrix, ends[:-1], 0)

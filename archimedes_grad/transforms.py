@@ -24,8 +24,6 @@ from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, name_of
 
 METHODS = ("symbolic", "finite", "adaptive", "complex", "auto")
-#: Transforms that numeric methods compute too.
-_NUMERIC_TRANSFORMS = ("grad", "value_and_grad", "jac", "hess")
 ENGINES = ("vm",)
 CONTROL_FLOW = ("paths", "structured")
 
@@ -334,11 +332,6 @@ def _require_options(transform: str, method: str, options: dict[str, Any]) -> No
                 f"'max_paths'"
             )
         return
-    if transform not in _NUMERIC_TRANSFORMS:
-        raise ValueError(
-            f"{transform}: method {method!r} is not available; valid: 'symbolic'. Numeric methods give "
-            f"{', '.join(_NUMERIC_TRANSFORMS)}."
-        )
     # Here, not above: who differentiates symbolically does not wait for the numeric methods at import.
     from archimedes_grad.numeric import validate_options
 

@@ -60,13 +60,22 @@ def assert_trees_close(got, expected, rtol):
         (arc.hess, scalar, (X, A), {}),
         (arc.hess, scalar, (X, A), {"argnums": (0, 1)}),
         (arc.hess, tree, (P,), {}),
+        (arc.jvp, vector, (X, A, np.array([1.0, -2.0, 0.5])), {}),
+        (arc.jvp, lambda x: {"s": x[0] * x, "t": np.sum(x**2)}, (X, np.array([1.0, -2.0, 0.5])), {}),
+        (arc.vjp, vector, (X, A, np.array([1.0, -2.0])), {"argnums": (0, 1)}),
+        (arc.hvp, scalar, (X, A, np.array([1.0, -2.0, 0.5])), {}),
     ],
 )
 def test_equal_to_the_symbolic_transform(transform, function, args, keywords, method):
     expected = transform(function, **keywords)(*args)
     # Second differences of values lose half the digits, first ones a third.
-    rtol = 1e-6 if transform is arc.hess else 1e-7
+    rtol = 1e-6 if transform in (arc.hess, arc.hvp) else 1e-7
     assert_trees_close(transform(function, method=method, **keywords)(*args), expected, rtol)
+
+
+def test_a_direction_of_another_shape_is_named():
+    with pytest.raises(ValueError, match=r"direction 'v'.*\(2,\).*\(3,\)"):
+        arc.jvp(vector, method="finite")(X, A, np.ones(2))
 
 
 def test_a_black_box_that_cannot_be_traced():
