@@ -13,7 +13,7 @@ from archimedes_grad.array import new_array
 from archimedes_grad.blas import pays
 from archimedes_grad.complex_array import complex_rule
 from archimedes_grad.dispatch import implements, implements_ufunc
-from archimedes_grad.gather import Shape, broadcast, filled, reshaped
+from archimedes_grad.gather import Shape, broadcast, filled, flat, reshaped
 from archimedes_grad.operands import gathered, node_of, typed, value_of
 from archimedes_grad.rules.ufuncs import write_out
 from archimedes_grad.trace_state import current_trace
@@ -143,8 +143,18 @@ def inner(a: Any, b: Any, /) -> Any:
 
 @implements(np.outer)
 def outer(a: Any, b: Any, out: Any = None) -> Any:
-    """The products of all pairs of entries."""
-    return np.multiply(np.reshape(gathered(a), (-1, 1)), np.reshape(gathered(b), (1, -1)), out=out)
+    """The products of all pairs of entries: a matrix of one column times one of one row."""
+    a, b = gathered(a), gathered(b)
+    value = np.outer(value_of(a), value_of(b))
+    if value.size == 0:
+        node = cs.MX(0.0)
+    else:
+        node = times(flat(node_of(b)), cs.reshape(node_of(a), 1, value.shape[0]))
+    result = new_array(node if value.size == 0 else reshaped(node, value.shape), value)
+    if out is None:
+        return result
+    write_out(out, result, "outer")
+    return out
 
 
 def _vecdot(a: Any, b: Any) -> Any:
