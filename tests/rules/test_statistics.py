@@ -20,6 +20,11 @@ def some_missing(x):
     return np.where(np.arange(x.size).reshape(x.shape) % 3 == 1, np.nan, x)
 
 
+# Early NumPy 2 took the lower of two entries equally near; it has been the one of even number since.
+if np.quantile(np.arange(11.0), 0.5, method="closest_observation") == 4.0:
+    METHODS = tuple(method for method in METHODS if method != "closest_observation")
+
+
 ROWS = [
     *(row(lambda x: np.median(x), (n,)) for n in (1, 2, 5, 8, 31)),
     *(row(lambda x, axis=axis: np.median(x, axis, keepdims=True), (3, 2, 4)) for axis in (0, -1, None, (0, 2))),
