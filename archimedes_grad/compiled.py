@@ -268,7 +268,8 @@ class CompiledFunction:
 
     def _add_guards(self, path: Path, layout: Layout, bound: BoundArguments) -> None:
         """Give a path guards that can be evaluated before it, where that pays."""
-        if path.guards is None and path.derived.n_guards:
+        if path.derived.n_guards and not path.guards_were_sought:
+            path.guards_were_sought = True
             alone = guards_alone(path.derived)
             if alone is not None:
                 path.guards = new_fast_path(alone, layout, bound.trees, bound.values, path.reference)

@@ -71,6 +71,7 @@ class Path:
         self.trail: list[PathNode] = []
         self.fast_path: FastPath
         self.guards: FastPath | None = None
+        self.guards_were_sought = False
         self.last_used = 0
         self.reference = weakref.ref(self)
 
