@@ -55,3 +55,12 @@ def check_row(function: Callable[..., Any], shapes: Sequence[tuple[int, ...]], o
             np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6 * scale, strict=True)
     if options["second"]:
         check_second_order(function, *points[1])
+
+
+def check_same_error(call: Callable[[Any], Any], x: Any) -> None:
+    """Assert that a traced call raises what plain NumPy raises: the same type, the same message."""
+    with pytest.raises(Exception) as plain:
+        call(x)
+    with pytest.raises(type(plain.value)) as traced:
+        arc.compile(call)(x)
+    assert str(traced.value) == str(plain.value)
