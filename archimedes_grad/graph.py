@@ -8,7 +8,6 @@ from typing import Any
 
 import casadi as cs
 import numpy as np
-import numpy.typing as npt
 
 from archimedes_grad.gather import Shape
 from archimedes_grad.trace_state import Guard
@@ -130,8 +129,3 @@ class Graph:
     def all_symbols(self) -> list[cs.MX]:
         """The symbols of the leaves, then the hidden ones: the inputs of every function of this graph."""
         return [*self.symbols, *self.hidden_symbols]
-
-
-def flat_values(array: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Return the entries in C order as float64: what a graph's input buffer holds."""
-    return np.ascontiguousarray(array, dtype=np.float64).reshape(-1)

@@ -155,17 +155,23 @@ def root_indices(array: SymbolicArray) -> Any:
     return np.arange(array.value.size).reshape(array.value.shape)
 
 
-def moved(array: SymbolicArray, movement: Callable[[Any], Any]) -> SymbolicArray:
-    """Apply a function that only moves entries: a view where NumPy gives a view, else the gathered entries.
+def moved(array: SymbolicArray, value: Any, indices: Callable[[], Any]) -> SymbolicArray:
+    """Return some entries of an array, moved: a view where NumPy gives a view, else the gathered entries.
 
-    NumPy itself moves the values; the same function on the entries' indices says which went where.
+    Parameters
+    ----------
+    value
+        What NumPy's own movement made of the array's value.
+    indices
+        Gives what the same movement makes of ``root_indices(array)``: which entry went where.
     """
-    value = movement(array.value)
     root = array.root if array.root is not None else array
     if isinstance(value, np.ndarray) and np.may_share_memory(value, root.value):
         return SymbolicArray.window_on(root, geometry_of(value, root.value), value)
-    indices = np.asarray(movement(root_indices(array)))
-    return new_array(taken(root._node, np.shape(root.value), indices), value)
+    result = new_array(taken(root.node, np.shape(root.value), np.asarray(indices())), value)
+    if isinstance(value, np.ndarray) and not value.flags.writeable:
+        result.value.flags.writeable = False  # a broadcast scalar
+    return result
 
 
 def decided(array: SymbolicArray) -> Any:

@@ -66,11 +66,6 @@ def is_static_by_nature(value: Any) -> bool:
     return callable(value) and not hasattr(value, "__array__")
 
 
-def is_number(value: Any) -> bool:
-    """Tell whether a value is a real number."""
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-
-
 def as_array(value: Any) -> np.ndarray[Any, Any] | None:
     """Return an array argument as ndarray; None for what is neither an array nor a number."""
     if isinstance(value, np.ndarray | np.generic | complex | float | int) or hasattr(value, "__array__"):

@@ -54,25 +54,29 @@ def run_all(
     if executor is None:
         results = []
         for name, piece in zip(names, bar(arguments, progress), strict=True):
-            try:
+            with _named(name):
                 results.append(task(*piece))
-            except Exception as error:
-                error.add_note(f"while differentiating by {name}")
-                raise
         return results
     futures = [executor.submit(task, *piece) for piece in arguments]
     try:
         results = []
         for name, future in zip(names, bar(futures, progress), strict=True):
-            try:
+            with _named(name):
                 results.append(future.result())
-            except Exception as error:
-                error.add_note(f"while differentiating by {name}")
-                raise
         return results
     finally:
         for future in futures:
             future.cancel()
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Note on an exception which parameter it belongs to; the exception itself goes on."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"while differentiating by {name}")
+        raise
 
 
 def bar(items: list[Any], progress: bool) -> Iterable[Any]:

@@ -45,7 +45,7 @@ def getitem(array: SymbolicArray, key: Any) -> SymbolicArray:
         entries = entries_at(array, first)
         return getitem(entries, (slice(None),) * first.ndim + tuple(rest)) if rest else entries
     key = plain_key(key)
-    return moved(array, operator.itemgetter(key))
+    return moved(array, array.value[key], lambda: root_indices(array)[key])
 
 
 @implements(operator.setitem)

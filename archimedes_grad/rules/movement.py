@@ -10,13 +10,14 @@ import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import FUNCTIONS, implements
-from archimedes_grad.gather import geometry_of, stored_shape, taken
+from archimedes_grad.gather import stored_shape
 from archimedes_grad.operands import (
     broadcast_node,
     cast_node,
     dtype_of,
     full_node,
     gathered,
+    moved,
     root_indices,
     value_of,
     values_in,
@@ -53,22 +54,12 @@ def moved_each(array: SymbolicArray, movement: Callable[[Any], Any]) -> Any:
     """Apply a movement that gives one array or a list of arrays: views where NumPy gives views."""
     values = movement(array.value)
     if not isinstance(values, list | tuple):
-        return _moved(array, values, lambda: movement(root_indices(array)))
+        return moved(array, values, lambda: movement(root_indices(array)))
     return type(values)(_moved_part(array, movement, part, value) for part, value in enumerate(values))
 
 
 def _moved_part(array: SymbolicArray, movement: Callable[[Any], Any], part: int, value: Any) -> SymbolicArray:
-    return _moved(array, value, lambda: movement(root_indices(array))[part])
-
-
-def _moved(array: SymbolicArray, value: Any, indices: Callable[[], Any]) -> SymbolicArray:
-    root = array.root if array.root is not None else array
-    if isinstance(value, np.ndarray) and np.may_share_memory(value, root.value):
-        return SymbolicArray.window_on(root, geometry_of(value, root.value), value)
-    result = new_array(taken(root.node, np.shape(root.value), np.asarray(indices())), value)
-    if isinstance(value, np.ndarray) and not value.flags.writeable:
-        result.value.flags.writeable = False  # a broadcast scalar
-    return result
+    return moved(array, value, lambda: movement(root_indices(array))[part])
 
 
 for _function in MOVEMENTS:
