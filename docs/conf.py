@@ -1,0 +1,39 @@
+"""The site: ``python -m sphinx -W --keep-going -n -j 2 docs build/site`` from the root of the checkout."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "extension"))
+
+import archimedes_grad
+
+project = "archimedes_grad"
+author = "The archimedes_grad developers"
+copyright = "The archimedes_grad developers"
+version = release = archimedes_grad.__version__
+
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "myst_parser", "numpydoc", "executed_pages"]
+exclude_patterns = ["extension", "examples"]
+source_suffix = {".md": "markdown"}
+myst_enable_extensions = ["dollarmath", "deflist"]
+myst_heading_anchors = 3
+
+nitpicky = True
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+autodoc_member_order = "bysource"
+# The docstrings say what arguments are, in words and shapes.
+autodoc_typehints = "none"
+add_module_names = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "archimedes_grad"
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": True,
+    "footer_start": [],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_show_sourcelink = False
+html_show_copyright = False

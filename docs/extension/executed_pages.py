@@ -1,0 +1,210 @@
+"""Pages run as printed: the one mechanism behind the README and every page of docs/.
+
+A fence of ``python`` is run, the blocks of a page one after the other in one namespace, with warnings as errors. What
+it prints is compared with what the page shows: the lines of the block that begin with ``# ``, and after them a fence of
+``text`` that follows at once. An exception that a block does not catch is compared as ``Type: message``. ``...`` stands
+for anything, as in doctest. Figures of matplotlib that a block leaves open are its pictures.
+
+``tests/test_pages.py`` runs the pages by `run`; as a Sphinx extension the module runs them while they are read, puts
+the pictures where they were drawn, and makes a page that does not print what it shows a warning of the build.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import linecache
+import os
+import re
+import sys
+import tempfile
+import time
+import types
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_FENCE = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\s*^```text\n(?P<shown>.*?)^```$)?", re.DOTALL | re.MULTILINE)
+
+#: How pictures look; a user's own look as their matplotlib is set.
+STYLE = {
+    "figure.figsize": (6.4, 3.6), "figure.dpi": 130, "figure.constrained_layout.use": True,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3,
+    "legend.frameon": False, "font.size": 10,
+}  # fmt: skip
+
+#: Called with a figure and its number on the page; gives the Markdown that shows it.
+Draw = Callable[[Any, int], str]
+
+
+class PageError(AssertionError):
+    """A block did not print what its page shows."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+@dataclass
+class Block:
+    """One fence of Python: its code, what it should print, where it stands."""
+
+    code: str
+    shown: list[str]
+    line: int
+    end: int
+    pictures: list[str] = field(default_factory=list)
+
+
+def blocks_of(text: str) -> list[Block]:
+    """Return the blocks of a page, in order."""
+    blocks = []
+    for match in _FENCE.finditer(text):
+        code = match["code"]
+        shown = [line[2:] for line in code.splitlines() if line.startswith("# ") or line == "#"]
+        shown += (match["shown"] or "").splitlines()
+        blocks.append(Block(code, shown, text.count("\n", 0, match.start()) + 1, match.end()))
+    return blocks
+
+
+def run(name: str, text: str, draw: Draw | None = None) -> list[Block]:
+    """Run the blocks of a page and compare what they print.
+
+    Parameters
+    ----------
+    name
+        Of the page; error messages of blocks name it as their file.
+    text
+        The page, in Markdown.
+    draw
+        What to do with figures; left out, they are closed.
+
+    Raises
+    ------
+    PageError
+        For the first block that does not print what it shows.
+    """
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    blocks = blocks_of(text)
+    # A module that is found by its name, so that its functions can be pickled.
+    module = types.ModuleType("page_" + re.sub(r"\W", "_", name))
+    sys.modules[module.__name__] = module
+    try:
+        with _elsewhere(), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            n_pictures = 0
+            for block in blocks:
+                printed = _printed(block.code, name, module.__dict__)
+                _compare(name, block, printed)
+                for figure in _open_figures():
+                    if draw is not None:
+                        n_pictures += 1
+                        block.pictures.append(draw(figure, n_pictures))
+    finally:
+        del sys.modules[module.__name__]
+        list(_open_figures())
+    return blocks
+
+
+@contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
+    """Work in a directory of the page's own, so that what it writes is gone with it."""
+    with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
+        yield
+
+
+def _printed(code: str, name: str, namespace: dict[str, Any]) -> str:
+    """Run a block and return what it printed, with the exception it raised as the last lines."""
+    # Errors of the library quote the user's line: they find it here.
+    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+    stream = io.StringIO()
+    with contextlib.redirect_stdout(stream):
+        try:
+            exec(compile(code, name, "exec"), namespace)
+        except Exception as error:
+            print(f"{type(error).__name__}: {error}")
+            print(*getattr(error, "__notes__", ()), sep="\n", end="")
+    return stream.getvalue()
+
+
+def _compare(name: str, block: Block, printed: str) -> None:
+    shown = "".join(f"{line}\n" for line in block.shown)
+    printed = "".join(f"{line.rstrip()}\n" for line in printed.rstrip().splitlines())
+    if not doctest.OutputChecker().check_output(shown, printed, doctest.ELLIPSIS):
+        raise PageError(
+            f"{name}, line {block.line}: this block\n{block.code}printed\n{printed}and the page shows\n{shown}",
+            block.line,
+        )
+
+
+def _open_figures() -> Iterator[Any]:
+    """Give every open figure and close it."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    for number in pyplot.get_fignums() if pyplot else ():
+        yield pyplot.figure(number)
+        pyplot.close(number)
+
+
+# --- as a Sphinx extension ------------------------------------------------------------------------------
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Run pages while Sphinx reads them."""
+    app.connect("builder-inited", _prepare)
+    app.connect("source-read", _read)
+    app.connect("env-purge-doc", lambda app, env, docname: _counts(env).pop(docname, None))
+    app.connect("env-merge-info", lambda app, env, docnames, other: _counts(env).update(_counts(other)))
+    app.connect("build-finished", _tell)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _counts(env: Any) -> dict[str, tuple[int, float]]:
+    """Return the number of blocks and the seconds that they took, by page."""
+    if not hasattr(env, "executed_pages"):
+        env.executed_pages = {}
+    counts: dict[str, tuple[int, float]] = env.executed_pages
+    return counts
+
+
+def _prepare(app: Any) -> None:
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    import matplotlib
+
+    matplotlib.rcParams.update(STYLE)
+    (Path(app.srcdir) / "pictures").mkdir(exist_ok=True)
+
+
+def _read(app: Any, docname: str, source: list[str]) -> None:
+    from sphinx.util import logging
+
+    pictures = Path(app.srcdir) / "pictures"
+
+    def draw(figure: Any, number: int) -> str:
+        filename = f"{docname.replace('/', '-')}-{number}.png"
+        figure.savefig(pictures / filename)
+        titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
+        return f"\n\n![{'; '.join(filter(None, titles))}](/pictures/{filename})\n"
+
+    start = time.perf_counter()
+    text = source[0]
+    try:
+        blocks = run(docname + ".md", text, draw)
+    except PageError as error:
+        logging.getLogger(__name__).warning(str(error), location=(docname, error.line))
+        return
+    _counts(app.env)[docname] = len(blocks), time.perf_counter() - start
+    for block in reversed(blocks):
+        text = text[: block.end] + "".join(block.pictures) + text[block.end :]
+    source[0] = text
+
+
+def _tell(app: Any, exception: Exception | None) -> None:
+    counts = _counts(app.env)
+    if exception is None and counts:
+        print(f"{sum(n for n, _ in counts.values())} code blocks of {len(counts)} pages ran as printed:")
+        for docname, (n, seconds) in sorted(counts.items()):
+            if n:
+                print(f"  {docname}: {n} blocks, {seconds:.1f} s")

@@ -1,0 +1,66 @@
+"""The README and every page of docs/ print what they show; the gallery's pages do so when the site is built."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import executed_pages
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Worked examples take seconds each: they run once, where their pictures are drawn.
+QUICK_PAGES = [page for page in PAGES if page.parent.name != "gallery"]
+
+
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", QUICK_PAGES, ids=name_of)
+def test_page_prints_what_it_shows(page):
+    executed_pages.run(page.name, page.read_text())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python_is_always_run(page):
+    """No fence, by another spelling or an indent, escapes the check."""
+    fences = re.findall(r"^[ >]*(?:```+|~~~+) ?\{?(?:code-block\}|code\})? ?(?:i?py\w*)", page.read_text(), flags=re.M)
+    assert len(fences) == len(executed_pages.blocks_of(page.read_text()))
+
+
+@pytest.mark.parametrize("mark", ["first-command", "second-command"])
+def test_commands_are_marked_for_ci(mark):
+    assert re.search(rf"<!-- {mark} -->\n```sh\n[^\n]+\n```", (ROOT / "README.md").read_text())
+
+
+# --- the mechanism itself -------------------------------------------------------------------------------
+
+
+def page_of(*fences: str) -> str:
+    return "# A page\n\n" + "\n".join(fences) + "\n"
+
+
+def test_what_is_printed_is_compared():
+    executed_pages.run("good.md", page_of("```python\nprint(1 + 1)\n# 2\n```"))
+    with pytest.raises(executed_pages.PageError, match="printed\n2\nand the page shows\n3") as caught:
+        executed_pages.run("bad.md", page_of("```python\nprint(1 + 1)\n# 3\n```"))
+    assert caught.value.line == 3
+
+
+@pytest.mark.parametrize("code", ["print(1)", "raise ValueError('no')", "import warnings; warnings.warn('no')"])
+def test_nothing_happens_unseen(code):
+    with pytest.raises(executed_pages.PageError):
+        executed_pages.run("bad.md", page_of(f"```python\n{code}\n```"))
+
+
+def test_an_exception_is_shown_in_text_below():
+    fences = "```python\nraise ValueError('no')\n```", "```text\nValueError: no\n```"
+    executed_pages.run("good.md", page_of(*fences))
+    with pytest.raises(executed_pages.PageError):
+        executed_pages.run("bad.md", page_of(fences[0], "Other text.", fences[1]))
+
+
+def test_blocks_share_a_namespace():
+    executed_pages.run("good.md", page_of("```python\na = 1\n```", "```python\nprint(a)\n# 1\n```"))
