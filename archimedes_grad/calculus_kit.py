@@ -88,7 +88,15 @@ class CalculusKit:
         progress: bool = False,
         **options: Any,
     ) -> Any:
-        """Gradient of a scalar function, shape (n,)."""
+        """Gradient of a scalar function, shape (n,).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> arc.CalculusKit(lambda x: np.sum(x**3), np.array([1.0, 2.0])).gradient(method="adaptive").round(6)
+        array([ 3., 12.])
+        """
         run = {"n_workers": n_workers, "executor": executor, "progress": progress}
         return self._run(numeric.gradient, self._symbolic_gradient, method, run, options)
 
@@ -100,7 +108,16 @@ class CalculusKit:
         progress: bool = False,
         **options: Any,
     ) -> Any:
-        """Jacobian of a vector function, shape (m, n); the outputs share all evaluations."""
+        """Jacobian of a vector function, shape (m, n); the outputs share all evaluations.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> arc.CalculusKit(lambda x: x**2, np.array([1.0, 2.0])).jacobian()
+        array([[2., 0.],
+               [0., 4.]])
+        """
         run = {"n_workers": n_workers, "executor": executor, "progress": progress}
         return self._run(numeric.jacobian, self._symbolic_jacobian, method, run, options)
 
@@ -112,7 +129,16 @@ class CalculusKit:
         progress: bool = False,
         **options: Any,
     ) -> Any:
-        """Second derivatives: shape (n, n), after the axes of the output if it has any."""
+        """Second derivatives: shape (n, n), after the axes of the output if it has any.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> arc.CalculusKit(lambda x: np.sum(x**3), np.array([1.0, 2.0])).hessian()
+        array([[ 6.,  0.],
+               [ 0., 12.]])
+        """
         run = {"n_workers": n_workers, "executor": executor, "progress": progress}
         return self._run(numeric.hessian, self._symbolic_hessian, method, run, options)
 
@@ -124,7 +150,15 @@ class CalculusKit:
         progress: bool = False,
         **options: Any,
     ) -> Any:
-        """The diagonal of the Hessian of a scalar function, shape (n,)."""
+        """The diagonal of the Hessian of a scalar function, shape (n,).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> arc.CalculusKit(lambda x: np.sum(x**3), np.array([1.0, 2.0])).hessian_diag(method="finite").round(6)
+        array([ 6., 12.])
+        """
         run = {"n_workers": n_workers, "executor": executor, "progress": progress}
         return self._run(numeric.hessian_diag, self._symbolic_diagonal, method, run, options)
 
@@ -137,7 +171,15 @@ class CalculusKit:
         order: int = 3,
         **options: Any,
     ) -> Any:
-        """All derivatives of one order, 1 to 4: shape (n,) * order, after the axes of the output if it has any."""
+        """All derivatives of one order, 1 to 4: shape (n,) * order, after the axes of the output if it has any.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> arc.CalculusKit(lambda x: np.sum(x**3), np.array([1.0, 2.0])).hyper_hessian(order=3)[0, 0, 0]
+        np.float64(6.0)
+        """
         run = {"n_workers": n_workers, "executor": executor, "progress": progress, "order": order}
 
         def symbolic() -> DerivativeResult | None:

@@ -89,7 +89,8 @@ def compare_methods(f: Callable[..., Any], x: ArrayLike) -> Comparison:
     Examples
     --------
     >>> import numpy as np
-    >>> comparison = compare_methods(np.sin, 0.0)
+    >>> import archimedes_grad as arc
+    >>> comparison = arc.compare_methods(np.sin, 0.0)
     >>> [row.name for row in comparison.rows]
     ['symbolic', 'complex', 'adaptive', 'adaptive, fit', 'finite', 'finite, ridders']
     >>> round(float(comparison["complex"].result.value), 12)

@@ -194,7 +194,17 @@ class CompiledFunction:
         )  # fmt: skip
 
     def graph(self, *args: Any, **kwargs: Any) -> TracedGraph:
-        """Return the graph of what is evaluated for these arguments: its operations, as text and counts."""
+        """Return the graph of what is evaluated for these arguments: its operations, as text and counts.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> arc.grad(lambda x: np.sin(x))
+        <CompiledFunction grad_<lambda>(x)>
+        >>> dict(arc.grad(lambda x: np.sin(x)).graph(1.0).counts)
+        {'cos': 1}
+        """
         path, _ = self._path(args, kwargs)
         return TracedGraph(self.__name__, path.derived)
 
@@ -205,6 +215,18 @@ class CompiledFunction:
         dictionaries by sorted key). Scalars are 1x1, vectors columns, matrices as NumPy shows them; arrays of
         more axes are columns in C order. Static arguments and captured arrays are constants of the Function.
         Outputs are ``out0``, ``out1``, ... in the order of the result's leaves.
+
+        Raises
+        ------
+        TraceError
+            If the function branches on traced values: a Function holds one path.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> arc.grad(lambda x: np.sum(x**2)).to_casadi(np.ones(3))
+        Function(grad_lambda:(x[3])->(out0[3]) MXFunction)
         """
         from archimedes_grad.embedding import casadi_function
 
@@ -218,7 +240,22 @@ class CompiledFunction:
         return casadi_function(self.__name__, path.derived)
 
     def clear_cache(self) -> None:
-        """Forget all traces: the next call traces anew."""
+        """Forget all traces: the next call traces anew.
+
+        Examples
+        --------
+        >>> import archimedes_grad as arc
+        >>> factor = 2.0
+        >>> slope = arc.grad(lambda x: factor * x)
+        >>> float(slope(1.0))
+        2.0
+        >>> factor = 3.0  # a constant of the trace
+        >>> float(slope(1.0))
+        2.0
+        >>> slope.clear_cache()
+        >>> float(slope(1.0))
+        3.0
+        """
         with self._tracing:
             self._specialisations.clear()
             self._fast_call = _no_fast_path

@@ -175,6 +175,24 @@ class custom_jvp(_CustomRule):  # noqa: N801  # used as a function
         """Set the rule, ``rule(primals, tangents) -> (output, output tangent)``, and return it.
 
         ``primals`` are the arguments; ``tangents`` are structured like them, None where a leaf is no number.
+
+        Raises
+        ------
+        TypeError
+            If the rule is no function.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> @arc.custom_jvp
+        ... def steep(x):
+        ...     return np.sin(x)
+        >>> @steep.defjvp
+        ... def rule(primals, tangents):
+        ...     return steep(primals[0]), 100 * tangents[0]
+        >>> float(arc.grad(steep)(0.0))
+        100.0
         """
         if not callable(rule):
             raise TypeError(f"defjvp of {self.name!r}: expects a function, got {type(rule).__name__}")
@@ -238,6 +256,22 @@ class custom_vjp(_CustomRule):  # noqa: N801  # used as a function
         """Set the rule: ``forward(*args) -> (output, residuals)``, ``backward(residuals, cotangent) -> tuple``.
 
         The tuple has one cotangent for each argument: structured like it, or None for zero.
+
+        Raises
+        ------
+        TypeError
+            If one of the two is no function.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> @arc.custom_vjp
+        ... def product(x, y):
+        ...     return x * y
+        >>> product.defvjp(lambda x, y: (x * y, y), lambda y, cotangent: (cotangent * y, None))
+        >>> [float(g) for g in arc.grad(product, argnums=(0, 1))(2.0, 3.0)]
+        [3.0, 0.0]
         """
         for rule in (forward, backward):
             if not callable(rule):

@@ -223,6 +223,16 @@ class DerivativeKit:
             If `x0` is an array of points.
         TypeError
             If the function does not return a scalar.
+
+        Examples
+        --------
+        >>> import matplotlib
+        >>> matplotlib.use("Agg")
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> figure = arc.DerivativeKit(np.sin, 1.0).plot()
+        >>> len(figure.axes) > 0
+        True
         """
         if self.x0.ndim:
             raise ValueError("plot shows one point; x0 is an array of points")

@@ -34,6 +34,17 @@ class FallbackWarning(UserWarning):
 
     The message names the line that stopped the trace. Rewrite that line, or ask for
     ``method="adaptive"`` to say that numeric derivatives are what you want.
+
+    Examples
+    --------
+    >>> import math
+    >>> import warnings
+    >>> import archimedes_grad as arc
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     slope = arc.grad(lambda x: math.exp(x), method="auto")(0.0)
+    >>> caught[0].category.__name__, round(float(slope), 9)
+    ('FallbackWarning', 1.0)
     """
 
 
@@ -42,4 +53,19 @@ class PathLimitWarning(UserWarning):
 
     Results stay right, only slower. The message names the deciding lines; ``np.where``, ``arc.cond``
     and ``arc.while_loop`` keep such a decision inside one path.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> def signs(x):
+    ...     return sum(entry if entry > 0 else -entry for entry in x)
+    >>> gradient = arc.grad(signs, max_paths=2)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     for x in ([1.0, 1.0], [1.0, -1.0], [-1.0, 1.0]):
+    ...         slope = gradient(np.array(x))
+    >>> caught[0].category.__name__, slope.tolist()
+    ('PathLimitWarning', [-1.0, 1.0])
     """

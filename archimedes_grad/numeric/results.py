@@ -86,6 +86,13 @@ class DerivativeResult:
         -----
         RuntimeWarning
             If entries are finite, but no claim can be made about them.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from archimedes_grad.numeric import derivative
+        >>> round(float(derivative(np.sin, 0.0, method="finite").checked()), 6)
+        1.0
         """
         if not np.isfinite(self.value).all():
             raise FloatingPointError(f"{self.method} derivative is not finite: {self.message}")
