@@ -158,10 +158,10 @@ def gaussian_mixture(product: Callable[[Any, Any], Any], sparse: bool) -> Form:
     def form(alphas, means, icf, points, gamma, m):
         (n, d), k = points.shape, alphas.size
         a, M = cs.MX.sym("alphas", k), cs.MX.sym("means", d, k)
-        I, X = cs.MX.sym("icf", d * (d + 1) // 2, k), cs.MX.sym("points", d, n)
+        rows, X = cs.MX.sym("icf", d * (d + 1) // 2, k), cs.MX.sym("points", d, n)
         below = cs.tril(cs.Sparsity.dense(d, d), False)
         scores, prior = [], 0
-        for alpha, mean, row in zip(cs.vertsplit(a), cs.horzsplit(M), cs.horzsplit(I), strict=True):
+        for alpha, mean, row in zip(cs.vertsplit(a), cs.horzsplit(M), cs.horzsplit(rows), strict=True):
             logarithms, rest = row[:d], row[d:]
             diagonal = cs.exp(logarithms)
             centred = X - cs.repmat(mean, 1, n)
@@ -180,7 +180,7 @@ def gaussian_mixture(product: Callable[[Any, Any], Any], sparse: bool) -> Form:
         freedom = d + m + 1
         constant = freedom * d * (math.log(gamma) - 0.5 * math.log(2.0)) - log_gamma_distribution(0.5 * freedom, d)
         fixed = -0.5 * n * d * math.log(2.0 * math.pi) - k * constant
-        return Written([a, M, I, X], cs.sum2(largest + cs.log(total)) - n * cs.logsumexp(a) + prior + fixed)
+        return Written([a, M, rows, X], cs.sum2(largest + cs.log(total)) - n * cs.logsumexp(a) + prior + fixed)
 
     return form
 
