@@ -19,6 +19,7 @@ from archimedes_grad.autodiff import (
 from archimedes_grad.errors import TraceError
 from archimedes_grad.gather import stored_shape
 from archimedes_grad.graph import Graph, Output, Template
+from archimedes_grad.partial_separability import SparseMatrix, hessian_by_blocks, jacobian_by_blocks, stored_entries
 from archimedes_grad.representation import Derived, Representation, derived
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import derivative_sweep
@@ -43,11 +44,14 @@ def sparse_jacobian_function(graph: Graph, layout: Layout, single: bool) -> Deri
     leaf = _only_leaf(graph, layout, "jac")
     if graph.result.output is None:
         raise ValueError(f"{graph.name}: jac(sparse=True) needs a function that returns one array that depends on it")
+    by_blocks = jacobian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])
+    if by_blocks is not None:
+        return _sparse(graph, Representation(graph, as_arrays=_BLOCKS), by_blocks)
     representation = Representation(graph)
     output = representation.outputs[graph.result.output]
     with derivative_sweep():
         jacobian = cs.jacobian(cs.vec(output), cs.vec(representation.inputs[leaf]))
-    return _sparse(graph, representation, jacobian)
+    return _sparse(graph, representation, stored_entries(jacobian))
 
 
 def hessian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
@@ -68,11 +72,15 @@ def sparse_hessian_function(graph: Graph, layout: Layout, single: bool) -> Deriv
     """Return the Hessian by one array argument as a ``scipy.sparse.csc_array``."""
     require_scalar(graph)
     leaf = _only_leaf(graph, layout, "hess")
+    if graph.result.output is not None:
+        by_blocks = hessian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])
+        if by_blocks is not None:
+            return _sparse(graph, Representation(graph, as_arrays=_BLOCKS), by_blocks)
     representation = Representation(graph)
     with derivative_sweep():
         (gradient,) = reverse_sweep(representation, [leaf])
         hessian = cs.jacobian(cs.vec(gradient), cs.vec(representation.inputs[leaf]), {"symmetric": True})
-    return _sparse(graph, representation, hessian)
+    return _sparse(graph, representation, stored_entries(hessian))
 
 
 class _Blocks:
@@ -135,6 +143,9 @@ def _zeros(graph: Graph, layout: Layout, single: bool) -> Any:
     return zeros
 
 
+_BLOCKS = "the blocks of all items are differentiated as one"
+
+
 def _only_leaf(graph: Graph, layout: Layout, transform: str) -> int:
     wanted = differentiated_leaves(graph, layout)
     if len(layout.differentiated) != 1 or graph.argument_trees[layout.differentiated[0]].structure is not None:
@@ -152,10 +163,10 @@ class SparseStructure:
     num_nodes = 1
     num_leaves = 1
 
-    def __init__(self, sparsity: cs.Sparsity) -> None:
-        self.shape = sparsity.shape
-        self.indices = np.array(sparsity.row(), dtype=np.int32)
-        self.index_pointers = np.array(sparsity.colind(), dtype=np.int32)
+    def __init__(self, matrix: SparseMatrix) -> None:
+        self.shape = matrix.shape
+        self.indices = matrix.indices.astype(np.int32)
+        self.index_pointers = matrix.index_pointers.astype(np.int32)
 
     def is_leaf(self, strict: bool = True) -> bool:
         """Tell that it is not a leaf."""
@@ -170,11 +181,9 @@ class SparseStructure:
         return csc_array((values[0], self.indices.copy(), self.index_pointers.copy()), shape=self.shape)
 
 
-def _sparse(graph: Graph, representation: Representation, matrix: Any) -> Derived:
-    structure = SparseStructure(matrix.sparsity())
-    values = matrix.nz[:] if matrix.nnz() else cs.DM.zeros(0, 1)
-    outputs = [*graph.outputs, Output((matrix.nnz(),), np.dtype(np.float64), False)]
-    result = Template(structure=structure, children=(Template(output=len(outputs) - 1),))
+def _sparse(graph: Graph, representation: Representation, matrix: SparseMatrix) -> Derived:
+    outputs = [*graph.outputs, Output((matrix.indices.size,), np.dtype(np.float64), False)]
+    result = Template(structure=SparseStructure(matrix), children=(Template(output=len(outputs) - 1),))
     return derived(
-        representation, [*representation.outputs, values], outputs, with_auxiliary(graph, result)
+        representation, [*representation.outputs, matrix.values], outputs, with_auxiliary(graph, result)
     )

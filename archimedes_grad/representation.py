@@ -66,9 +66,15 @@ Transformation = Callable[[Graph, Layout, bool], Derived]
 
 
 class Representation:
-    """The graph's inputs and outputs as CasADi expressions: of arrays (MX), or expanded to scalars (SX)."""
+    """The graph's inputs and outputs as CasADi expressions: of arrays (MX), or expanded to scalars (SX).
 
-    def __init__(self, graph: Graph) -> None:
+    Parameters
+    ----------
+    as_arrays
+        Why they must be arrays; None: whichever costs less.
+    """
+
+    def __init__(self, graph: Graph, as_arrays: str | None = None) -> None:
         self.graph = graph
         self.inputs: list[Any] = graph.all_symbols
         self.outputs: list[Any] = list(graph.nodes)
@@ -77,7 +83,7 @@ class Representation:
             self.success: Any = cs.MX(1.0) if graph.success is None else graph.success
             self.guards: Any = cs.vertcat(*(guard.node for guard in graph.guards)) if graph.guards else cs.MX(0, 1)
             primal = cs.Function("primal", self.inputs, [*self.outputs, self.success, self.guards])
-            self.name, self.reason = _choice(graph, primal)
+            self.name, self.reason = _choice(graph, primal) if as_arrays is None else ("array", as_arrays)
             if self.name == "scalar":
                 expanded = primal.expand()
                 self.inputs = [cs.SX.sym(f"x{i}", *s.shape) for i, s in enumerate(graph.all_symbols)]

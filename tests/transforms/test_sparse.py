@@ -1,0 +1,225 @@
+"""Sparse Jacobians and Hessians: the dense ones' values, the graph's structure; blocks of items as one."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+import archimedes_grad as arc
+from archimedes_grad import TraceError
+
+RNG = np.random.default_rng(11)
+N = 120
+X = RNG.uniform(0.5, 1.5, size=N)
+PAIRS = RNG.integers(0, N // 3, size=(80, 2))
+TABLE = RNG.normal(size=(80, 2))
+MATRIX = RNG.normal(size=(4, 3))
+
+
+def distance(a, b, target):
+    d = np.sin(a) * b - target
+    return np.array([np.sum(d**2), d[0] * np.exp(d[1])])
+
+
+def vectors(x):
+    return x.reshape(-1, 3)
+
+
+def mapped(x):
+    v = vectors(x)
+    return arc.vmap(lambda a, b, t: distance(a[:2], b[1:], t))(v[PAIRS[:, 0]], v[PAIRS[:, 1]], TABLE)
+
+
+def whole_arrays(x):
+    v = vectors(x)
+    d = np.sin(v[PAIRS[:, 0], :2]) * v[PAIRS[:, 1], 1:] - TABLE
+    return np.stack([np.sum(d**2, axis=1), d[:, 0] * np.exp(d[:, 1])], axis=1)
+
+
+def shared(x):
+    return arc.vmap(lambda common, item: np.outer(common, np.cos(item)) @ item, (None, 0))(x[:2], vectors(x)[1:])
+
+
+def several_groups(x):
+    return np.concatenate([mapped(x).ravel(), 3 * x**2, shared(x).ravel(), np.diff(x), [x[0] * x[-1]]])
+
+
+def stencil(x):
+    inside = x[2:] - 2 * x[1:-1] + x[:-2] - np.exp(x[1:-1])
+    return np.concatenate([[x[0] - 1], inside, [x[-1]]])
+
+
+def written(x):
+    y = x * x
+    y[1:] += np.sin(x[:-1])
+    y[::5] = 2.0
+    return y
+
+
+def products_of_rows(x):
+    return np.tanh(vectors(x) @ MATRIX.T)
+
+
+def transposed(x):
+    a, b, c = vectors(x).T
+    return np.stack([a * b, b / c])
+
+
+def batch_of_gradients(x):
+    return arc.vmap(arc.grad(lambda v: np.sin(v[0]) * v[1] ** 2 * v[2]))(vectors(x))
+
+
+@arc.custom_jvp
+def with_a_rule(a):
+    return a**3
+
+
+@with_a_rule.defjvp
+def _(primals, tangents):
+    (a,), (da,) = primals, tangents
+    return a**3, 3 * a**2 * da
+
+
+def custom_rule(x):
+    return arc.vmap(lambda v: with_a_rule(v[0]) * v[1])(vectors(np.tile(x, 3)))
+
+
+BLOCKS = [
+    mapped, whole_arrays, shared, several_groups, stencil, written, products_of_rows, transposed, batch_of_gradients,
+    np.cumsum, np.exp, lambda x: x[::-1] * x, lambda x: np.where(x > 1, x**2, 0.5), lambda x: np.outer(x, x).ravel(),
+]  # fmt: skip
+FUNCTIONS = [
+    *BLOCKS, custom_rule, np.sort, lambda x: np.fft.irfft(np.fft.rfft(x)), lambda x: np.array([x[0], x[3] * x[4]]),
+    lambda x: x[PAIRS[:, 0]] * np.prod(x), lambda x: MATRIX @ x[:3], lambda x: x[3],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_sparse_jacobian_is_the_dense_one(function):
+    sparse, dense = arc.jac(function, sparse=True)(X), arc.jac(function)(X)
+    assert type(sparse) is scipy.sparse.csc_array
+    assert sparse.has_canonical_format
+    np.testing.assert_allclose(sparse.toarray(), dense.reshape(sparse.shape), rtol=1e-13, atol=1e-13)
+
+
+TWICE = [*BLOCKS[:9], np.exp, custom_rule, lambda x: x[PAIRS[:, 0]] * np.prod(x[:3])]
+REDUCTIONS = [lambda y: np.sum(y**2), lambda y: 0.5 * y.ravel() @ y.ravel(), np.mean, lambda y: np.sum(y) ** 2]
+
+
+@pytest.mark.parametrize(
+    ("function", "reduced"),
+    [*((f, REDUCTIONS[0]) for f in TWICE), *((f, r) for f in (mapped, stencil) for r in REDUCTIONS[1:])],
+)
+def test_a_sparse_hessian_is_the_dense_one(function, reduced):
+    def total(x):
+        return reduced(function(x)) - 2 * x[1] ** 2 * x[2] + np.sum(np.exp(x) / N)
+
+    sparse, dense = arc.hess(total, sparse=True)(X), arc.hess(total)(X)
+    assert sparse.has_canonical_format
+    np.testing.assert_allclose(sparse.toarray(), dense, rtol=1e-12, atol=1e-12 * np.max(np.abs(dense)))
+
+
+@pytest.mark.parametrize("function", [mapped, whole_arrays, several_groups, stencil, transposed, batch_of_gradients])
+def test_the_structure_is_that_of_the_graph(function):
+    jacobian = arc.jac(function, sparse=True)(X)
+    assert jacobian.nnz == np.count_nonzero(arc.jac(function)(X))
+    hessian = arc.hess(lambda x: np.sum(function(x) ** 2), sparse=True)(X)
+    structure = abs(jacobian.T) @ abs(jacobian)
+    assert set(zip(*hessian.nonzero(), strict=True)) <= set(zip(*structure.nonzero(), strict=True))
+
+
+@pytest.mark.parametrize("function", [mapped, whole_arrays, shared, several_groups, stencil, batch_of_gradients])
+@pytest.mark.parametrize("transform", [arc.jac, arc.hess])
+def test_blocks_of_items_are_differentiated_once(transform, function):
+    called = function if transform is arc.jac else lambda x: np.sum(function(x) ** 2)
+    assert "blocks" in transform(called, sparse=True).explain(X).reason
+
+
+def test_a_graph_is_as_large_for_many_items_as_for_few():
+    chain = arc.hess(lambda x: np.sum(np.diff(x) ** 4), sparse=True)
+    assert chain.explain(np.ones(100_000)).n_operations < 12
+
+
+def test_entries_that_an_item_takes_twice_add():
+    index = np.arange(N)
+
+    def twice(x):
+        return x[index] * x[index[::-1]] * x[np.zeros(N, dtype=int)]
+
+    np.testing.assert_allclose(arc.jac(twice, sparse=True)(X).toarray(), arc.jac(twice)(X), rtol=1e-13)
+    squared = arc.hess(lambda x: np.sum(twice(x)), sparse=True)(X)
+    np.testing.assert_allclose(squared.toarray(), arc.hess(lambda x: np.sum(twice(x)))(X), rtol=1e-13)
+
+
+def test_weights_and_data_may_be_arguments():
+    def misfit(x, weights, scale):
+        return scale / 2 * np.sum(weights * np.diff(x) ** 2) / N + scale
+
+    hessian = arc.hess(misfit, sparse=True)
+    for weights, scale in ((np.arange(N - 1.0), 2.0), (np.ones(N - 1), -1.0)):
+        np.testing.assert_allclose(
+            hessian(X, weights, scale).toarray(), arc.hess(misfit)(X, weights, scale), rtol=1e-13, atol=1e-16
+        )
+    assert "blocks" in hessian.explain(X, np.ones(N - 1), 1.0).reason
+
+
+def test_infinities_and_nan_stay_where_they_are():
+    x = X.copy()
+    x[[0, 7]] = np.nan, 0.0
+    jacobian = arc.jac(lambda x: np.sqrt(x), sparse=True)(x).toarray()
+    assert np.isnan(jacobian[0, 0])
+    assert jacobian[7, 7] == np.inf
+    assert np.all(np.isfinite(np.delete(np.diag(jacobian), [0, 7])))
+
+
+def test_sizes_around_those_of_a_lot_of_items():
+    for n in (32, 255, 256, 257, 513, 1000):
+        x = np.linspace(0.1, 1.0, n)
+        jacobian = arc.jac(lambda x: np.sin(x) * x[0], sparse=True)(x)
+        expected = np.diag(np.cos(x) * x[0])
+        expected[:, 0] += np.sin(x)
+        np.testing.assert_allclose(jacobian.toarray(), expected, rtol=1e-14)
+
+
+def test_a_matrix_of_unknowns_is_flattened():
+    v = vectors(X)
+    jacobian = arc.jac(lambda v: np.cos(v) * v[:, :1], sparse=True)(v)
+    np.testing.assert_allclose(jacobian.toarray(), arc.jac(lambda v: np.cos(v) * v[:, :1])(v).reshape(N, N), rtol=1e-14)
+
+
+def test_decisions_and_auxiliary_output():
+    def f(x, flag):
+        y = np.diff(x) ** 2 if x[0] > 1 else np.diff(x)
+        return y, y[0]
+
+    jacobian = arc.jac(f, has_aux=True, sparse=True)
+    for first in (0.5, 1.5):
+        x = X.copy()
+        x[0] = first
+        matrix, auxiliary = jacobian(x, "label")
+        np.testing.assert_allclose(matrix.toarray(), arc.jac(f, has_aux=True)(x, "label")[0])
+        assert auxiliary == f(x, "label")[1]
+
+
+@pytest.mark.parametrize("transform", [arc.jac, arc.hess])
+def test_one_array_argument_and_one_array_output(transform):
+    with pytest.raises(ValueError, match=r"takes one array argument, got 2 argument\(s\) with 2 arrays"):
+        transform(lambda x, y: np.sum(x * y), argnums=(0, 1), sparse=True)(X, X)
+    with pytest.raises(ValueError, match="takes one array argument"):
+        transform(lambda p: p["a"] * p["b"], sparse=True)({"a": 1.0, "b": 2.0})
+
+
+def test_a_tree_of_outputs_has_no_sparse_jacobian():
+    with pytest.raises(ValueError, match=r"jac\(sparse=True\) needs a function that returns one array"):
+        arc.jac(lambda x: (x, x), sparse=True)(X)
+
+
+def test_a_sparse_result_does_not_enter_a_trace():
+    with pytest.raises(TraceError, match="dense"):
+        arc.grad(lambda x: np.sum(arc.jac(np.sin, sparse=True)(x)))(X)
+
+
+def test_without_scipy_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr("archimedes_grad.transforms.find_spec", lambda name: None)
+    for transform in (arc.jac, arc.hess):
+        with pytest.raises(ImportError, match=r"pip install archimedes_grad\[scipy\]"):
+            transform(np.sin, sparse=True)
