@@ -51,7 +51,8 @@ def adaptive_derivative(sampler: LineSampler, order: int, step: float | None = N
     C. J. F. Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4 (1982), for
     judging extrapolations by their neighbours.
     """
-    if (np.abs(sampler.centre) > HUGE).any():
+    # An infinite value stays one, scaled or not.
+    if (np.isfinite(sampler.centre) & (np.abs(sampler.centre) > HUGE)).any():
         return _scaled_down(sampler, order, step)
     start = first_step(sampler.position) if step is None else step
     central = Ladder(sampler, order, start)

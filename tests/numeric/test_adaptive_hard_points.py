@@ -26,6 +26,9 @@ def step(x):
         (np.sqrt, 0.0, "without bound"),
         (lambda x: np.sqrt(abs(x)), 0.0, "without bound"),
         (lambda x: 1.0 if x == 1 else math.nan, 1.0, "no finite values"),
+        (lambda x: math.log(x) if x else -math.inf, 0.0, "no finite values"),
+        (lambda x: math.inf, 0.0, "no finite values"),
+        (lambda x: math.inf if x == 1 else x, 1.0, "any step resolves"),
     ],
 )
 def test_no_claim_without_a_derivative(function, x, reason):
