@@ -24,7 +24,7 @@ from archimedes_grad.graph import Template
 from archimedes_grad.merging import guards_alone, merged
 from archimedes_grad.nesting import nested_call
 from archimedes_grad.paths import Path, Paths
-from archimedes_grad.pickling import found_at, packed, rebuilt
+from archimedes_grad.pickling import found_at, packed, rebuilt, travels_whole
 from archimedes_grad.report import Explanation, TracedGraph, path_limit_message
 from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, Layout
@@ -156,7 +156,7 @@ class CompiledFunction:
         transform, function, options = self._recipe
         # A decorated function is found under the function's own name; the result of a call is made again.
         own_name = getattr(function, "__qualname__", "")
-        if found_at(getattr(function, "__module__", None), own_name) is self:
+        if found_at(getattr(function, "__module__", None), own_name) is self and not travels_whole(function):
             return own_name
         return rebuilt, (transform, packed(function, self.__name__), options)
 

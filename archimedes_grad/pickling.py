@@ -17,6 +17,11 @@ def found_at(module: str | None, qualified_name: str) -> Any:
     return found
 
 
+def travels_whole(function: Callable[..., Any]) -> bool:
+    """Whether a function goes by value: what a script or notebook defines, another process has not."""
+    return getattr(function, "__module__", None) == "__main__" and find_spec("cloudpickle") is not None
+
+
 def packed(function: Callable[..., Any], name: str) -> bytes:
     """Return a function as bytes: lambdas and closures where cloudpickle is installed.
 
@@ -26,7 +31,8 @@ def packed(function: Callable[..., Any], name: str) -> bytes:
         If it cannot be pickled by reference and cloudpickle is not installed.
     """
     try:
-        return pickle.dumps(function)
+        if not travels_whole(function):
+            return pickle.dumps(function)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         if find_spec("cloudpickle") is None:
             raise pickle.PicklingError(

@@ -89,9 +89,9 @@ def run(name: str, text: str, draw: Draw | None = None) -> list[Block]:
     """
     os.environ.setdefault("MPLBACKEND", "Agg")
     blocks = blocks_of(text)
-    # A module that is found by its name, so that its functions can be pickled.
-    module = types.ModuleType("page_" + re.sub(r"\W", "_", name))
-    sys.modules[module.__name__] = module
+    # The main module, as a notebook's is: what a page defines can be pickled.
+    module, main = types.ModuleType("__main__"), sys.modules["__main__"]
+    sys.modules["__main__"] = module
     try:
         with _elsewhere(), warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -104,7 +104,7 @@ def run(name: str, text: str, draw: Draw | None = None) -> list[Block]:
                         n_pictures += 1
                         block.pictures.append(draw(figure, n_pictures))
     finally:
-        del sys.modules[module.__name__]
+        sys.modules["__main__"] = main
         list(_open_figures())
     return blocks
 
