@@ -10,8 +10,9 @@ import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import casadi as cs
 import numpy as np
@@ -25,11 +26,15 @@ from archimedes_grad.merging import guards_alone, merged
 from archimedes_grad.nesting import nested_call
 from archimedes_grad.paths import Path, Paths
 from archimedes_grad.pickling import found_at, packed, rebuilt, travels_whole
+from archimedes_grad.progress import unwatched, watched
 from archimedes_grad.report import Explanation, TracedGraph, path_limit_message
 from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, Layout
 from archimedes_grad.specs import static_key
 from archimedes_grad.tracing import BoundArguments, trace
+
+if TYPE_CHECKING:
+    from archimedes_grad.sparsity import SparsityPattern
 
 #: Specialisations kept for one function; the least recently used one goes first.
 MAX_SPECIALISATIONS = 256
@@ -65,7 +70,7 @@ class CompiledFunction:
     def __init__(
         self, function: Callable[..., Any], signature: CallSignature, transformation: Transformation,
         name: str, has_aux: bool = False, structured: bool = False, max_paths: int = 128,
-        recipe: Recipe | None = None,
+        recipe: Recipe | None = None, progress: bool = False,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, function)
         self.__name__ = name
@@ -78,6 +83,7 @@ class CompiledFunction:
         self._structured = structured
         self._max_paths = max_paths
         self._warned_of_paths = False
+        self._progress = progress
         self._recipe = recipe
         self._specialisations: OrderedDict[Any, Specialisation] = OrderedDict()
         self._fast_call: Callable[[tuple[Any, ...], dict[str, Any]], Any] = _no_fast_path
@@ -208,6 +214,29 @@ class CompiledFunction:
         path, _ = self._path(args, kwargs)
         return TracedGraph(self.__name__, path.derived)
 
+    def sparsity(self, *args: Any, **kwargs: Any) -> SparsityPattern:
+        """Return the structure of a sparse derivative for these arguments: as text, in a notebook, or plotted.
+
+        Raises
+        ------
+        TypeError
+            If this is not the result of ``arc.jac`` or ``arc.hess`` with ``sparse=True``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> print(arc.jac(lambda x: np.diff(x) ** 2, sparse=True).sparsity(np.ones(4)))
+        jac_<lambda>: 3 × 4, 6 stored (50.00%)
+        **..
+        .**.
+        ..**
+        """
+        from archimedes_grad.sparsity import sparsity_pattern
+
+        path, _ = self._path(args, kwargs)
+        return sparsity_pattern(self.__name__, path.derived.result)
+
     def to_casadi(self, *args: Any, **kwargs: Any) -> cs.Function:
         """Return the ``casadi.Function`` that a call with these arguments evaluates, to embed in a CasADi model.
 
@@ -290,14 +319,17 @@ class CompiledFunction:
 
     def _new_path(self, specialisation: Specialisation, bound: BoundArguments, script: tuple[float, ...]) -> Path:
         layout, paths = specialisation.layout, specialisation.paths
-        start = time.perf_counter()
-        graph = trace(self._function, bound, layout, self._has_aux, script=script, structured=self._structured)
-        traced = time.perf_counter()
-        derived = self._transformation(graph, layout, self._signature.selection.single)
-        differentiated = time.perf_counter()
-        path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
-        path.fast_path = new_fast_path(derived, layout, bound.trees, bound.values, path.reference)
-        path.seconds["compile"] = time.perf_counter() - differentiated
+        with watched(self.__name__) if self._progress else nullcontext(unwatched) as begin:
+            start = time.perf_counter()
+            graph = trace(self._function, bound, layout, self._has_aux, script=script, structured=self._structured)
+            begin("differentiate")
+            traced = time.perf_counter()
+            derived = self._transformation(graph, layout, self._signature.selection.single)
+            begin("compile")
+            differentiated = time.perf_counter()
+            path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
+            path.fast_path = new_fast_path(derived, layout, bound.trees, bound.values, path.reference)
+            path.seconds["compile"] = time.perf_counter() - differentiated
         if len(paths.by_outcomes) >= paths.limit and not self._warned_of_paths:
             self._warned_of_paths = True
             warnings.warn(path_limit_message(self.__name__, paths), PathLimitWarning, stacklevel=2)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
+
+from archimedes_grad.optional import missing
 
 
 def found_at(module: str | None, qualified_name: str) -> Any:
@@ -34,10 +35,10 @@ def packed(function: Callable[..., Any], name: str) -> bytes:
         if not travels_whole(function):
             return pickle.dumps(function)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        if find_spec("cloudpickle") is None:
+        needs = missing("cloudpickle", "pickling a lambda or a closure")
+        if needs is not None:
             raise pickle.PicklingError(
-                f"{name}: the function is a lambda or a closure, which Python pickles by no reference ({error}). "
-                f"Define it at the top of a module, or install archimedes_grad[pickle]."
+                f"{name}: {needs}, or define the function at the top of a module. Python says: {error}"
             ) from error
     import cloudpickle
 
@@ -45,5 +46,18 @@ def packed(function: Callable[..., Any], name: str) -> bytes:
 
 
 def rebuilt(transform: Callable[..., Any], function: bytes, options: dict[str, Any]) -> Any:
-    """Return the compiled function again: it traces anew at its first call."""
-    return transform(pickle.loads(function), **options)
+    """Return the compiled function again: it traces anew at its first call.
+
+    Raises
+    ------
+    ImportError
+        If cloudpickle packed the function and is not installed here.
+    """
+    try:
+        loaded = pickle.loads(function)
+    except ModuleNotFoundError as error:
+        needs = missing("cloudpickle", "unpickling a lambda or a closure")
+        if needs is None or (error.name or "").partition(".")[0] != "cloudpickle":
+            raise
+        raise ImportError(needs, name="cloudpickle") from error
+    return transform(loaded, **options)

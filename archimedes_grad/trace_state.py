@@ -231,7 +231,11 @@ def entered(trace: Trace) -> Iterator[Trace]:
 
 def user_frame() -> FrameType | None:
     """Return the innermost frame under way outside the library and NumPy, or None."""
-    frame: FrameType | None = sys._getframe(1)
+    return frame_of_user(sys._getframe(1))
+
+
+def frame_of_user(frame: FrameType | None) -> FrameType | None:
+    """Return the innermost frame outside the library and NumPy, from a frame outwards."""
     while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED_DIRECTORIES):
         frame = frame.f_back
     return frame

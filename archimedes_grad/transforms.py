@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 from archimedes_grad.autodiff import (
@@ -20,6 +19,7 @@ from archimedes_grad.jacobians import (
     sparse_hessian_function,
     sparse_jacobian_function,
 )
+from archimedes_grad.optional import require
 from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, name_of
 
@@ -69,6 +69,9 @@ def grad(
         of ``archimedes_grad.numeric``; ``"auto"`` is symbolic, and adaptive where tracing is impossible.
     engine
         ``"vm"``, CasADi's interpreter; None for the default.
+    **options
+        ``control_flow`` and ``max_paths`` as in :func:`compile`; ``progress=True`` shows a bar (tqdm) where tracing,
+        compiling or a numeric method take long; the options of a numeric ``method``.
 
     Returns
     -------
@@ -302,6 +305,10 @@ def _transformed(
         return lambda function: transform(function, **recipe)
     control_flow, max_paths = options.pop("control_flow", "paths"), options.pop("max_paths", 128)
     _require_control_flow(transform.__name__, control_flow, max_paths)
+    progress = bool(options.get("progress", False))
+    if method == "symbolic":
+        options.pop("progress", None)
+    _require_progress(progress)
     _require_options(transform.__name__, method, options)
     _require_callable(transform.__name__, func)
     by_name = argnames is not None and argnums is _FIRST_ARGUMENT
@@ -312,7 +319,7 @@ def _transformed(
     name = name or f"{transform.__name__}_{name_of(func)}"
     compiled = CompiledFunction(
         func, signature, transformation, name, has_aux, control_flow == "structured", max_paths,
-        (transform, func, recipe),
+        (transform, func, recipe), progress,
     )  # fmt: skip
     if method == "symbolic":
         return compiled
@@ -329,7 +336,7 @@ def _require_options(transform: str, method: str, options: dict[str, Any]) -> No
         if options:
             raise ValueError(
                 f"{transform}: unknown option {next(iter(options))!r}; valid with method 'symbolic': 'control_flow', "
-                f"'max_paths'"
+                f"'max_paths', 'progress'"
             )
         return
     # Here, not above: who differentiates symbolically does not wait for the numeric methods at import.
@@ -344,14 +351,14 @@ _RUN_OPTIONS = ("n_workers", "executor", "progress", "vectorized")
 
 
 def _require_scipy(transform: str, sparse: bool) -> None:
-    if sparse and find_spec("scipy") is None:
-        raise ImportError(f"{transform}(sparse=True) needs SciPy: pip install archimedes_grad[scipy]")
+    if sparse:
+        require("scipy", f"{transform}(sparse=True)")
 
 
 def compile(
     func: Callable[..., Any] | None = None, *, static_argnums: Indices | None = None,
     static_argnames: Names | None = None, name: str | None = None, engine: str | None = None,
-    control_flow: str = "paths", max_paths: int = 128,
+    control_flow: str = "paths", max_paths: int = 128, progress: bool = False,
 ) -> Any:  # fmt: skip
     """Return a function that computes the same, traced once and compiled.
 
@@ -369,6 +376,8 @@ def compile(
     control_flow, max_paths
         How Python's branches on traced values are treated: ``"paths"`` or ``"structured"``, and how many paths
         are kept.
+    progress
+        Show a bar (tqdm) where tracing and compiling take longer than half a second.
 
     Returns
     -------
@@ -394,9 +403,10 @@ def compile(
     """
     _require_engine("compile", engine)
     _require_control_flow("compile", control_flow, max_paths)
+    _require_progress(progress)
     recipe: dict[str, Any] = {
         "static_argnums": static_argnums, "static_argnames": static_argnames, "name": name, "engine": engine,
-        "control_flow": control_flow, "max_paths": max_paths,
+        "control_flow": control_flow, "max_paths": max_paths, "progress": progress,
     }  # fmt: skip
     if func is None:
         return lambda function: compile(function, **recipe)
@@ -404,7 +414,7 @@ def compile(
     signature = CallSignature(func, static_argnums=static_argnums, static_argnames=static_argnames)
     return CompiledFunction(
         func, signature, value_function, name or name_of(func), structured=control_flow == "structured",
-        max_paths=max_paths, recipe=(compile, func, recipe),
+        max_paths=max_paths, recipe=(compile, func, recipe), progress=bool(progress),
     )  # fmt: skip
 
 
@@ -412,6 +422,11 @@ def _require_control_flow(transform: str, control_flow: Any, max_paths: Any) -> 
     _require_one_of(transform, "control_flow", control_flow, CONTROL_FLOW)
     if not isinstance(max_paths, int) or isinstance(max_paths, bool) or max_paths < 1:
         raise ValueError(f"{transform}: max_paths must be a positive int, got {max_paths!r}")
+
+
+def _require_progress(progress: bool) -> None:
+    if progress:
+        require("tqdm", "progress=True")
 
 
 def _require_callable(transform: str, func: Any) -> None:

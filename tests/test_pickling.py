@@ -76,9 +76,3 @@ def test_what_a_notebook_defines_reaches_a_worker():
         [sys.executable, "-"], input=_NOTEBOOK, capture_output=True, text=True, timeout=60, check=False
     )  # fmt: skip
     assert ran.stdout == "[ 3. 12.]\n[ 3. 12.]\n", ran.stderr
-
-
-def test_without_cloudpickle_a_closure_says_what_to_do(monkeypatch):
-    monkeypatch.setattr("archimedes_grad.pickling.find_spec", lambda name: None)
-    with pytest.raises(pickle.PicklingError, match=r"archimedes_grad\[pickle\]"):
-        pickle.dumps(arc.grad(lambda x: x))

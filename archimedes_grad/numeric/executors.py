@@ -7,6 +7,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from archimedes_grad.optional import require
+
 Result = TypeVar("Result")
 
 
@@ -89,9 +91,8 @@ def bar(items: list[Any], progress: bool) -> Iterable[Any]:
     """
     if not progress:
         return items
-    try:
-        from tqdm.auto import tqdm
-    except ImportError as error:
-        raise ImportError("progress=True needs tqdm: pip install 'archimedes_grad[progress]'") from error
+    require("tqdm", "progress=True")
+    from tqdm.auto import tqdm
+
     shown: Iterable[Any] = tqdm(items)
     return shown

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from archimedes_grad.numeric.derivatives import derivative
 from archimedes_grad.numeric.results import DerivativeResult
+from archimedes_grad.optional import require
 
 Floats = NDArray[np.float64]
 
@@ -46,10 +47,9 @@ def plot_derivative(function: Callable[..., Any], x0: float, order: int = 1, **o
     TypeError
         If the function does not return a scalar.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'archimedes_grad[plot]'") from error
+    require("matplotlib", "plot")
+    from matplotlib.figure import Figure
+
     result = derivative(function, x0, method="adaptive", order=order, diagnostics=True, **options)
     if np.shape(result.value):
         raise TypeError(f"plot shows scalar functions; this one returns shape {np.shape(result.value)}")

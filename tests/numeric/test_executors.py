@@ -171,9 +171,3 @@ def test_wrong_executors():
 def test_progress_shows_a_bar(capsys):
     gradient(work.smooth, X, progress=True)
     assert "4/4" in capsys.readouterr().err
-
-
-def test_progress_without_tqdm(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.raises(ImportError, match=r"archimedes_grad\[progress\]"):
-        gradient(work.smooth, X, progress=True)

@@ -2,7 +2,6 @@
 
 import math
 import pickle
-import sys
 import threading
 
 import numpy as np
@@ -321,11 +320,6 @@ def test_plots(function, x0, options, tmp_path):
     figure.savefig(tmp_path / "derivative.png")
     assert (tmp_path / "derivative.png").stat().st_size > 10_000
 
-
-def test_plots_without_matplotlib(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"archimedes_grad\[plot\]"):
-        DerivativeKit(np.sin, 1.0).plot()
 
 
 def test_plots_show_one_scalar():
