@@ -216,10 +216,3 @@ def test_a_tree_of_outputs_has_no_sparse_jacobian():
 def test_a_sparse_result_does_not_enter_a_trace():
     with pytest.raises(TraceError, match="dense"):
         arc.grad(lambda x: np.sum(arc.jac(np.sin, sparse=True)(x)))(X)
-
-
-def test_without_scipy_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr("archimedes_grad.transforms.find_spec", lambda name: None)
-    for transform in (arc.jac, arc.hess):
-        with pytest.raises(ImportError, match=r"pip install archimedes_grad\[scipy\]"):
-            transform(np.sin, sparse=True)
