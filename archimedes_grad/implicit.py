@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import casadi as cs
@@ -32,6 +31,7 @@ from archimedes_grad.compiled import CompiledFunction
 from archimedes_grad.gather import flat
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import gathered, node_of, value_of
+from archimedes_grad.optional import installed
 from archimedes_grad.signature import CallSignature, name_of
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.trace_state import current_trace, trace_error
@@ -263,7 +263,7 @@ def _compiled(name: str, function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _is_sparse(A: Any) -> bool:
-    if isinstance(A, SymbolicArray | np.ndarray | list | tuple) or find_spec("scipy") is None:
+    if isinstance(A, SymbolicArray | np.ndarray | list | tuple) or not installed("scipy"):
         return False
     from scipy.sparse import issparse
 

@@ -13,9 +13,14 @@ _EXTRAS = {
 }
 
 
+def installed(package: str) -> bool:
+    """Tell whether a package is installed; it is not imported for that."""
+    return find_spec(package) is not None
+
+
 def missing(package: str, needed_for: str) -> str | None:
     """Return what to say if a package is not installed; None if it is."""
-    if find_spec(package) is not None:
+    if installed(package):
         return None
     shown, extra = _EXTRAS[package]
     return f"{needed_for} needs {shown}, which is not installed: pip install 'archimedes_grad[{extra}]'"

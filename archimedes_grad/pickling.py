@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from archimedes_grad.optional import missing
+from archimedes_grad.optional import installed, missing
 
 
 def found_at(module: str | None, qualified_name: str) -> Any:
@@ -20,7 +20,7 @@ def found_at(module: str | None, qualified_name: str) -> Any:
 
 def travels_whole(function: Callable[..., Any]) -> bool:
     """Whether a function goes by value: what a script or notebook defines, another process has not."""
-    return getattr(function, "__module__", None) == "__main__" and find_spec("cloudpickle") is not None
+    return getattr(function, "__module__", None) == "__main__" and installed("cloudpickle")
 
 
 def packed(function: Callable[..., Any], name: str) -> bytes:
