@@ -21,7 +21,7 @@ from archimedes_grad.decisions import decided_integer, decided_truth
 from archimedes_grad.gather import Geometry, Shape, filled, window
 from archimedes_grad.operators import Operators
 from archimedes_grad.plain_numbers import plain_number_error
-from archimedes_grad.trace_state import current_trace
+from archimedes_grad.trace_state import current_trace, outlived, trace_error
 
 _float64 = np.float64
 
@@ -44,8 +44,6 @@ class SymbolicArray(Operators, ArrayMethods):
     """
 
     __slots__ = ("__weakref__", "_node", "_read", "geometry", "root", "value", "version")
-
-    __hash__ = None  # type: ignore[assignment]
 
     geometry: Geometry
     value: Any
@@ -123,6 +121,28 @@ class SymbolicArray(Operators, ArrayMethods):
 
     def __repr__(self) -> str:
         return f"SymbolicArray(shape={self.shape}, dtype={self.dtype}, value={self.value!r})"
+
+    def __format__(self, form: str) -> str:
+        """Return the text of the value while tracing; a text of fixed digits would be a constant of the trace."""
+        if not form:
+            return str(self)
+        raise trace_error(
+            f"A traced value is formatted as {form!r}, and a number was expected: the text would be that of the first "
+            f"call.",
+            "Print it without a format while tracing, or return it and format the result.",
+        )
+
+    def __hash__(self) -> int:
+        raise trace_error(
+            "A traced value is used as a key (of a dict, a set or functools.cache), and keys are fixed values.",
+            "Use a position or a name as key, and keep the traced value beside it.",
+        )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise trace_error(
+            "A traced value is pickled (or sent to another process), and only numbers outlive the trace.",
+            "Return it from the function and pickle the result, or call the other process through arc.callback.",
+        )
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -236,7 +256,8 @@ def new_array(node: cs.MX, value: Any) -> SymbolicArray:
     if value.base is not None or not value.flags.c_contiguous or not value.flags.writeable:
         value = np.array(value, order="C")
     trace = current_trace()
-    if trace is not None:
-        trace.array_nodes += 1
-        trace.array_entries += value.size
+    if trace is None:
+        raise outlived()
+    trace.array_nodes += 1
+    trace.array_entries += value.size
     return SymbolicArray(filled(node, value.shape), value)

@@ -78,6 +78,26 @@ def _as_float(value: Template) -> Template:
     return value if value.output is not None else Template(constant=np.float64(value.constant))
 
 
+def require_numbers(graph: Graph) -> None:
+    """Raise TypeError where a result has no number in it: its derivative would be as empty, without a word."""
+    if not _has_number(graph.result):
+        constant = graph.result.constant
+        returned = "None (is a return missing?)" if constant is None else f"a {type(constant).__name__}"
+        raise TypeError(
+            f"{graph.name}: a derivative needs a function that returns an array, a number or a tree of these, and this "
+            f"returns {returned if graph.result.structure is None else 'a tree without numbers'}. Return what is to be "
+            f"differentiated."
+        )
+
+
+def _has_number(template: Template) -> bool:
+    if template.output is not None:
+        return True
+    if template.structure is not None:
+        return any(map(_has_number, template.children))
+    return np.asarray(template.constant).dtype.kind in "fiub"
+
+
 def require_scalar(graph: Graph) -> None:
     """Raise ValueError where the output is not one scalar of shape (), TypeError where it is no real number."""
     result = graph.result
@@ -100,7 +120,7 @@ def require_scalar(graph: Graph) -> None:
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"{graph.name}: a gradient needs a real scalar output, and this returns {type(constant).__name__} "
-            f"of dtype {array.dtype}."
+            f"of dtype {array.dtype}. Return the number that is to be differentiated."
         )
     if array.shape != ():
         raise ValueError(

@@ -11,7 +11,17 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.autodiff import value_function
-from archimedes_grad.bodies import Body, Structure, applied, as_number, placeholder, stacked, traced_body
+from archimedes_grad.bodies import (
+    Body,
+    Structure,
+    apart,
+    applied,
+    as_number,
+    placeholder,
+    require_functions,
+    stacked,
+    traced_body,
+)
 from archimedes_grad.closures import closed_over
 from archimedes_grad.compiled import CompiledFunction
 from archimedes_grad.operands import node_of, value_of
@@ -58,8 +68,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Compiled
     >>> arc.vmap(arc.grad(lambda x: np.sin(x[0]) * x[1]))(np.array([[0.0, 2.0], [0.0, 3.0]])).tolist()
     [[2.0, 0.0], [3.0, 0.0]]
     """
-    if not callable(f):
-        raise TypeError(f"vmap: expects a function as first argument, got {type(f).__name__} {f!r}")
+    require_functions("vmap", f=f)
     _require_axes("in_axes", in_axes)
     _require_axes("out_axes", out_axes)
 
@@ -74,7 +83,10 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Compiled
 def _require_axes(which: str, axes: Any) -> None:
     for axis in flatten(axes)[0] if is_tree(axes) else [axes]:
         if axis is not None and (isinstance(axis, bool) or not hasattr(axis, "__index__")):
-            raise TypeError(f"vmap: {which} takes ints and None, got {axis!r}")
+            raise TypeError(
+                f"vmap: {which} takes ints and None, and tuples and trees of these; got {axis!r}. Write {which}=0 for "
+                f"the first axis."
+            )
 
 
 def _axes_of_leaves(which: str, axes: Any, tree: Any, shown: str) -> list[int | None]:
@@ -86,8 +98,12 @@ def _axes_of_leaves(which: str, axes: Any, tree: Any, shown: str) -> list[int | 
 
     try:
         return list(optree.broadcast_prefix(axes, tree, none_is_leaf=True, namespace="archimedes_grad"))
-    except ValueError as error:
-        raise ValueError(f"vmap: {which} {axes!r} does not match the structure of {shown}: {error}") from None
+    except ValueError:
+        structure = apart("vmap", shown, tree)[1]
+        raise ValueError(
+            f"vmap: {which} is {axes!r}, and {shown} is {structure}; the same structure or a prefix of it was "
+            f"expected. One int or None counts for all leaves."
+        ) from None
 
 
 class _Call:
@@ -101,7 +117,7 @@ class _Call:
             if len(in_axes) != len(args):
                 raise ValueError(
                     f"{self.owner}: in_axes has {len(in_axes)} entries for {len(args)} positional arguments; one "
-                    f"for each was expected"
+                    f"for each was expected. None passes an argument whole."
                 )
             axes = list(in_axes)
         else:
@@ -116,10 +132,16 @@ class _Call:
             self.items.append(self._item(name, axis, value))
         self.names = names
         if not self.sizes:
-            raise ValueError(f"{self.owner}: no argument is mapped; in_axes must give an axis for at least one array")
+            raise ValueError(
+                f"{self.owner}: no argument is mapped (in_axes is {in_axes!r}, and {len(names)} arguments came), and "
+                f"at least one array was expected. Give it an axis by in_axes, or call the function itself."
+            )
         if len(set(self.sizes.values())) > 1:
             shown = ", ".join(f"{name} has {size}" for name, size in self.sizes.items())
-            raise ValueError(f"{self.owner}: the mapped axes must have equal sizes, but {shown}")
+            raise ValueError(
+                f"{self.owner}: the mapped axes must have equal sizes, but {shown}. Pass what is the same for all "
+                f"items with in_axes=None."
+            )
         self.n = next(iter(self.sizes.values()))
 
     def _names(self, count: int) -> list[str]:
@@ -141,7 +163,10 @@ class _Call:
         number = as_number(leaf)
         if isinstance(leaf, bool | np.bool_) or number is None:
             if not is_static_by_nature(leaf):
-                raise TypeError(f"{self.owner}: argument {name!r} is a {type(leaf).__name__}, not an array")
+                raise TypeError(
+                    f"{self.owner}: argument {name!r} is a {type(leaf).__name__}; arrays, numbers and trees of these "
+                    f"were expected. Let the function close over it."
+                )
             return leaf
         if axis is None:
             self.numbers.append(leaf)
@@ -151,7 +176,7 @@ class _Call:
         if not -ndim <= axis < ndim:
             raise ValueError(
                 f"{self.owner}: argument {name!r} has shape {np.shape(value_of(number))}, which has no axis {axis} to "
-                f"map over; in_axes=None passes it whole"
+                f"map over; an axis from {-ndim} to {ndim - 1} was expected. in_axes=None passes it whole."
             )
         moved = np.moveaxis(number, axis, 0)
         self.numbers.append(moved)
@@ -179,6 +204,8 @@ class _Call:
 
     def _stacked(self, body: Body) -> list[Any]:
         outputs = [stacked(output, self.n) for output in body.outputs]
+        if not outputs:
+            return []  # Nothing but constants; CasADi crashes on a map of a Function without outputs.
         if self.n == 0:
             return [np.zeros(output.shape, output.dtype) for output in outputs]
         shared = [*(not mapped for mapped in self.mapped), *(True for _ in body.closed_nodes)]
@@ -198,12 +225,16 @@ class _Call:
             )
             if depends:
                 raise ValueError(
-                    f"{self.owner}: out_axes is None for a result that depends on the item; give an axis to stack along"
+                    f"{self.owner}: out_axes is None for a result that depends on the item, and one that is the same "
+                    f"for all was expected. Give an axis to stack along: out_axes=0."
                 )
             return stack[0]
         ndim = np.ndim(value_of(stack))
         if not -ndim <= axis < ndim:
-            raise ValueError(f"{self.owner}: out_axes has axis {axis} for a stacked result of {ndim} axes")
+            raise ValueError(
+                f"{self.owner}: out_axes has axis {axis} for a stacked result of {ndim} axes; an axis from {-ndim} to "
+                f"{ndim - 1} was expected. out_axes=0 stacks along the first."
+            )
         return stack if axis == 0 else np.moveaxis(stack, 0, axis)
 
 

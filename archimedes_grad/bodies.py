@@ -10,6 +10,7 @@ nothing that is computed inside the body moves out of it: a branch not taken is 
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.specs import flatten, is_static_by_nature, is_tree
-from archimedes_grad.trace_state import Trace, current_trace
+from archimedes_grad.trace_state import Trace, current_trace, outlived
 from archimedes_grad.tracing import BoundArguments, trace
 
 #: Bodies evaluated more often than this in all are never expanded into the graph around them.
@@ -54,7 +55,9 @@ class Structure:
         return leaves[0] if self.tree is None else self.tree.unflatten(leaves)
 
     def __str__(self) -> str:
-        return "one array" if self.tree is None else str(self.tree).split(", NoneIsLeaf")[0].removeprefix("PyTreeSpec(")
+        if self.tree is None:
+            return f"no array but {self.static[0][1]!r}" if self.static else "one array"
+        return str(self.tree).split(", NoneIsLeaf")[0].removeprefix("PyTreeSpec(")
 
 
 def apart(owner: str, what: str, tree: Any) -> tuple[list[Any], Structure]:
@@ -81,7 +84,7 @@ def apart(owner: str, what: str, tree: Any) -> tuple[list[Any], Structure]:
         else:
             raise TypeError(
                 f"{owner}: {what} holds a {type(leaf).__name__}, where arrays, real numbers and trees of these are "
-                f"expected."
+                f"expected. Take the numbers out of it, or let the function close over it."
             )
     return numbers, Structure(structure, tuple(static), len(leaves))
 
@@ -90,6 +93,8 @@ def as_number(leaf: Any) -> Any:
     """Return a leaf as traced array or ndarray; None where it holds no real numbers."""
     leaf = gathered(leaf)
     if isinstance(leaf, SymbolicArray):
+        if current_trace() is None:
+            raise outlived()
         return leaf
     if isinstance(leaf, np.ndarray | np.generic | int | float):
         array = np.asarray(leaf)
@@ -117,11 +122,51 @@ def shown_shapes(numbers: Sequence[Any]) -> str:
     return f"shape {shapes[0]}" if len(shapes) == 1 else f"shapes {', '.join(map(str, shapes)) or '()'}"
 
 
-def require_functions(owner: str, *functions: Any) -> None:
+def require_functions(owner: str, **functions: Any) -> None:
     """Raise TypeError where an argument that must be a function is none."""
-    for function in functions:
+    for name, function in functions.items():
         if not callable(function):
-            raise TypeError(f"{owner}: expects functions, got {type(function).__name__} {function!r}")
+            raise TypeError(
+                f"{owner}: {name} must be a function, got {type(function).__name__} {function!r}. Pass the function "
+                f"itself, not what it returns."
+            )
+
+
+def required_integer(owner: str, name: str, given: Any, lowest: int | None = None, way_on: str = "") -> int:
+    """Return an argument that must be a plain integer.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    ValueError
+        If it is below ``lowest``.
+    """
+    expected = "an integer" if lowest is None else f"an integer from {lowest} on"
+    way_on = way_on or "Round it by int()."
+    if isinstance(given, SymbolicArray | bool) or not hasattr(given, "__index__"):
+        raise TypeError(f"{owner}: {name} must be {expected}, got {type(given).__name__} {given!r}. {way_on}")
+    number = operator.index(given)
+    if lowest is not None and number < lowest:
+        raise ValueError(f"{owner}: {name} must be {expected}, got {number}. {way_on}")
+    return number
+
+
+def required_positive(owner: str, name: str, given: Any, way_on: str) -> float:
+    """Return an argument that must be a positive finite number.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is not positive and finite.
+    """
+    if isinstance(given, bool) or not isinstance(given, int | float | np.integer | np.floating):
+        raise TypeError(f"{owner}: {name} must be a positive number, got {type(given).__name__} {given!r}. {way_on}")
+    if not 0 < given < np.inf:
+        raise ValueError(f"{owner}: {name} must be a positive finite number, got {given!r}. {way_on}")
+    return float(given)
 
 
 # --- the body -------------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from archimedes_grad import numeric
-from archimedes_grad.derivative_kit import METHODS, exact, presented, symbolic_or_none, transformation
+from archimedes_grad.derivative_kit import check_settings, exact, presented, symbolic_or_none, transformation
+from archimedes_grad.errors import asked_by
 from archimedes_grad.numeric import DerivativeResult
 from archimedes_grad.numeric.derivatives import parameter_vector
-from archimedes_grad.numeric.functions import Output, check_output_shape
+from archimedes_grad.numeric.functions import Output, check_output_shape, require_function
 from archimedes_grad.numeric.input_cache import CachedFunction, LockedFunction
 
 #: What DerivKit calls the options of the cache, and their defaults.
@@ -74,8 +75,15 @@ class CalculusKit:
         thread_safe: bool = False,
         thread_lock: AbstractContextManager[Any] | None = None,
     ) -> None:
+        with asked_by("CalculusKit"):
+            require_function("function", function)
+            self.x0 = parameter_vector(x0)
+            if thread_lock is not None and not hasattr(thread_lock, "__enter__"):
+                raise TypeError(
+                    f"thread_lock must be a lock, not {type(thread_lock).__name__} {thread_lock!r}. Leave it out and "
+                    f"say thread_safe=True for one of its own"
+                )
         self.function = function
-        self.x0 = parameter_vector(x0)
         self._called: Callable[..., Any] = function
         if thread_safe or thread_lock is not None:
             self._called = LockedFunction(function, thread_lock)
@@ -195,10 +203,10 @@ class CalculusKit:
         run: dict[str, Any],
         options: dict[str, Any],
     ) -> Any:
-        if method not in METHODS:
-            raise ValueError(f"unknown method {method!r}; valid methods: {', '.join(map(repr, METHODS))}")
         options = dict(options)
         full_output = bool(options.pop("full_output", False))
+        with asked_by("CalculusKit"):
+            check_settings(method, run, options)
         wanted = {"return_error": bool(options.get("return_error")), "diagnostics": bool(options.get("diagnostics"))}
         function = self._cached(options.pop("dk_init_kwargs", None) or {})
         if full_output:
@@ -209,18 +217,27 @@ class CalculusKit:
         return presented(result, full_output=full_output, **wanted)
 
     def _cached(self, given: dict[str, Any]) -> Callable[..., Any]:
+        if not isinstance(given, dict):
+            raise TypeError(
+                f"CalculusKit: dk_init_kwargs must be a dict, got {type(given).__name__} {given!r}. Its entries are "
+                f"{', '.join(CACHE_OPTIONS)}."
+            )
         unknown = [name for name in given if name not in CACHE_OPTIONS]
         if unknown:
-            raise ValueError(f"unknown entry {unknown[0]!r} of dk_init_kwargs; valid: {', '.join(CACHE_OPTIONS)}")
+            raise ValueError(
+                f"CalculusKit: unknown entry {unknown[0]!r} of dk_init_kwargs; valid: {', '.join(CACHE_OPTIONS)}. "
+                f"Options of the method are given as they are."
+            )
         settings: dict[str, Any] = {**CACHE_OPTIONS, **given}
         if not settings["use_input_cache"]:
             return self._called
-        return CachedFunction(
-            self._called,
-            settings["cache_maxsize"],
-            settings["cache_copy"],
-            settings["cache_number_decimal_places"],
-        )
+        with asked_by("CalculusKit"):
+            return CachedFunction(
+                self._called,
+                settings["cache_maxsize"],
+                settings["cache_copy"],
+                settings["cache_number_decimal_places"],
+            )
 
     def _output_shape(self, output: Output) -> tuple[int, ...]:
         shape: tuple[int, ...] = np.shape(self._called(self.x0.copy()))

@@ -9,9 +9,10 @@ import numpy as np
 
 from archimedes_grad.array import new_array
 from archimedes_grad.black_box import BlackBox
+from archimedes_grad.bodies import as_number, require_functions
 from archimedes_grad.embedding import casadi_name
 from archimedes_grad.gather import flat, reshaped
-from archimedes_grad.operands import gathered, is_traced, node_of, value_of
+from archimedes_grad.operands import is_traced, node_of, value_of
 from archimedes_grad.signature import name_of
 from archimedes_grad.trace_state import current_trace
 
@@ -59,14 +60,21 @@ def callback(
     >>> bool(np.isclose(arc.grad(model)(0.5), math.erf(0.5) + math.exp(-0.25) / math.sqrt(math.pi)))
     True
     """
+    require_functions("callback", func=func)
     name = name_of(func)
     if not callable(derivative) and derivative not in _METHODS:
         raise ValueError(
             f"callback of {name}: unknown derivative {derivative!r}; valid: {', '.join(map(repr, _METHODS))}, or a "
-            f"function (*args, cotangent) -> cotangents"
+            f"function (*args, cotangent) -> cotangents. Leave it out for 'adaptive'."
         )
-    operands = [gathered(arg) for arg in args]
-    shape = np.shape(result_like)
+    operands = [_operand(name, k, arg) for k, arg in enumerate(args)]
+    like = as_number(np.asarray(result_like) if isinstance(result_like, list | tuple) else result_like)
+    if like is None:
+        raise TypeError(
+            f"callback of {name}: result_like must be an array or a number of the shape of the result, got "
+            f"{type(result_like).__name__} {result_like!r}. Write 0.0 for a number, np.zeros(shape) for an array."
+        )
+    shape = np.shape(value_of(like))
     trace = current_trace()
     if trace is None or not any(map(is_traced, operands)):
         return _checked(name, func(*operands), shape)
@@ -93,22 +101,43 @@ def callback(
     return new_array(reshaped(node, shape), np.array(value, dtype=float) if shape else np.float64(value))
 
 
+def _operand(name: str, k: int, arg: Any) -> Any:
+    number = as_number(arg)
+    if number is None:
+        raise TypeError(
+            f"callback of {name}: argument {k} is a {type(arg).__name__}; arrays and real numbers were expected. Let "
+            f"the function close over what is none."
+        )
+    return arg if isinstance(arg, float | int) else number
+
+
 def _checked(name: str, result: Any, shape: tuple[int, ...]) -> Any:
     array = np.asarray(result)
     if array.shape != shape:
         raise ValueError(
-            f"callback of {name}: the function returned shape {array.shape}, and result_like has shape {shape}"
+            f"callback of {name}: the function returned shape {array.shape}, and result_like has shape {shape}; the "
+            f"same was expected. Make result_like an array of the shape that it returns."
         )
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"callback of {name}: the function returned dtype {array.dtype}; real numbers are expected")
+        raise TypeError(
+            f"callback of {name}: the function returned dtype {array.dtype}; real numbers are expected. Convert the "
+            f"result to float."
+        )
     return result
 
 
 def _cotangents(name: str, given: Any, shapes: list[tuple[int, ...]]) -> list[Any]:
     cotangents = list(given) if isinstance(given, tuple | list) else [given]
+    for k, cotangent in enumerate(cotangents):
+        if np.asarray(cotangent).dtype.kind not in "fiub":
+            raise TypeError(
+                f"callback of {name}: the derivative returned a {type(cotangent).__name__} as cotangent {k}; real "
+                f"numbers are expected. Return zeros for an argument that it does not depend on."
+            )
     got = [np.shape(cotangent) for cotangent in cotangents]
     if got != shapes:
         raise ValueError(
-            f"callback of {name}: the derivative returned cotangents of shapes {got}, and the arguments have {shapes}"
+            f"callback of {name}: the derivative returned cotangents of shapes {got}, and the arguments have {shapes}. "
+            f"Return one for each argument, in its shape."
         )
     return cotangents

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.bodies import Structure, apart, as_number
+from archimedes_grad.bodies import (
+    Structure,
+    apart,
+    as_number,
+    require_functions,
+    required_integer,
+    required_positive,
+)
 from archimedes_grad.signature import CallSignature, name_of
 from archimedes_grad.specs import flatten, is_tree
+from archimedes_grad.tracing import described
 from archimedes_grad.transforms import jvp, vjp
 
 Floats = npt.NDArray[np.float64]
@@ -58,8 +65,11 @@ def check_grads(
     >>> arc.check_grads(lambda x: np.sin(x) ** 2, (np.array([0.3, 0.5]),))
     """
     args = args if isinstance(args, tuple) else (args,)
-    if operator.index(order) < 1:
-        raise ValueError(f"check_grads: order must be 1 or more, got {order}")
+    require_functions("check_grads", f=f)
+    order = required_integer("check_grads", "order", order, 1, "Leave it out for 2.")
+    rtol = required_positive("check_grads", "rtol", rtol, "Leave it out for 1e-5.")
+    atol = required_positive("check_grads", "atol", atol, "Leave it out for 1e-7.")
+    required_integer("check_grads", "seed", seed, 0, "Leave it out for 0.")
     problem = _Problem(f, args)
     generator = np.random.default_rng(seed)
     for k in range(1, order + 1):
@@ -87,7 +97,10 @@ class _Problem:
         self.names = CallSignature(f).layout(len(args), ()).names
         self.argnums = tuple(k for k, arg in enumerate(args) if any(_is_float(leaf) for leaf in _leaves(arg)))
         if not self.argnums:
-            raise ValueError(f"check_grads: no argument of {self.name} holds a float to differentiate by")
+            raise ValueError(
+                f"check_grads: no argument of {self.name} holds a float to differentiate by; got "
+                f"{', '.join(map(described, args)) or 'none'}. Pass floats: 1.0 in place of 1."
+            )
         self.split = {k: apart("check_grads", f"argument {self.names[k]!r}", args[k]) for k in self.argnums}
         self.leaves = list(self._differentiated())
 
@@ -157,10 +170,20 @@ class _Problem:
 
     # --- comparing -------------------------------------------------------------------------------------
 
+    def require_floats(self, output: Any) -> None:
+        """Raise where there is nothing to compare: it would pass whatever the derivatives are."""
+        if not any(_is_float(leaf) for leaf in _leaves(output)):
+            raise ValueError(
+                f"check_grads: {self.name} returns {described(output)}, and at least one float was expected. Return "
+                f"what is to be differentiated."
+            )
+
     def check(self, order: int, rtol: float, atol: float, generator: np.random.Generator) -> Any:
         """Compare the derivatives; return the cotangent whose projection the next order differentiates."""
         directions = [generator.standard_normal(leaf.value.shape) for leaf in self.leaves]
-        cotangent, weights = _random_cotangent(self.f(*self.args), generator)
+        output = self.f(*self.args)
+        self.require_floats(output)
+        cotangent, weights = _random_cotangent(output, generator)
         numeric = self.difference(directions)
         forward = self.forward(directions)
         gradients = self.reverse(cotangent)

@@ -6,7 +6,6 @@ and in every derivative. On plain numbers outside a trace the branch is called.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,13 +13,23 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import SymbolicArray
-from archimedes_grad.bodies import Body, applied, numbers_in, require_functions, traced_body, values_of
+from archimedes_grad.bodies import (
+    Body,
+    applied,
+    as_number,
+    numbers_in,
+    require_functions,
+    required_integer,
+    traced_body,
+    values_of,
+)
 from archimedes_grad.closures import closed_over
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import gathered, node_of, value_of
 from archimedes_grad.signature import name_of
 from archimedes_grad.simplification import forward_nodes
+from archimedes_grad.trace_state import current_trace, outlived
 
 _binary = cs.MX.binary
 
@@ -52,8 +61,13 @@ def cond(pred: Any, t: Callable[..., Any], f: Callable[..., Any], *operands: Any
     >>> float(arc.grad(f)(2.0)), float(arc.grad(f)(-1.0))
     (0.5, 0.0)
     """
-    require_functions("cond", t, f)
-    pred = gathered(pred)
+    require_functions("cond", t=t, f=f)
+    given, pred = pred, as_number(pred)
+    if pred is None:
+        raise TypeError(
+            f"cond: pred must be one truth value, got {type(given).__name__} {given!r}. Compare it: pred is an "
+            f"expression like x > 0."
+        )
     if np.shape(value_of(pred)) != ():
         raise ValueError(
             f"cond: pred must be one truth value, got shape {np.shape(value_of(pred))}. Use np.any or np.all, or "
@@ -95,24 +109,36 @@ def switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> An
     >>> float(arc.grad(f, argnums=1)(2, 0.0))
     1.0
     """
-    branches = list(branches)
+    if not isinstance(branches, Sequence):
+        raise TypeError(
+            f"switch: branches must be a list of functions, got {type(branches).__name__} {branches!r}. Write "
+            f"[f, g], then the operands."
+        )
     if not branches:
-        raise ValueError("switch: expects at least one branch")
-    require_functions("switch", *branches)
+        raise ValueError("switch: branches is empty, and at least one function was expected. Give one for each index.")
+    require_functions("switch", **{f"branches[{k}]": branch for k, branch in enumerate(branches)})
     i = gathered(i)
     if np.shape(value_of(i)) != ():
-        raise ValueError(f"switch: the index must be one integer, got shape {np.shape(value_of(i))}")
+        raise ValueError(
+            f"switch: the index must be one integer, got shape {np.shape(value_of(i))}. Use np.choose for a choice "
+            f"entry by entry."
+        )
     if isinstance(i, SymbolicArray):
         if i.dtype.kind not in "iub":
-            raise TypeError(f"switch: the index must be an integer, got dtype {i.dtype}; round it: i.astype(int)")
+            raise TypeError(f"switch: the index must be an integer, got dtype {i.dtype}. Round it: i.astype(int).")
+        if current_trace() is None:
+            raise outlived("switch: ")
         last = len(branches) - 1
         with forward_nodes():
             clamped = _binary(cs.OP_FMAX, _binary(cs.OP_FMIN, i.node, scalar_node(last)), scalar_node(0))
         names = tuple(f"branch {k}" for k in range(len(branches)))
         return _chosen("switch", clamped, min(max(int(i.value), 0), last), branches, operands, names)
-    position = operator.index(i)
+    position = int(i) if isinstance(i, bool | np.bool_) else required_integer("switch", "the index", i)
     if not 0 <= position < len(branches):
-        raise IndexError(f"switch: index {position} is out of range; there are branches 0 to {len(branches) - 1}")
+        raise IndexError(
+            f"switch: index {position} is out of range; one from 0 to {len(branches) - 1} was expected. Clip it: "
+            f"np.clip(i, 0, {len(branches) - 1})."
+        )
     return branches[position](*operands)
 
 
@@ -132,13 +158,13 @@ def _chosen(
         if body.structure != first.structure:
             raise ValueError(
                 f"{owner}: the branches must return trees of the same structure, but {name} returns "
-                f"{body.structure} and {names[-1]} {first.structure}"
+                f"{body.structure} and {names[-1]} {first.structure}. Fill up the smaller one with zeros."
             )
         shapes, expected = ([o.shape for o in b.outputs] for b in (body, first))
         if shapes != expected:
             raise ValueError(
                 f"{owner}: the branches must return the same shapes, but {name} returns {_listed(shapes)} and "
-                f"{names[-1]} {_listed(expected)}"
+                f"{names[-1]} {_listed(expected)}. Use np.broadcast_to or np.pad in one of them."
             )
     outputs = [
         Output(same[0].shape, np.result_type(*(o.dtype for o in same)), all(o.is_scalar for o in same))

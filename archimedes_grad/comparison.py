@@ -12,7 +12,10 @@ from numpy.typing import ArrayLike
 
 from archimedes_grad.calculus_kit import CalculusKit
 from archimedes_grad.derivative_kit import DerivativeKit
+from archimedes_grad.errors import asked_by
 from archimedes_grad.numeric import DerivativeResult
+from archimedes_grad.numeric.derivatives import parameter_vector
+from archimedes_grad.numeric.functions import require_function
 
 #: What is compared: a name, a method and its options.
 ENTRIES: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -46,7 +49,10 @@ class Comparison:
         for row in self.rows:
             if row.name == name:
                 return row
-        raise KeyError(f"no method {name!r}; there are {', '.join(row.name for row in self.rows)}")
+        raise KeyError(
+            f"compare_methods: no row {name!r}; there are {', '.join(repr(row.name) for row in self.rows)}. Name one "
+            f"of these."
+        )
 
     def __str__(self) -> str:
         lines = [f"{'method':16} {'value':>24} {'claimed error':>14} {'evaluations':>12} {'ms':>9}  status"]
@@ -96,8 +102,11 @@ def compare_methods(f: Callable[..., Any], x: ArrayLike) -> Comparison:
     >>> round(float(comparison["complex"].result.value), 12)
     1.0
     """
+    with asked_by("compare_methods"):
+        require_function("f", f)
+        point = parameter_vector(x, "x")
     scalar = np.ndim(x) == 0
-    f(float(np.asarray(x)) if scalar else np.array(x, dtype=np.float64))  # what f raises itself is no matter of methods
+    f(float(point[0]) if scalar else point.copy())  # what f raises itself is no matter of methods
     rows = []
     for name, method, options in ENTRIES:
         start = time.perf_counter()

@@ -31,6 +31,7 @@ from archimedes_grad.report import Explanation, TracedGraph, path_limit_message
 from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, Layout
 from archimedes_grad.specs import static_key
+from archimedes_grad.trace_state import current_trace, trace_error
 from archimedes_grad.tracing import BoundArguments, trace
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class CompiledFunction:
                 return result
             if result.path is not None:
                 return self._other_path(result, args, kwargs)
-        elif trace_state.current_trace() is not None:
+        elif current_trace() is not None:
             return self._call_inside_trace(args, kwargs)
         specialisation, bound = self._specialised(args, kwargs)
         return self._run(specialisation, bound)
@@ -312,6 +313,12 @@ class CompiledFunction:
 
     def _path(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Path, Paths]:
         """Return the path that a call takes, traced if it was not before."""
+        if current_trace() is not None:
+            raise trace_error(
+                f"{self.__name__}: a report on its calls was asked for inside a traced function, and actual arguments "
+                f"were expected.",
+                "Ask for it outside, with arrays.",
+            )
         specialisation, bound = self._specialised(args, kwargs)
         paths = specialisation.paths
         _, path = paths.run(bound.values, lambda script: self._new_path(specialisation, bound, script))
@@ -359,8 +366,9 @@ class CompiledFunction:
             hash(key)
         except TypeError as error:
             raise TypeError(
-                f"{self._signature.name}: the static argument {name!r} cannot be a cache key ({error}). Give its "
-                f"class __eq__ and __hash__, or pass what matters of it as numbers, strings or tuples."
+                f"{self._signature.name}: the static argument {name!r} is a {type(tree.constant).__name__}, which "
+                f"cannot be a cache key ({error}); a value that can be hashed was expected. Give its class __eq__ and "
+                f"__hash__, or pass what matters of it as numbers, strings or tuples."
             ) from None
         return key
 

@@ -6,7 +6,6 @@ order. On plain numbers outside a trace each is what it says, done by Python.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from archimedes_grad.bodies import (
     as_traced,
     placeholder,
     require_functions,
+    required_integer,
     shown_shapes,
     stacked,
     traced_body,
@@ -35,6 +35,7 @@ from archimedes_grad.loops import looped_while, scanned
 from archimedes_grad.operands import node_of, value_of
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.trace_state import current_trace, trace_error
+from archimedes_grad.tracing import described
 
 _binary = cs.MX.binary
 
@@ -84,42 +85,51 @@ def scan(
     >>> float(arc.grad(decay)(0.5, 1.0, np.zeros(2)))
     -1.0
     """
-    require_functions("scan", f)
-    carry, structure = apart("scan", "init", init)
-    slices, xs_structure = apart("scan", "xs", xs)
+    require_functions("scan", f=f)
+    return _scan("scan", f, init, xs, length, checkpoint)
+
+
+def _scan(owner: str, f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int | None, checkpoint: Any) -> Any:
+    carry, structure = apart(owner, "init", init)
+    slices, xs_structure = apart(owner, "xs", xs)
     n = _length(slices, xs_structure, length)
     if isinstance(checkpoint, bool):
         block = None if checkpoint else max(n, 1)
-    elif operator.index(checkpoint) >= 1:
-        block = operator.index(checkpoint)
     else:
-        raise ValueError(f"scan: checkpoint must be True, False or a positive number of steps, got {checkpoint!r}")
+        block = required_integer(owner, "checkpoint", checkpoint, 1, "True chooses blocks, False keeps all carries.")
     if current_trace() is None:
-        return _scanned_by_python(f, init, structure, slices, xs_structure, n)
-    return _scanned(f, carry, structure, slices, xs_structure, n, block)
+        return _scanned_by_python(owner, f, init, structure, slices, xs_structure, n)
+    return _scanned(owner, f, carry, structure, slices, xs_structure, n, block)
 
 
 def _length(slices: list[Any], structure: Structure, length: int | None) -> int:
     shapes = [np.shape(value_of(x)) for x in slices]
     if any(shape == () for shape in shapes):
-        raise ValueError(f"scan: xs must have a first axis to run over, got a number among {shown_shapes(slices)}")
+        raise ValueError(
+            f"scan: xs must have a first axis to run over, got a number among {shown_shapes(slices)}. Let f close over "
+            f"what is the same at every step."
+        )
     lengths = {shape[0] for shape in shapes}
     if length is not None:
-        lengths.add(operator.index(length))
+        lengths.add(required_integer("scan", "length", length, 0, "Leave it out where xs says it."))
     if len(lengths) > 1:
         given = "" if length is None else f" and length={length}"
-        raise ValueError(f"scan: all xs must have the same length, got {shown_shapes(slices)}{given}")
+        raise ValueError(
+            f"scan: all xs must have the same length, got {shown_shapes(slices)}{given}. Cut them to one length."
+        )
     if not lengths:
-        raise ValueError("scan: give xs, or length where there are none")
-    n = int(lengths.pop())
-    if n < 0:
-        raise ValueError(f"scan: length must not be negative, got {length}")
-    return n
+        raise ValueError(
+            f"scan: xs is {structure} and length is None; arrays to run over, or a number of steps, were expected. "
+            f"Give xs, or length=n."
+        )
+    return int(lengths.pop())
 
 
-def _pair(returned: Any) -> tuple[Any, Any]:
+def _pair(owner: str, returned: Any) -> tuple[Any, Any]:
     if not isinstance(returned, tuple) or len(returned) != 2:
-        raise TypeError(f"scan: the function must return (carry, y), got a {type(returned).__name__}")
+        raise TypeError(
+            f"{owner}: f must return (carry, y), got {described(returned)}. Return (carry, None) where there is no y."
+        )
     return returned
 
 
@@ -127,28 +137,36 @@ def _require_same_carry(owner: str, before: Sequence[Any], structure: Structure,
     """Return the numbers of a new carry, of the structure and shapes that it had."""
     numbers, new_structure = apart(owner, "the carry", after)
     if new_structure != structure:
-        raise ValueError(f"{owner}: the carry must keep its structure; it was {structure} and became {new_structure}")
+        raise ValueError(
+            f"{owner}: the carry must keep its structure; it was {structure} and became {new_structure}. Return it as "
+            f"it came, or start with the structure that it gets."
+        )
     shapes, new_shapes = ([np.shape(value_of(x)) for x in carry] for carry in (before, numbers))
     if shapes != new_shapes:
         raise ValueError(
-            f"{owner}: the carry must keep its shape; it had {shown_shapes(before)} and became {shown_shapes(numbers)}"
+            f"{owner}: the carry must keep its shape; it had {shown_shapes(before)} and became "
+            f"{shown_shapes(numbers)}. Start with an array of the shape that it gets."
         )
     return numbers
 
 
 def _scanned_by_python(
-    f: Callable[..., Any], carry: Any, structure: Structure, slices: list[Any], xs_structure: Structure, n: int
-) -> Any:
-    before = apart("scan", "init", carry)[0]
+    owner: str, f: Callable[..., Any], carry: Any, structure: Structure, slices: list[Any], xs_structure: Structure,
+    n: int,
+) -> Any:  # fmt: skip
+    before = apart(owner, "init", carry)[0]
     rows: list[list[Any]] = []
     y_structure: Any = None
     for k in range(n):
-        carry, y = _pair(f(carry, xs_structure.build([x[k] for x in slices])))
-        before = _require_same_carry("scan", before, structure, carry)
-        numbers, y_structure = apart("scan", "y", y)
+        carry, y = _pair(owner, f(carry, xs_structure.build([x[k] for x in slices])))
+        before = _require_same_carry(owner, before, structure, carry)
+        numbers, y_structure = apart(owner, "y", y)
         rows.append(numbers)
     if not n:
-        raise ValueError("scan: outside a traced function there must be at least one step: ys have no shape otherwise")
+        raise ValueError(
+            "scan: xs have length 0, and outside a traced function at least one step was expected: ys have no shape "
+            "otherwise. Call it inside arc.compile."
+        )
     return carry, y_structure.build([np.stack(column) for column in zip(*rows, strict=True)])
 
 
@@ -168,17 +186,17 @@ def _body_of_loop(
 
 
 def _scanned(
-    f: Callable[..., Any], carry: list[Any], structure: Structure, slices: list[Any], xs_structure: Structure, n: int,
-    block: int | None,
+    owner: str, f: Callable[..., Any], carry: list[Any], structure: Structure, slices: list[Any],
+    xs_structure: Structure, n: int, block: int | None,
 ) -> Any:  # fmt: skip
     def split(returned: Any) -> tuple[list[Any], Any]:
-        new, y = _pair(returned)
-        numbers, y_structure = apart("scan", "y", y)
-        return [*_require_same_carry("scan", carry, structure, new), *numbers], y_structure
+        new, y = _pair(owner, returned)
+        numbers, y_structure = apart(owner, "y", y)
+        return [*_require_same_carry(owner, carry, structure, new), *numbers], y_structure
 
     first = [placeholder(x, np.shape(value_of(x))[1:]) for x in slices]
     body, dtypes = _body_of_loop(
-        "scan", f, carry, structure, [xs_structure.build(first)], ["carry", "x"], closed_over([f]), split
+        owner, f, carry, structure, [xs_structure.build(first)], ["carry", "x"], closed_over([f]), split
     )
     n_carry = len(carry)
     outputs = [*_carried(carry, dtypes), *(stacked(output, n) for output in body.outputs[n_carry:])]
@@ -230,17 +248,18 @@ def fori_loop(lo: int, hi: int, body: Callable[[Any, Any], Any], init: Any) -> A
     >>> float(arc.grad(lambda x: arc.fori_loop(0, 3, lambda i, s: s * x, 1.0))(2.0))
     12.0
     """
-    require_functions("fori_loop", body)
+    require_functions("fori_loop", body=body)
     for name, bound in (("lo", lo), ("hi", hi)):
         if isinstance(bound, SymbolicArray):
             raise trace_error(
-                f"fori_loop: {name} is a traced value; the number of steps must be known while tracing.",
+                f"fori_loop: {name} is a traced value, and a plain integer was expected: the number of steps must be "
+                f"known while tracing.",
                 "Use arc.while_loop with a bound on the steps, or pass the argument through static_argnames.",
             )
-    numbers = np.arange(operator.index(lo), operator.index(hi))
+    numbers = np.arange(required_integer("fori_loop", "lo", lo), required_integer("fori_loop", "hi", hi))
     if not len(numbers):
         return init
-    return scan(lambda state, i: (body(i, state), None), init, numbers)[0]
+    return _scan("fori_loop", lambda state, i: (body(i, state), None), init, numbers, None, True)[0]
 
 
 def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, max_steps: int) -> Any:
@@ -270,9 +289,10 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
     >>> round(float(arc.grad(root)(4.0)), 9)
     0.25
     """
-    require_functions("while_loop", cond, body)
-    if isinstance(max_steps, SymbolicArray) or operator.index(max_steps) < 1:
-        raise ValueError(f"while_loop: max_steps must be a plain positive integer, got {max_steps!r}")
+    require_functions("while_loop", cond=cond, body=body)
+    max_steps = required_integer(
+        "while_loop", "max_steps", max_steps, 1, "Give the most steps it may take, as a plain number."
+    )
     carry, structure = apart("while_loop", "init", init)
     if current_trace() is None:
         return _while_by_python(cond, body, init, carry, structure, max_steps)
@@ -284,23 +304,29 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
     held = structure.build([np.array(value_of(x), dtype=dtype) for x, dtype in zip(carry, dtypes, strict=True)])
     condition = traced_body("while_loop, cond", cond, [held], ["state"], outer_arrays)
     if len(condition.outputs) != 1 or condition.outputs[0].shape != ():
-        raise ValueError(f"while_loop: cond must return one truth value, got {_shapes_of(condition)}")
+        raise _no_truth_value(_shapes_of(condition))
     n_carry = len(carry)
     with forward_nodes():
         asked, stepped = _condition_and_step(condition, step, n_carry)
-        function = looped_while(asked, stepped, operator.index(max_steps), n_carry + step.can_fail)
+        function = looped_while(asked, stepped, max_steps, n_carry + step.can_fail)
         nodes = [*map(node_of, carry), *([cs.MX(1.0)] if step.can_fail else [])]
     values = [*values_of(carry), *([np.ones(1)] if step.can_fail else [])]
     results = applied(
         function, [*nodes, *step.closed_nodes, *condition.closed_nodes],
         [*values, *step.closed_values, *condition.closed_values], _carried(carry, dtypes),
-        times=operator.index(max_steps) * step.n_instructions, can_fail=step.can_fail, opaque=True,
+        times=max_steps * step.n_instructions, can_fail=step.can_fail, opaque=True,
     )  # fmt: skip
     return structure.build(results)
 
 
+def _no_truth_value(got: str) -> ValueError:
+    return ValueError(f"while_loop: cond must return one truth value, got {got}. Use np.any or np.all.")
+
+
 def _shapes_of(body: Body) -> str:
     shapes = [output.shape for output in body.outputs]
+    if not shapes:
+        return f"{body.structure}"
     return f"shape {shapes[0]}" if len(shapes) == 1 else f"shapes {shapes}"
 
 
@@ -329,7 +355,7 @@ def _while_by_python(
     for _ in range(max_steps):
         holds = cond(state)
         if np.shape(holds) != ():
-            raise ValueError(f"while_loop: cond must return one truth value, got shape {np.shape(holds)}")
+            raise _no_truth_value(f"shape {np.shape(holds)}")
         if not holds:
             break
         state = body(state)

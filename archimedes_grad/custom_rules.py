@@ -15,7 +15,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import SymbolicArray
-from archimedes_grad.bodies import applied, values_of
+from archimedes_grad.bodies import applied, require_functions, values_of
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.pickling import found_at, packed
@@ -73,8 +73,7 @@ class _CustomRule:
 
     def __init__(self, f: Callable[..., Any]) -> None:
         self.form = type(self).__name__
-        if not callable(f):
-            raise TypeError(f"{self.form}: expects a function, got {type(f).__name__} {f!r}")
+        require_functions(self.form, f=f)
         functools.update_wrapper(self, f)
         self.function = f
         self.name = name_of(f)
@@ -93,12 +92,18 @@ class _CustomRule:
         if current_trace() is None:
             return self.function(*args, **kwargs)
         if not self._is_defined():
-            raise trace_error(f"{self.form} {self.name!r} has no rule yet.", f"Give it one: {self._defined_by}")
+            raise trace_error(
+                f"{self.form} {self.name!r} has no rule yet, and one was expected before the first derivative.",
+                f"Give it one: {self._defined_by}",
+            )
         if kwargs:
             arguments = inspect.signature(self.function).bind(*args, **kwargs)
             arguments.apply_defaults()
             if arguments.kwargs:
-                raise TypeError(f"{self.form} {self.name!r}: keyword-only arguments are not part of a rule")
+                raise TypeError(
+                    f"{self.form} {self.name!r}: got the keyword-only {', '.join(arguments.kwargs)}, and positional "
+                    f"arguments were expected: a rule has no others. Close over it, or make it positional."
+                )
             args = arguments.args
         if self._depth == _DEEPEST_RULE:
             return self.function(*args)
@@ -194,8 +199,7 @@ class custom_jvp(_CustomRule):  # noqa: N801  # used as a function
         >>> float(arc.grad(steep)(0.0))
         100.0
         """
-        if not callable(rule):
-            raise TypeError(f"defjvp of {self.name!r}: expects a function, got {type(rule).__name__}")
+        require_functions(f"defjvp of {self.name!r}", rule=rule)
         self._rules = (rule,)
         return rule
 
@@ -208,7 +212,7 @@ class custom_jvp(_CustomRule):  # noqa: N801  # used as a function
             returned = rule(tuple(primals), tuple(call.structured(tangents)))
             if not isinstance(returned, tuple) or len(returned) != 2:
                 raise ValueError(
-                    f"{owner}: expected (output, output tangent), got {described(returned)}"
+                    f"{owner}: expected (output, output tangent), got {described(returned)}. Return both in a tuple."
                 )
             call.require_like_output(owner, "an output", returned[0])
             return call.require_like_output(owner, "an output tangent", returned[1]), None
@@ -273,9 +277,7 @@ class custom_vjp(_CustomRule):  # noqa: N801  # used as a function
         >>> [float(g) for g in arc.grad(product, argnums=(0, 1))(2.0, 3.0)]
         [3.0, 0.0]
         """
-        for rule in (forward, backward):
-            if not callable(rule):
-                raise TypeError(f"defvjp of {self.name!r}: expects two functions, got {type(rule).__name__}")
+        require_functions(f"defvjp of {self.name!r}", forward=forward, backward=backward)
         self._rules = forward, backward
 
     def _traced_rule(self, call: RuleCall) -> tuple[cs.Function, cs.Function]:
@@ -287,7 +289,10 @@ class custom_vjp(_CustomRule):  # noqa: N801  # used as a function
             *primals, seeds = values
             returned = forward_rule(*primals)
             if not isinstance(returned, tuple) or len(returned) != 2:
-                raise ValueError(f"{forward_owner}: expected (output, residuals), got {described(returned)}")
+                raise ValueError(
+                    f"{forward_owner}: expected (output, residuals), got {described(returned)}. Return (output, None) "
+                    f"where backward needs nothing."
+                )
             call.require_like_output(forward_owner, "an output", returned[0])
             cotangents = backward_rule(returned[1], call.structure.build(seeds))
             return call.require_like_arguments(owner, cotangents), None

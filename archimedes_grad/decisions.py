@@ -9,7 +9,7 @@ from __future__ import annotations
 import casadi as cs
 
 from archimedes_grad.constants import scalar_node
-from archimedes_grad.trace_state import Guard, current_trace, trace_error, user_line
+from archimedes_grad.trace_state import Guard, current_trace, outlived, trace_error, user_line
 
 #: A loop that decides more often than this is taken for one that never ends.
 MAX_DECISIONS = 100_000
@@ -39,9 +39,7 @@ def _decided(node: cs.MX, outcome: float, what: str) -> float:
     """
     trace = current_trace()
     if trace is None:
-        raise trace_error(
-            f"A traced value of a call that has ended {what}.", "Do not keep traced values beyond the call."
-        )
+        raise outlived()
     outermost = trace.outermost
     if outermost.structured:
         raise trace_error(f'A traced value {what}, and control_flow="structured" allows none.', _STRUCTURED_WAY_ON)

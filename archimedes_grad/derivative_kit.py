@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from archimedes_grad.errors import TraceError
-from archimedes_grad.numeric import OPTIONS, DerivativeResult, derivative
+from archimedes_grad.errors import TraceError, asked_by
+from archimedes_grad.numeric import OPTIONS, DerivativeResult, derivative, validate_options
+from archimedes_grad.numeric.derivatives import parameter_vector
+from archimedes_grad.numeric.executors import check_workers
+from archimedes_grad.numeric.functions import require_function
 from archimedes_grad.numeric.input_cache import CachedFunction
 from archimedes_grad.numeric.options import HIGHEST_ORDER
 from archimedes_grad.numeric.pictures import plot_derivative
@@ -18,6 +21,12 @@ from archimedes_grad.numeric.results import worst_status
 from archimedes_grad.numeric.table import TabulatedFunction
 
 METHODS = (None, "symbolic", *OPTIONS)
+
+#: What says how a result is returned; a symbolic derivative takes these alone.
+PRESENTATION_OPTIONS = ("return_error", "diagnostics")
+
+#: What says how a numeric method is run, beside its own options.
+RUN_OPTIONS = ("vectorized", "dk_init_kwargs")
 
 
 class DerivativeKit:
@@ -68,23 +77,20 @@ class DerivativeKit:
         cache_maxsize: int | None = 4096,
         cache_copy: bool = True,
     ) -> None:
-        self.table = _table_of(function, tab_x, tab_y)
-        self.traceable = function
-        self.function: Callable[..., Any] = function if self.table is None and function is not None else self._table()
-        if use_input_cache:
-            self.function = CachedFunction(self.function, cache_maxsize, cache_copy, cache_number_decimal_places)
-        if x0 is None:
-            raise ValueError("x0 is missing: the point, or an array of points, to differentiate at")
-        points = np.asarray(x0)
-        if points.dtype.kind not in "fiu":
-            raise TypeError(f"x0 must be real numbers, not of dtype {points.dtype}")
-        if points.size == 0:
-            raise ValueError("x0 is empty: there is nothing to differentiate at")
-        self.x0 = points.astype(np.float64)
+        with asked_by("DerivativeKit"):
+            self.table = _table_of(function, tab_x, tab_y)
+            self.traceable = function
+            self.function: Callable[..., Any] = self._table() if function is None else function
+            require_function("function", self.function)
+            if use_input_cache:
+                self.function = CachedFunction(self.function, cache_maxsize, cache_copy, cache_number_decimal_places)
+            if x0 is None:
+                raise ValueError("x0 is missing: a point, or an array of points, was expected. Give x0=1.0, say")
+            self.x0 = parameter_vector(np.ravel(np.asarray(x0))).reshape(np.shape(x0))
 
     def _table(self) -> TabulatedFunction:
         if self.table is None:
-            raise ValueError("give a function, or a table as tab_x and tab_y")
+            raise ValueError("function is missing: give a function, or a table as tab_x and tab_y")
         return self.table
 
     def differentiate(
@@ -146,8 +152,8 @@ class DerivativeKit:
         >>> DerivativeKit(lambda x: x**3, x0=[1.0, 2.0]).differentiate(method="finite", order=2).round(6)
         array([ 6., 12.])
         """
-        if method not in METHODS:
-            raise ValueError(f"unknown method {method!r}; valid methods: {', '.join(map(repr, METHODS))}")
+        with asked_by("DerivativeKit.differentiate"):
+            check_settings(method, {"n_workers": n_workers, "executor": executor, "order": order}, options)
         run = {"n_workers": n_workers, "executor": executor, "vectorized": vectorized}
         wanted = {"return_error": bool(options.get("return_error")), "diagnostics": bool(options.get("diagnostics"))}
         if full_output:
@@ -189,9 +195,15 @@ class DerivativeKit:
     ) -> DerivativeResult:
         """The derivative of the spline, with the error of the spline."""
         if method in ("symbolic", "complex"):
-            raise ValueError(f"method {method!r} needs a function; a table takes 'adaptive' or 'finite'")
+            raise ValueError(
+                f"DerivativeKit.differentiate: method {method!r} needs a function, and a table came. A table takes "
+                f"'adaptive' or 'finite'."
+            )
         if not table.x[0] <= point <= table.x[-1]:
-            raise ValueError(f"x0 = {point:g} is outside the table, [{table.x[0]:g}, {table.x[-1]:g}]")
+            raise ValueError(
+                f"DerivativeKit.differentiate: x0 = {point:g} is outside the table; a point in [{table.x[0]:g}, "
+                f"{table.x[-1]:g}] was expected. Splines do not extrapolate: tabulate further."
+            )
         settings = {"method": method or "adaptive", "order": order, **options}
         fine = derivative(self.function, point, **run, **settings)
         coarser = table.coarser()
@@ -235,8 +247,38 @@ class DerivativeKit:
         True
         """
         if self.x0.ndim:
-            raise ValueError("plot shows one point; x0 is an array of points")
+            raise ValueError(
+                f"DerivativeKit.plot: x0 has shape {self.x0.shape}, and one point was expected. Make a kit for each "
+                f"point."
+            )
         return plot_derivative(self.function, float(self.x0), order, **options)
+
+
+def check_settings(method: str | None, run: dict[str, Any], options: dict[str, Any]) -> None:
+    """Refuse what no method takes, whichever will be used.
+
+    Raises
+    ------
+    ValueError
+        For an unknown method or option, a value that is not allowed, or a number of workers or order that is none.
+    TypeError
+        For an executor that is none.
+    """
+    if method not in METHODS:
+        raise ValueError(
+            f"unknown method {method!r}; valid methods: {', '.join(map(repr, METHODS))}. Leave it out for the "
+            f"library's choice"
+        )
+    check_workers(run["n_workers"], run["executor"])
+    if method == "symbolic":
+        unknown = [name for name in options if name not in PRESENTATION_OPTIONS]
+        if unknown:
+            raise ValueError(
+                f"unknown option {unknown[0]!r} of method 'symbolic'; valid options: "
+                f"{', '.join(PRESENTATION_OPTIONS)}. Steps are options of a numeric method: method='adaptive'"
+            )
+    numeric = {name: option for name, option in options.items() if name not in RUN_OPTIONS}
+    validate_options("adaptive" if method in (None, "symbolic") else method, numeric, run.get("order", 1))
 
 
 def presented(result: DerivativeResult, *, full_output: bool, return_error: bool, diagnostics: bool = False) -> Any:
@@ -283,9 +325,12 @@ def _table_of(
     function: Callable[..., Any] | None, tab_x: ArrayLike | None, tab_y: ArrayLike | None
 ) -> TabulatedFunction | None:
     if function is not None and (tab_x is not None or tab_y is not None):
-        raise ValueError("give a function or a table, not both")
+        raise ValueError(
+            "function and tab_x, tab_y came, and one of them was expected: give a function or a table, not both"
+        )
     if (tab_x is None) != (tab_y is None):
-        raise ValueError("a table needs both tab_x and tab_y")
+        missing = "tab_x" if tab_x is None else "tab_y"
+        raise ValueError(f"{missing} is missing: a table needs both tab_x and tab_y. Give the values at the points")
     return None if tab_x is None or tab_y is None else TabulatedFunction(tab_x, tab_y)
 
 

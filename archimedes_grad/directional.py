@@ -11,6 +11,7 @@ from archimedes_grad.autodiff import (
     differentiated_leaves,
     float_output,
     like_arguments,
+    require_numbers,
     require_scalar,
     reverse_sweep,
     with_auxiliary,
@@ -23,7 +24,8 @@ from archimedes_grad.simplification import derivative_sweep
 
 def jvp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
     """Return J @ v by one forward sweep: the tangents of the outputs, in the output tree."""
-    representation, wanted, directions = _prepared(graph, layout)
+    require_numbers(graph)
+    representation, wanted, directions = _prepared(graph, layout, single)
     with derivative_sweep():
         inputs = [representation.inputs[i] for i in wanted]
         (tangents,) = cs.forward(representation.outputs, inputs, [directions]) if representation.outputs else ([],)
@@ -34,11 +36,13 @@ def jvp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
 
 def vjp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
     """Return w @ J by one reverse sweep: the cotangents of the arguments, in their trees."""
+    require_numbers(graph)
     representation = Representation(graph)
     numbers = _outputs_in(graph.result)
     cotangents = _directions(
-        graph, layout, representation, [graph.outputs[k].shape for k in numbers], "the output of the function"
-    )
+        graph, layout, representation, [graph.outputs[k].shape for k in numbers], graph.result,
+        "the output of the function",
+    )  # fmt: skip
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
         inputs = [representation.inputs[i] for i in wanted]
@@ -50,24 +54,27 @@ def vjp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
 def hvp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
     """Return H @ v by one forward sweep over the gradient; H is never formed."""
     require_scalar(graph)
-    representation, wanted, directions = _prepared(graph, layout)
+    representation, wanted, directions = _prepared(graph, layout, single)
     with derivative_sweep():
         gradients = reverse_sweep(representation, wanted)
         (tangents,) = cs.forward(gradients, [representation.inputs[i] for i in wanted], [directions])
     return _in_arguments(graph, layout, single, representation, wanted, list(tangents))
 
 
-def _prepared(graph: Graph, layout: Layout) -> tuple[Representation, list[int], list[Any]]:
+def _prepared(graph: Graph, layout: Layout, single: bool) -> tuple[Representation, list[int], list[Any]]:
     representation = Representation(graph)
     wanted = differentiated_leaves(graph, layout)
     shapes = [graph.leaves[i].shape for i in wanted]
     names = ", ".join(repr(layout.names[position]) for position in layout.differentiated)
-    return representation, wanted, _directions(graph, layout, representation, shapes, f"argument {names}")
+    trees = tuple(graph.argument_trees[position] for position in layout.differentiated)
+    expected = trees[0] if single else Template(structure=tuple, children=trees)
+    return representation, wanted, _directions(graph, layout, representation, shapes, expected, f"argument {names}")
 
 
 def _directions(
-    graph: Graph, layout: Layout, representation: Representation, shapes: list[tuple[int, ...]], of: str
-) -> list[Any]:
+    graph: Graph, layout: Layout, representation: Representation, shapes: list[tuple[int, ...]], expected: Template,
+    of: str,
+) -> list[Any]:  # fmt: skip
     """Return the symbols of the direction's leaves, whose shapes must be those given."""
     assert layout.direction is not None
     leaves = [i for i, leaf in enumerate(graph.leaves) if leaf.position == layout.direction]
@@ -75,9 +82,44 @@ def _directions(
     if given != shapes:
         raise ValueError(
             f"{graph.name}: the direction {layout.names[layout.direction]!r} has {_shown(given)}, but {of} has "
-            f"{_shown(shapes)}; they must have the same structure and shapes."
+            f"{_shown(shapes)}; they must have the same structure and shapes. np.zeros_like of it has."
         )
+    _require_same_tree(graph, layout, expected, of)
     return [representation.inputs[i] for i in leaves]
+
+
+def _require_same_tree(graph: Graph, layout: Layout, expected: Template, of: str) -> None:
+    """Raise ValueError where a direction has the leaves in another tree: they would be mixed up without a word."""
+    assert layout.direction is not None
+    direction = graph.argument_trees[layout.direction]
+    if not _is_like(direction, expected):
+        raise ValueError(
+            f"{graph.name}: the direction {layout.names[layout.direction]!r} is {_form(direction)}, but {of} is "
+            f"{_form(expected)}; they must have the same structure and shapes. Put its leaves into the same containers "
+            f"under the same keys."
+        )
+
+
+def _is_like(direction: Template, expected: Template) -> bool:
+    """Tell whether a direction has the structure expected; several arguments make a tuple."""
+    given = direction.structure
+    if expected.structure is not tuple:
+        return bool(given == expected.structure)
+    if given is None or given.type is not tuple or given.num_children != len(expected.children):
+        return False
+    return all(
+        own.is_leaf(strict=True) if child.structure is None else own == child.structure
+        for own, child in zip(given.children(), expected.children, strict=True)
+    )
+
+
+def _form(template: Template) -> str:
+    """Return the structure of a tree as text, with a star for a leaf."""
+    if template.structure is None:
+        return "one array"
+    if template.structure is tuple:
+        return f"({', '.join(_form(child) for child in template.children)})"
+    return str(template.structure).split(", NoneIsLeaf")[0].removeprefix("PyTreeSpec(")
 
 
 def _shown(shapes: list[tuple[int, ...]]) -> str:

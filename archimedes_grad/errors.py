@@ -6,6 +6,9 @@ particular to tracing and differentiating.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class TraceError(TypeError):
     """A traced value was used where only an actual number will do, or by a function without a rule.
@@ -27,6 +30,18 @@ class TraceError(TypeError):
     >>> float(arc.grad(lambda x: np.sin(x))(0.0))
     1.0
     """
+
+
+@contextmanager
+def asked_by(owner: str) -> Iterator[None]:
+    """Put the public function in front of what a validation says, for the length of a with statement.
+
+    For validations that several public functions share. Nothing of the user's may run inside.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{owner}: {error}") from None
 
 
 class FallbackWarning(UserWarning):

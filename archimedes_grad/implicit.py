@@ -23,6 +23,8 @@ from archimedes_grad.bodies import (
     fails_with,
     numbers_in,
     require_functions,
+    required_integer,
+    required_positive,
     traced_body,
     values_of,
 )
@@ -81,8 +83,10 @@ def implicit_root(
     >>> round(float(root(4.0)), 9), round(float(arc.grad(root)(4.0)), 9)
     (2.0, 0.25)
     """
-    require_functions("implicit_root", f)
+    require_functions("implicit_root", f=f)
     start = _as_float("implicit_root", "x0", x0)
+    tol = required_positive("implicit_root", "tol", tol, "Leave it out for 1e-12.")
+    max_steps = required_integer("implicit_root", "max_steps", max_steps, 1, "Leave it out for 100.")
     if current_trace() is None:
         return _compiled(
             "implicit_root", lambda x0, args: implicit_root(f, x0, *args, tol=tol, max_steps=max_steps), start, args
@@ -91,7 +95,7 @@ def implicit_root(
     if len(body.outputs) != 1 or math.prod(body.outputs[0].shape) != np.size(value_of(start)):
         raise ValueError(
             f"implicit_root: {name_of(f)} must return as many entries as x has, {np.size(value_of(start))}; got "
-            f"{_shapes(body)}"
+            f"{_shapes(body)}. Solve for as many unknowns as there are equations."
         )
     size = np.size(value_of(start))
     with forward_nodes():
@@ -101,17 +105,20 @@ def implicit_root(
         problem = cs.Function("residual", [x, *parameters], [flat(residual)])
         # A small step is no proof of a root, and CasADi takes nan for one: the residual decides.
         root = cs.rootfinder("implicit_root", "newton", problem, {
-            "abstol": float(tol), "abstolStep": 0.0, "max_iter": int(max_steps), "error_on_fail": False,
+            "abstol": tol, "abstolStep": 0.0, "max_iter": max_steps, "error_on_fail": False,
             "show_eval_warnings": False,
         }).call([x, *parameters], False, True)[0]  # fmt: skip
         (rest,) = problem.call([root, *parameters], False, True)
-        found = cs.MX.binary(cs.OP_LE, cs.MX.unary(cs.OP_FABS, rest), cs.MX(float(tol)))
+        found = cs.MX.binary(cs.OP_LE, cs.MX.unary(cs.OP_FABS, rest), cs.MX(tol))
         solver = cs.Function("implicit_root", [x, *parameters], [root, found])
         nodes = [flat(node_of(start)), *_nodes(args, body)]
     shape = np.shape(value_of(start))
     output = Output(shape, _FLOAT64, shape == ())
     values = [*values_of([start]), *_values(args, body)]
-    fails_with(f"implicit_root of {name_of(f)}: no root was found within {max_steps} steps of Newton's method")
+    fails_with(
+        f"implicit_root of {name_of(f)}: no root was found within {max_steps} steps of Newton's method, and a residual "
+        f"below {tol:g} was expected. Start nearer to it (x0), or raise max_steps"
+    )
     return applied(
         solver, nodes, values, [output], times=20 * body.n_instructions, can_fail=True, opaque=True
     )[0]  # fmt: skip
@@ -162,7 +169,9 @@ def odeint(
     >>> round(float(arc.grad(decayed)(2.0)), 6), round(float(-np.exp(-2.0)), 6)
     (-0.135335, -0.135335)
     """
-    require_functions("odeint", f)
+    require_functions("odeint", f=f)
+    rtol = required_positive("odeint", "rtol", rtol, "Leave it out for 1e-8.")
+    atol = required_positive("odeint", "atol", atol, "Leave it out for 1e-10.")
     times = _times(t)
     start = _as_float("odeint", "x0", x0)
     if current_trace() is None:
@@ -173,7 +182,8 @@ def odeint(
     body = _body("odeint", f, [_floats(start), np.asarray(times[0]), *args])
     if [output.shape for output in body.outputs] != [shape]:
         raise ValueError(
-            f"odeint: {name_of(f)} must return the shape of x, {shape}; got {_shapes(body)}"
+            f"odeint: {name_of(f)} must return the shape of x, {shape}; got {_shapes(body)}. It gives dx/dt, an entry "
+            f"for each of x0."
         )
     with forward_nodes():
         x, time = cs.MX.sym("x", np.size(value_of(start))), cs.MX.sym("t")
@@ -182,7 +192,7 @@ def odeint(
         unpacked = _unpacked(packed, parameters)
         (rate, *_) = body.function.call([cs.reshape(x, *body.function.size_in(0)), time, *unpacked], False, True)
         equation = {"x": x, "t": time, "p": packed, "ode": flat(rate)}
-        options = {"reltol": float(rtol), "abstol": float(atol), "disable_internal_warnings": True}
+        options = {"reltol": rtol, "abstol": atol, "disable_internal_warnings": True}
         integrator = cs.integrator("odeint", "cvodes", equation, float(times[0]), times.tolist(), options)
         nodes = _nodes(args, body)
         (states, *_) = integrator.call({"x0": flat(x), "p": packed}, False, True)["xf"],
@@ -222,22 +232,23 @@ def linear_solve(A: Any, b: Any) -> Any:
     [0.5, 0.25]
     """
     if not _is_sparse(A):
+        _require_fitting(np.shape(value_of(_as_float("linear_solve", "A", A))), _as_float("linear_solve", "b", b))
         return np.linalg.solve(A, b)
     from scipy.sparse.linalg import splu
 
     b = _as_float("linear_solve", "b", b)
     shape = np.shape(value_of(b))
-    if A.ndim != 2 or A.shape[0] != A.shape[1] or len(shape) not in (1, 2) or shape[0] != A.shape[0]:
-        raise ValueError(
-            f"linear_solve: A must be square and b have as many rows; got A of shape {A.shape} and b of {shape}"
-        )
+    _require_fitting(A.shape, b)
     matrix = A.tocsc().astype(np.float64)
     matrix.sum_duplicates()
     matrix.sort_indices()
     try:
         factors = splu(matrix)
     except RuntimeError as error:
-        raise np.linalg.LinAlgError(f"linear_solve: {error}") from None
+        raise np.linalg.LinAlgError(
+            f"linear_solve: A is singular ({error}), and a matrix of full rank was expected. Use np.linalg.lstsq on "
+            f"A.toarray()."
+        ) from None
     if not isinstance(b, SymbolicArray):
         return factors.solve(b)
     trace = current_trace()
@@ -262,6 +273,16 @@ def _compiled(name: str, function: Callable[..., Any], *args: Any) -> Any:
     return CompiledFunction(function, CallSignature(function), value_function, name)(*args)
 
 
+def _require_fitting(matrix: tuple[int, ...], b: Any) -> None:
+    """Raise ValueError where a matrix is not square, or a right side has not as many rows."""
+    right = np.shape(value_of(b))
+    if len(matrix) < 2 or matrix[-1] != matrix[-2] or not right or right[-2:][0] != matrix[-1]:
+        raise ValueError(
+            f"linear_solve: A must be square and b have as many rows; got A of shape {matrix} and b of {right}. Use "
+            f"np.linalg.lstsq where there are more equations than unknowns."
+        )
+
+
 def _is_sparse(A: Any) -> bool:
     if isinstance(A, SymbolicArray | np.ndarray | list | tuple) or not installed("scipy"):
         return False
@@ -273,7 +294,10 @@ def _is_sparse(A: Any) -> bool:
 def _as_float(owner: str, what: str, given: Any) -> Any:
     number = as_number(given if not isinstance(given, list | tuple) else np.asarray(gathered(given)))
     if number is None:
-        raise TypeError(f"{owner}: {what} must be a number or an array of real numbers, got {type(given).__name__}")
+        raise TypeError(
+            f"{owner}: {what} must be a number or an array of real numbers, got {type(given).__name__}. Put several "
+            f"arrays into one by np.concatenate."
+        )
     return number.astype(np.float64)
 
 
@@ -285,13 +309,21 @@ def _times(t: Any) -> npt.NDArray[np.float64]:
     t = gathered(t)
     if isinstance(t, SymbolicArray):
         raise trace_error(
-            "odeint: t is traced; the times must be known while tracing.",
+            "odeint: t is a traced value, and plain numbers were expected: the times must be known while tracing.",
             "Scale the equation: with t = t_end * s, dx/ds = t_end * f(x, t_end * s), over s from 0 to 1.",
         )
-    times = np.asarray(t, dtype=np.float64)
+    times = np.asarray(t)
+    if times.dtype.kind not in "fiu":
+        raise TypeError(
+            f"odeint: t must be an increasing vector of finite numbers, got {type(t).__name__} {t!r}. Write "
+            f"np.linspace(start, end, n)."
+        )
     if times.ndim != 1 or not len(times) or not np.all(np.isfinite(times)) or not np.all(np.diff(times) > 0):
-        raise ValueError("odeint: t must be an increasing vector of finite numbers")
-    return times
+        raise ValueError(
+            f"odeint: t must be an increasing vector of finite numbers, got {np.array2string(times, threshold=6)}. To "
+            f"go back in time, integrate -f over increasing times."
+        )
+    return times.astype(np.float64)
 
 
 def _body(owner: str, f: Callable[..., Any], args: Sequence[Any]) -> Body:

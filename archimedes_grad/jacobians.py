@@ -12,6 +12,7 @@ from archimedes_grad.autodiff import (
     differentiated_leaves,
     float_output,
     like_arguments,
+    require_numbers,
     require_scalar,
     reverse_sweep,
     with_auxiliary,
@@ -31,6 +32,7 @@ def jacobian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
 
     CasADi sweeps forward or in reverse, whichever takes fewer colours of the structure.
     """
+    require_numbers(graph)
     blocks = _Blocks(graph)
     with derivative_sweep():
         result = _mapped(
@@ -43,7 +45,10 @@ def sparse_jacobian_function(graph: Graph, layout: Layout, single: bool) -> Deri
     """Return the Jacobian of one array output by one array argument as a ``scipy.sparse.csc_array``."""
     leaf = _only_leaf(graph, layout, "jac")
     if graph.result.output is None:
-        raise ValueError(f"{graph.name}: jac(sparse=True) needs a function that returns one array that depends on it")
+        raise ValueError(
+            f"{graph.name}: jac(sparse=True) needs a function that returns one array that depends on its argument, and "
+            f"this returns {'a tree' if graph.result.structure is not None else 'a constant'}. Leave sparse out."
+        )
     by_blocks = jacobian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])
     if by_blocks is not None:
         return _sparse(graph, Representation(graph, as_arrays=_BLOCKS), by_blocks)
@@ -151,7 +156,8 @@ def _only_leaf(graph: Graph, layout: Layout, transform: str) -> int:
     if len(layout.differentiated) != 1 or graph.argument_trees[layout.differentiated[0]].structure is not None:
         raise ValueError(
             f"{graph.name}: {transform}(sparse=True) takes one array argument, got "
-            f"{len(layout.differentiated)} argument(s) with {len(wanted)} arrays; ask for one at a time."
+            f"{len(layout.differentiated)} argument{'s' * (len(layout.differentiated) != 1)} in a tree or tuple with "
+            f"{len(wanted)} array{'s' * (len(wanted) != 1)}. Ask for one array at a time."
         )
     return wanted[0]
 

@@ -18,10 +18,11 @@ from archimedes_grad import numeric
 from archimedes_grad.compiled import CompiledFunction
 from archimedes_grad.errors import FallbackWarning, TraceError
 from archimedes_grad.graph import Template
+from archimedes_grad.numeric.functions import real_output
 from archimedes_grad.signature import CallSignature
 from archimedes_grad.specs import flatten, is_tree
 from archimedes_grad.trace_state import current_trace, trace_error
-from archimedes_grad.tracing import BoundArguments
+from archimedes_grad.tracing import BoundArguments, auxiliary_pair, described
 
 
 class NumericFunction:
@@ -48,7 +49,8 @@ class NumericFunction:
         """Differentiate at these arguments."""
         if current_trace() is not None:
             raise trace_error(
-                f"{self.__name__} differentiates by calling the function at points, which a traced function cannot do.",
+                f"{self.__name__} differentiates by calling the function at points, and got a traced function around "
+                f"it, which has none: plain numbers were expected.",
                 "Use method='symbolic' inside traced functions, or arc.callback around a black box.",
             )
         call = _Call(self._function, self._signature, self._has_aux, self.method, self.options, args, kwargs)
@@ -57,6 +59,27 @@ class NumericFunction:
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+    def clear_cache(self) -> None:
+        """Do nothing: no trace is kept."""
+
+    def explain(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: nothing is compiled."""
+        raise self._no_graph("explain")
+
+    def graph(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: there is no graph."""
+        raise self._no_graph("graph")
+
+    def to_casadi(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: there is no graph."""
+        raise self._no_graph("to_casadi")
+
+    def _no_graph(self, asked: str) -> ValueError:
+        return ValueError(
+            f"{self.__name__}.{asked}: method {self.method!r} calls the function at points and has no graph; method "
+            f"'symbolic' was expected. Make it without method=, or see full_output=True of the kits."
+        )
 
 
 class AutomaticFunction:
@@ -78,6 +101,26 @@ class AutomaticFunction:
                 message = f"{self._symbolic.__name__} is differentiated numerically (adaptive) from now on: {error}"
             warnings.warn(message, FallbackWarning, stacklevel=2)
         return self._adaptive(*args, **kwargs)
+
+    def _chosen(self) -> CompiledFunction | NumericFunction:
+        return self._adaptive if self._fell_back else self._symbolic
+
+    def clear_cache(self) -> None:
+        """Forget all traces, and that one was impossible: the next call tries again."""
+        self._fell_back = False
+        self._symbolic.clear_cache()
+
+    def explain(self, *args: Any, **kwargs: Any) -> Any:
+        """As of a symbolic derivative, as long as tracing was possible."""
+        return self._chosen().explain(*args, **kwargs)
+
+    def graph(self, *args: Any, **kwargs: Any) -> Any:
+        """As of a symbolic derivative, as long as tracing was possible."""
+        return self._chosen().graph(*args, **kwargs)
+
+    def to_casadi(self, *args: Any, **kwargs: Any) -> Any:
+        """As of a symbolic derivative, as long as tracing was possible."""
+        return self._chosen().to_casadi(*args, **kwargs)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -102,6 +145,8 @@ class _Call:
         ]
         self.point = np.concatenate([np.ravel(np.asarray(self.bound.values[i], dtype=float)) for i in self.wanted])
         self.output, self.auxiliary = self._evaluated(self.point)
+        for leaf in _leaves(self.output):
+            real_output(leaf, self.bound.name)
 
     # --- the function of the flat vector --------------------------------------------------------
 
@@ -112,7 +157,7 @@ class _Call:
         passed = [self.bound.trees[position].build(values) for position in range(len(self.bound.trees))]
         keywords = dict(zip(self.layout.keywords, passed[self.layout.n_positional :], strict=True))
         returned = self.function(*passed[: self.layout.n_passed], **keywords)
-        return returned if self.has_aux else (returned, None)
+        return auxiliary_pair(self.bound.name, returned) if self.has_aux else (returned, None)
 
     def _parts(self, flat: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """Split the last axis into the differentiated leaves, each in its shape."""
@@ -180,7 +225,7 @@ class _Call:
         if given != shapes:
             raise ValueError(
                 f"{self.bound.name}: the direction {self.layout.names[self.layout.direction]!r} has leaves of shapes "
-                f"{given}, but {of} {shapes}; they must be the same."
+                f"{given}, but {of} {shapes}; they must be the same. np.zeros_like of it has them."
             )
         return np.concatenate([np.ravel(np.asarray(self.bound.values[i], dtype=float)) for i in leaves])
 
@@ -211,7 +256,7 @@ class _Call:
         if shape != () or self.output is None:
             raise ValueError(
                 f"{self.bound.name}: a gradient needs a function that returns one scalar of shape (), and this returns "
-                f"a {type(self.output).__name__} of shape {shape}. Use arc.jac for the derivative of an array."
+                f"{described(self.output)} of shape {shape}. Use arc.jac for the derivative of an array."
             )
 
 

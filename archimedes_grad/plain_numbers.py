@@ -8,7 +8,7 @@ import sys
 from types import FrameType
 
 from archimedes_grad.errors import TraceError
-from archimedes_grad.trace_state import trace_error, user_frame
+from archimedes_grad.trace_state import current_trace, outlived, trace_error, user_frame
 
 _NUMPY_NAME_OF_MATH = {
     "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
@@ -18,6 +18,8 @@ _NUMPY_NAME_OF_MATH = {
 
 def plain_number_error(kind: str) -> TraceError:
     """Return the error for ``float()`` and the like; what the user's line calls decides which way on it names."""
+    if current_trace() is None:
+        return outlived()
     frame = user_frame()
     called = _math_function(frame) if frame is not None else None
     if called is not None:

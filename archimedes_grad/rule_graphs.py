@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import casadi as cs
 import numpy as np
 
+from archimedes_grad.array import SymbolicArray
 from archimedes_grad.bodies import (
     Body,
     Structure,
@@ -130,7 +131,7 @@ class RuleCall:
             if hash(symbol) not in captured:
                 raise trace_error(
                     f"{owner}: it closes over a traced value, to which its rule gives no derivative.",
-                    "Pass the value as an argument of the function.",
+                    "Arguments alone were expected: pass the value as an argument of the function.",
                 )
         return body
 
@@ -150,7 +151,7 @@ class RuleCall:
         if structure.tree != self.structure.tree or [np.shape(value_of(x)) for x in numbers] != expected:
             raise ValueError(
                 f"{owner}: {what} must be like the output of {self.rule.name!r}, {self.structure} with "
-                f"shapes {expected}; got {structure} with {shown_shapes(numbers)}"
+                f"shapes {expected}; got {structure} with {shown_shapes(numbers)}. Broadcast or reduce it to that."
             )
         return numbers
 
@@ -160,7 +161,7 @@ class RuleCall:
         if not isinstance(cotangents, tuple | list) or len(cotangents) != count:
             raise ValueError(
                 f"{owner}: expected a tuple of {count} cotangent{'s' * (count != 1)}, one for each argument; got "
-                f"{described(cotangents)}"
+                f"{described(cotangents)}. Return None for an argument without derivative."
             )
         numbers: list[Any] = []
         start = 0
@@ -176,7 +177,8 @@ class RuleCall:
             if [np.shape(value_of(x)) for x in given] != shapes:
                 raise ValueError(
                     f"{owner}: the cotangent of argument {k} must have {shown_shapes(expected)}, got "
-                    f"{shown_shapes(given)}"
+                    f"{shown_shapes(given) if given else f'a {type(cotangent).__name__}'}. Sum over what was "
+                    f"broadcast, or return None for zero."
                 )
             numbers += given
         return numbers
@@ -240,4 +242,6 @@ def _trace_under_way() -> Trace:
 
 def described(returned: Any) -> str:
     """Return what a rule returned, for messages."""
+    if isinstance(returned, SymbolicArray):
+        return f"an array of shape {returned.shape}"
     return f"a tuple of {len(returned)}" if isinstance(returned, tuple) else f"a {type(returned).__name__}"

@@ -119,7 +119,10 @@ class CallSignature:
         if argnums is None and argnames is None:
             return Selection((), False)
         if argnames is not None and argnums is not None:
-            raise ValueError(f"{self.name}: give argnums or argnames, not both; got {argnums!r} and {argnames!r}")
+            raise ValueError(
+                f"{self.name}: got argnums={argnums!r} and argnames={argnames!r}, and one of them was expected. Drop "
+                f"one: give argnums or argnames, not both."
+            )
         if argnames is not None:
             selectors = self._by_name(argnames, "argnames")
             single = isinstance(argnames, str)
@@ -128,7 +131,10 @@ class CallSignature:
             single = not isinstance(argnums, Sequence) and not hasattr(argnums, "__iter__")
         which = "argnames" if argnames is not None else "argnums"
         if len(set(selectors)) != len(selectors):
-            raise ValueError(f"{self.name}: {which} names an argument twice: {argnames or argnums!r}")
+            raise ValueError(
+                f"{self.name}: {which} names an argument twice, got {argnums if argnames is None else argnames!r}; "
+                f"different arguments were expected. Name each once."
+            )
         for selector in selectors:
             if selector in self.static:
                 raise ValueError(
@@ -140,11 +146,16 @@ class CallSignature:
     def _by_index(self, argnums: Any, which: str, allow_empty: bool = False) -> list[Selector]:
         listed = list(argnums) if hasattr(argnums, "__iter__") and not isinstance(argnums, str) else [argnums]
         if not listed and not allow_empty:
-            raise ValueError(f"{self.name}: {which} is empty; name at least one argument")
+            raise self._empty(which, argnums)
         selectors: list[Selector] = []
         for number in listed:
             if isinstance(number, bool) or not hasattr(number, "__index__"):
-                raise TypeError(f"{self.name}: {which} takes an int or a sequence of ints, got {argnums!r}")
+                way_on = (
+                    f"Write {which.replace('nums', 'names')}={argnums!r} to go by name."
+                    if isinstance(argnums, str)
+                    else "The function's own arguments go to what is returned: grad(f)(x)."
+                )
+                raise TypeError(f"{self.name}: {which} takes an int or a sequence of ints, got {argnums!r}. {way_on}")
             selectors.append(self._selector(operator.index(number), which))
         return selectors
 
@@ -157,21 +168,40 @@ class CallSignature:
             return position
         raise ValueError(
             f"{self.name}: {which} has {number}, but the function takes {count} positional "
-            f"argument{'s' * (count != 1)} ({', '.join(self._positional) or 'none'}): an index from {-count} to "
-            f"{count - 1} was expected"
+            f"argument{'s' * (count != 1)} ({', '.join(self._positional) or 'none'}): {self._expected_index(count)}"
+        )
+
+    def _expected_index(self, count: int) -> str:
+        keywords = f" Keyword arguments go by name: {', '.join(sorted(self._named - set(self._positional)))}."
+        if not count:
+            return "there is nothing to choose." + keywords * bool(self._named)
+        return (
+            f"an index from {-count} to {count - 1} was expected. Count from 0, or go by name: "
+            f"{', '.join(map(repr, self._positional))}."
+        )
+
+    def _empty(self, which: str, given: Any) -> ValueError:
+        return ValueError(
+            f"{self.name}: {which} is empty, got {given!r}; at least one argument was expected. Name one, or leave "
+            f"{which} out for the first."
         )
 
     def _by_name(self, argnames: Any, which: str, allow_empty: bool = False) -> list[Selector]:
-        listed = [argnames] if isinstance(argnames, str) else list(argnames)
+        listed = [argnames]
+        if not isinstance(argnames, str) and hasattr(argnames, "__iter__"):
+            listed = list(argnames)
         if not listed and not allow_empty:
-            raise ValueError(f"{self.name}: {which} is empty; name at least one argument")
+            raise self._empty(which, argnames)
         for name in listed:
             if not isinstance(name, str):
-                raise TypeError(f"{self.name}: {which} takes a string or a sequence of strings, got {argnames!r}")
+                raise TypeError(
+                    f"{self.name}: {which} takes a string or a sequence of strings, got {argnames!r}. "
+                    f"Write {which.replace('names', 'nums')} to go by position."
+                )
             if name not in self._named and not self._takes_keywords:
                 raise ValueError(
-                    f"{self.name}: {which} has {name!r}, but the function has no such argument; it has "
-                    f"{', '.join(sorted(self._named)) or 'none'}"
+                    f"{self.name}: {which} has {name!r}, but the function has no such argument. Name one that it has: "
+                    f"{', '.join(sorted(self._named)) or 'none'}."
                 )
         return list(listed)
 
@@ -223,7 +253,10 @@ class CallSignature:
     def _layout_with_direction(self, direction: str, n_positional: int, keywords: tuple[str, ...]) -> Layout:
         """Return the layout of a call whose last positional value is a direction, not an argument."""
         if n_positional == 0:
-            raise TypeError(f"{self.name}() missing the direction {direction!r}, the last positional argument")
+            raise TypeError(
+                f"{self.name}() missing the direction {direction!r}: no positional argument came, and {direction!r} "
+                f"was expected as the last. Pass it behind the function's own arguments."
+            )
         own = self._own_layout(n_positional - 1, keywords)
         last = n_positional - 1
 
@@ -243,7 +276,7 @@ class CallSignature:
         try:
             self.signature.bind(*(None,) * n_positional, **dict.fromkeys(keywords))
         except TypeError as error:
-            raise TypeError(f"{self.name}() {error}") from None
+            raise TypeError(f"{self.name}() {error}{self._call_hint(n_positional, keywords)}") from None
         more = range(len(self._positional), n_positional)
         selectors: list[Selector] = [*self._positional[:n_positional], *more, *keywords]
         names = [self._shown(s) for s in selectors]
@@ -253,10 +286,16 @@ class CallSignature:
             if selector not in selectors:
                 raise ValueError(
                     f"{self.name}: the differentiated argument {self._shown(selector)!r} was not passed; the call "
-                    f"has {', '.join(names) or 'no arguments'}"
+                    f"has {', '.join(names) or 'no arguments'}. Pass it, or choose another by argnums or argnames."
                 )
             differentiated.append(selectors.index(selector))
         return Layout(n_positional, keywords, tuple(names), frozenset(static), tuple(differentiated))
+
+    def _call_hint(self, n_positional: int, keywords: tuple[str, ...]) -> str:
+        """Return what came and what was expected, behind Python's own words for a call that does not fit."""
+        came = f"{n_positional} positional" + (f" and {', '.join(keywords)}" if keywords else "")
+        direction = "" if self._direction is None else f", and behind them the direction {self._direction!r}"
+        return f"; got {came}. Call it as {self.name}{self.signature}{direction}."
 
     def _in_range(self, selectors: Any, n_positional: int) -> list[Selector]:
         """Return selectors with negative indices counted from the end of this call's positional values."""

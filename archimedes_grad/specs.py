@@ -73,6 +73,22 @@ def as_array(value: Any) -> np.ndarray[Any, Any] | None:
     return None
 
 
+def unlike_arrays(value: Any) -> str | None:
+    """Return in what an array of a subclass means something else than a plain array of its entries; None if in nothing.
+
+    Its entries alone would give another result without a word.
+    """
+    if type(value) is np.ndarray or not isinstance(value, np.ndarray):
+        return None
+    if isinstance(value, np.ma.MaskedArray):
+        return "whose mask no derivative follows"
+    if isinstance(value, np.matrix):
+        return "whose * is a matrix product"
+    if type(value).__array_ufunc__ is not np.ndarray.__array_ufunc__:
+        return "which has arithmetic of its own"
+    return None
+
+
 def is_mutable(value: Any) -> bool:
     """Tell whether a static value can change what its key is made of and stay the same object."""
     if isinstance(value, tuple):

@@ -270,9 +270,22 @@ def trace_error(what: str, way_on: str, line: UserLine | None = None) -> TraceEr
     return TraceError(f"{what}{place}\n  {way_on}")
 
 
+_NOT_KEPT = (
+    "Do not keep traced values beyond the call (in a global, an attribute or a default argument): return what you need."
+)
+
+
 def leaked(symbol: cs.MX) -> TraceError:
-    """Return the error for a traced value that outlived its call."""
+    """Return the error for a result that depends on a traced value which outlived its call."""
     return trace_error(
-        f"The result depends on {symbol.name()!r}, a traced value of another call that has ended.",
-        "Do not keep traced values beyond the call (in a global, an attribute or a default argument).",
+        f"The result depends on {symbol.name()!r}, a traced value of another call that has ended; values of this call "
+        f"were expected.",
+        _NOT_KEPT,
+    )
+
+
+def outlived(owner: str = "") -> TraceError:
+    """Return the error for a traced value used where no trace is under way."""
+    return trace_error(
+        f"{owner}a traced value of another call that has ended was used; a number or an array was expected.", _NOT_KEPT
     )

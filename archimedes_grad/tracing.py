@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 import archimedes_grad.rules  # noqa: F401  # registers the rules
 from archimedes_grad.array import SymbolicArray
+from archimedes_grad.closures import closed_over
 from archimedes_grad.errors import TraceError
 from archimedes_grad.foreign import intercepted_functions
 from archimedes_grad.gather import stored_shape
@@ -21,11 +22,15 @@ from archimedes_grad.literals import traced_literals
 from archimedes_grad.operands import gathered, node_of
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import forward_nodes
-from archimedes_grad.specs import as_array, flatten, is_static_by_nature, is_tree
-from archimedes_grad.trace_state import Trace, current_trace, entered, leaked, line_that_raised, trace_error
+from archimedes_grad.specs import as_array, flatten, is_static_by_nature, is_tree, unlike_arrays
+from archimedes_grad.trace_state import Trace, current_trace, entered, leaked, line_that_raised, outlived, trace_error
 
 # What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry.
 _OBJECT_LOOP = re.compile(r"loop of ufunc does not support argument \d+ of type \S+ which has no callable (\w+) method")
+
+
+# What SciPy says of the product of a sparse array with an array of objects, which it takes a traced array for.
+_SPARSE_PRODUCT = "unsupported data types in input"
 
 
 class BoundArguments:
@@ -48,6 +53,7 @@ class BoundArguments:
 
     def __init__(self, name: str, layout: Layout, values: tuple[Any, ...]) -> None:
         self.name = name
+        self.layout = layout
         self.leaves: list[Leaf] = []
         self.values: list[Any] = []
         self.trees: dict[int, Template] = {}
@@ -55,6 +61,8 @@ class BoundArguments:
             differentiated = position in layout.differentiated
             shown = layout.names[position]
             if position in layout.static:
+                if isinstance(value, SymbolicArray) and current_trace() is None:
+                    raise outlived(f"{name}: static argument {shown!r}: ")
                 self.trees[position] = Template(constant=value)
                 continue
             before = len(self.leaves)
@@ -64,13 +72,20 @@ class BoundArguments:
                 self.trees[position] = self._leaf(position, value, shown, differentiated)
             if differentiated and len(self.leaves) == before:
                 raise TypeError(
-                    f"{name}: argument {shown!r} is differentiated but has no number in it: got {_described(value)}; "
-                    f"an array, a number or a tree of these was expected."
+                    f"{name}: argument {shown!r} is differentiated but has no number in it: got {described(value)}; "
+                    f"an array, a number or a tree of these was expected. Pass one, or choose another argument by "
+                    f"argnums."
                 )
 
     def _tree(self, position: int, tree: Any, shown: str, differentiated: bool) -> Template:
-        leaves, structure = flatten(tree)
-        paths = structure.accessors()
+        try:
+            leaves, structure = flatten(tree)
+            paths = structure.accessors()
+        except RecursionError:
+            raise ValueError(
+                f"{self.name}: argument {shown!r} is a {type(tree).__name__} nested too deeply, or one that contains "
+                f"itself; a tree of arrays and numbers was expected. Keep its leaves in one flat list."
+            ) from None
         children = tuple(
             self._leaf(position, leaf, path.codify(shown), differentiated)
             for leaf, path in zip(leaves, paths, strict=True)
@@ -80,27 +95,24 @@ class BoundArguments:
     def _leaf(self, position: int, value: Any, shown: str, differentiated: bool) -> Template:
         if isinstance(value, SymbolicArray):
             if current_trace() is None:
-                raise trace_error(
-                    f"{self.name}: argument {shown!r} is a traced value of another call that has ended.",
-                    "Do not keep traced values beyond the call (in a global, an attribute or a default argument).",
-                )
+                raise outlived(f"{self.name}: argument {shown!r}: ")
             array: Any = value
         elif is_static_by_nature(value):
             return Template(constant=value)
         else:
-            array = as_array(value)
+            array = self._as_array(value, shown)
         if array is None:
             raise TypeError(
-                f"{self.name}: argument {shown!r} is {_described(value)}, which is neither an array, a number nor a "
-                f"tree of these. If it only configures the function, declare it: static_argnames={shown!r}."
+                f"{self.name}: argument {shown!r} is {described(value)}, which is neither an array, a number nor a "
+                f"tree of these. {self._static_way_on(position)}"
             )
         allowed = "fiu" if differentiated else "fiub"
         if array.dtype.kind not in allowed:
             role = "differentiated" if differentiated else "traced"
             raise TypeError(
                 f"{self.name}: argument {shown!r} has dtype {array.dtype}; a {role} argument must hold real numbers"
-                f"{' (booleans have no derivative)' if array.dtype.kind == 'b' else ''}. Convert it to float, or "
-                f"declare it: static_argnames={shown!r}."
+                f"{' (booleans have no derivative)' if array.dtype.kind == 'b' else ''}. Convert it to float. "
+                f"{self._static_way_on(position)}"
             )
         dtype = np.dtype(np.float64) if differentiated else array.dtype
         python_type = type(value) if type(value) in (float, int) and not differentiated else None
@@ -109,7 +121,33 @@ class BoundArguments:
         return Template(output=len(self.leaves) - 1)
 
 
-def _described(value: Any) -> str:
+    def _as_array(self, value: Any, shown: str) -> Any:
+        unlike = unlike_arrays(value)
+        if unlike is not None:
+            raise TypeError(
+                f"{self.name}: argument {shown!r} is a {type(value).__name__}, {unlike}, and a plain array was "
+                f"expected. Pass np.asarray of it, and what that leaves out as an argument of its own."
+            )
+        try:
+            return as_array(value)
+        except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+            raise TypeError(
+                f"{self.name}: argument {shown!r} is a {type(value).__name__} of {type(value).__module__}, which makes "
+                f"no array ({str(error).splitlines()[0]}); numbers were expected. A CasADi model takes the function by "
+                f".to_casadi(...)."
+            ) from error
+
+    def _static_way_on(self, position: int) -> str:
+        if position in self.layout.differentiated or position == self.layout.direction:
+            return "Pass an array, a number or a tree of these."
+        argument = self.layout.names[position]
+        return f"If it only configures the function, declare it (static_argnames={argument!r}) or close over it."
+
+
+def described(value: Any) -> str:
+    """Return a value, for messages: shortly."""
+    if isinstance(value, SymbolicArray):
+        return f"an array of shape {value.shape}"
     text = repr(value)
     return f"{type(value).__name__} {text}" if len(text) <= 60 else f"a {type(value).__name__}"
 
@@ -144,9 +182,9 @@ def trace(
         keywords = dict(zip(layout.keywords, passed[layout.n_positional :], strict=True))
         returned = _called(function, passed[: layout.n_passed], keywords)
         auxiliary = None
-        collector = _Outputs(bound.name)
+        collector = _Outputs(bound.name, parent is None)
         if has_aux:
-            returned, auxiliary = _pair(bound.name, returned)
+            returned, auxiliary = auxiliary_pair(bound.name, returned)
         result = collector.template(returned)
         auxiliary_template = None if not has_aux else collector.template(auxiliary)
         conditions = [functools.reduce(_both, current.conditions)] if current.conditions else []
@@ -206,13 +244,19 @@ def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any
         return function(*args, **kwargs)
     except TraceError:
         raise
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, SystemError) as error:
         # NumPy hides what float() raised behind an error of its own.
         hidden: BaseException | None = error
         while hidden is not None and not isinstance(hidden, TraceError):
             hidden = hidden.__cause__ or hidden.__context__
         if hidden is not None:
             raise hidden from None
+        if str(error) == _SPARSE_PRODUCT:
+            raise trace_error(
+                "A scipy.sparse array met a traced one; plain arrays were expected.",
+                "Write A.toarray() @ x for a product, arc.linear_solve(A, b) for a solve.",
+                line_that_raised(error),
+            ) from None
         loop = _OBJECT_LOOP.search(str(error))
         if loop is None:
             raise
@@ -224,19 +268,32 @@ def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any
         ) from None
 
 
-def _pair(name: str, returned: Any) -> tuple[Any, Any]:
+def auxiliary_pair(name: str, returned: Any) -> tuple[Any, Any]:
+    """Return what a function with ``has_aux=True`` returned: the output, and what comes beside it.
+
+    Raises
+    ------
+    TypeError
+        If that is no pair.
+    """
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise TypeError(
-            f"{name}: has_aux=True expects the function to return (output, aux), got {_described(returned)}"
+            f"{name}: has_aux=True expects the function to return (output, aux), got {described(returned)}. Return "
+            f"both in a tuple, or leave has_aux out."
         )
     return returned
+
+
+#: What a result may hold that cannot hold traced values.
+_PLAIN = (np.ndarray, np.generic, str, bytes, int, float, complex, type(None))
 
 
 class _Outputs:
     """Collects the numeric outputs of a result while it is turned into a template."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, outermost: bool) -> None:
         self.name = name
+        self.outermost = outermost
         self.nodes: list[cs.MX] = []
         self.outputs: list[Output] = []
 
@@ -250,10 +307,23 @@ class _Outputs:
         value = gathered(value)
         if isinstance(value, Iterator):
             raise TypeError(
-                f"{self.name}: the function returns {_described(value)}, which would compute when the trace is over; "
-                f"return a list or tuple of its items."
+                f"{self.name}: the function returns {described(value)}, which would compute when the trace is over; "
+                f"arrays, numbers or trees of these were expected: return a list or tuple of its items."
+            )
+        if isinstance(value, Awaitable):
+            if isinstance(value, Coroutine):
+                value.close()
+            raise TypeError(
+                f"{self.name}: the function returns a {type(value).__name__}, which runs when the trace is over; "
+                f"arrays, numbers or trees of these were expected. Await outside, and pass the result."
             )
         if not isinstance(value, SymbolicArray):
+            if self.outermost and not isinstance(value, _PLAIN) and closed_over([value]):
+                raise TypeError(
+                    f"{self.name}: the function returns {described(value)}, which holds traced values; arrays, numbers "
+                    f"or trees of these were expected. Return its numbers in a tuple, dict or dataclass, and build the "
+                    f"{type(value).__name__} outside."
+                )
             return Template(constant=value)
         self.nodes.append(node_of(value))
         self.outputs.append(Output(value.shape, value.dtype, not isinstance(value.value, np.ndarray)))

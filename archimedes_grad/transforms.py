@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,13 +18,19 @@ from archimedes_grad.jacobians import (
     sparse_hessian_function,
     sparse_jacobian_function,
 )
-from archimedes_grad.optional import require
 from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, name_of
-
-METHODS = ("symbolic", "finite", "adaptive", "complex", "auto")
-ENGINES = ("vm",)
-CONTROL_FLOW = ("paths", "structured")
+from archimedes_grad.transform_options import (
+    require_control_flow,
+    require_engine,
+    require_method,
+    require_name,
+    require_options,
+    require_plain_function,
+    require_progress,
+    require_sparse,
+    require_truth,
+)
 
 Indices = int | Sequence[int]
 Names = str | Sequence[str]
@@ -173,7 +178,7 @@ def jac(
     >>> arc.jac(lambda x: x**2)(np.array([1.0, 2.0])).tolist()
     [[2.0, 0.0], [0.0, 4.0]]
     """
-    _require_scipy("jac", sparse)
+    require_sparse("jac", sparse, method)
     return _transformed(
         jac, sparse_jacobian_function if sparse else jacobian_function, func, argnums, name, static_argnums,
         static_argnames, argnames, has_aux, method, engine, options, sparse=sparse,
@@ -203,7 +208,7 @@ def hess(
     >>> arc.hess(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0])).tolist()
     [[4.0, 2.0], [2.0, 0.0]]
     """
-    _require_scipy("hess", sparse)
+    require_sparse("hess", sparse, method)
     return _transformed(
         hess, sparse_hessian_function if sparse else hessian_function, func, argnums, name, static_argnums,
         static_argnames, argnames, has_aux, method, engine, options, sparse=sparse,
@@ -293,8 +298,10 @@ def _transformed(
     direction: str | None = None, **more: Any,
 ) -> Any:  # fmt: skip
     """Validate what the transforms have in common, and return the compiled function or the decorator."""
-    _require_one_of(transform.__name__, "method", method, METHODS)
-    _require_engine(transform.__name__, engine)
+    require_method(transform.__name__, method)
+    require_engine(transform.__name__, engine)
+    require_name(transform.__name__, name)
+    require_truth(transform.__name__, "has_aux", has_aux)
     recipe = {
         "name": name, "static_argnums": static_argnums, "static_argnames": static_argnames, "argnames": argnames,
         "has_aux": has_aux, "method": method, "engine": engine, **options, **more,
@@ -304,13 +311,13 @@ def _transformed(
     if func is None:
         return lambda function: transform(function, **recipe)
     control_flow, max_paths = options.pop("control_flow", "paths"), options.pop("max_paths", 128)
-    _require_control_flow(transform.__name__, control_flow, max_paths)
-    progress = bool(options.get("progress", False))
+    require_control_flow(transform.__name__, control_flow, max_paths)
+    progress = options.get("progress", False)
     if method == "symbolic":
         options.pop("progress", None)
-    _require_progress(progress)
-    _require_options(transform.__name__, method, options)
-    _require_callable(transform.__name__, func)
+    require_progress(transform.__name__, progress)
+    require_options(transform.__name__, method, options)
+    require_plain_function(transform.__name__, func)
     by_name = argnames is not None and argnums is _FIRST_ARGUMENT
     signature = CallSignature(
         func, argnums=None if by_name else argnums, argnames=argnames, static_argnums=static_argnums,
@@ -328,31 +335,6 @@ def _transformed(
     called = "adaptive" if method == "auto" else method
     numeric = NumericFunction(func, signature, transform.__name__, name, has_aux, called, options)
     return AutomaticFunction(compiled, numeric) if method == "auto" else numeric
-
-
-def _require_options(transform: str, method: str, options: dict[str, Any]) -> None:
-    """Validate the options of a numeric method; the symbolic one has none left here."""
-    if method == "symbolic":
-        if options:
-            raise ValueError(
-                f"{transform}: unknown option {next(iter(options))!r}; valid with method 'symbolic': 'control_flow', "
-                f"'max_paths', 'progress'"
-            )
-        return
-    # Here, not above: who differentiates symbolically does not wait for the numeric methods at import.
-    from archimedes_grad.numeric import validate_options
-
-    own = {name: option for name, option in options.items() if name not in _RUN_OPTIONS}
-    validate_options("adaptive" if method == "auto" else method, own)
-
-
-#: How numeric methods are run, whichever it is.
-_RUN_OPTIONS = ("n_workers", "executor", "progress", "vectorized")
-
-
-def _require_scipy(transform: str, sparse: bool) -> None:
-    if sparse:
-        require("scipy", f"{transform}(sparse=True)")
 
 
 def compile(
@@ -401,44 +383,19 @@ def compile(
     >>> f(np.array([3.0, 4.0]))["doubled"].tolist()
     [6.0, 8.0]
     """
-    _require_engine("compile", engine)
-    _require_control_flow("compile", control_flow, max_paths)
-    _require_progress(progress)
+    require_engine("compile", engine)
+    require_name("compile", name)
+    require_control_flow("compile", control_flow, max_paths)
+    require_progress("compile", progress)
     recipe: dict[str, Any] = {
         "static_argnums": static_argnums, "static_argnames": static_argnames, "name": name, "engine": engine,
         "control_flow": control_flow, "max_paths": max_paths, "progress": progress,
     }  # fmt: skip
     if func is None:
         return lambda function: compile(function, **recipe)
-    _require_callable("compile", func)
+    require_plain_function("compile", func)
     signature = CallSignature(func, static_argnums=static_argnums, static_argnames=static_argnames)
     return CompiledFunction(
         func, signature, value_function, name or name_of(func), structured=control_flow == "structured",
         max_paths=max_paths, recipe=(compile, func, recipe), progress=bool(progress),
     )  # fmt: skip
-
-
-def _require_control_flow(transform: str, control_flow: Any, max_paths: Any) -> None:
-    _require_one_of(transform, "control_flow", control_flow, CONTROL_FLOW)
-    if not isinstance(max_paths, int) or isinstance(max_paths, bool) or max_paths < 1:
-        raise ValueError(f"{transform}: max_paths must be a positive int, got {max_paths!r}")
-
-
-def _require_progress(progress: bool) -> None:
-    if progress:
-        require("tqdm", "progress=True")
-
-
-def _require_callable(transform: str, func: Any) -> None:
-    if not builtins.callable(func):
-        raise TypeError(f"{transform}: expects a function as first argument, got {type(func).__name__} {func!r}")
-
-
-def _require_engine(transform: str, engine: Any) -> None:
-    if engine is not None:
-        _require_one_of(transform, "engine", engine, ENGINES)
-
-
-def _require_one_of(transform: str, argument: str, given: Any, valid: tuple[str, ...]) -> None:
-    if given not in valid:
-        raise ValueError(f"{transform}: unknown {argument} {given!r}; valid: {', '.join(map(repr, valid))}")

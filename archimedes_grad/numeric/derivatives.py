@@ -153,8 +153,8 @@ def jacobian(
     return assemble(estimates, names, shape, method)
 
 
-def parameter_vector(x0: ArrayLike) -> Floats:
-    """`x0` as a float64 vector.
+def parameter_vector(x0: ArrayLike, name: str = "x0") -> Floats:
+    """`x0` as a float64 vector; messages call it `name`.
 
     Raises
     ------
@@ -165,14 +165,20 @@ def parameter_vector(x0: ArrayLike) -> Floats:
     """
     array = np.asarray(x0)
     if array.dtype.kind not in "fiu":
-        raise TypeError(f"x0 must be real numbers, not of dtype {array.dtype}")
+        raise TypeError(f"{name} must be real numbers, not of dtype {array.dtype}. Convert it to float")
     if array.size == 0:
-        raise ValueError("x0 is empty: there is nothing to differentiate by")
+        raise ValueError(
+            f"{name} is empty, of shape {array.shape}: there is nothing to differentiate by. Give at least one number"
+        )
     if array.ndim > 1:
-        raise ValueError(f"x0 must be a number or a vector, not of shape {array.shape}")
+        raise ValueError(
+            f"{name} must be a number or a vector, not of shape {array.shape}. Pass {name}.ravel(), and reshape it in "
+            f"the function"
+        )
     vector = np.array(array, dtype=np.float64).reshape(-1)
     if not np.isfinite(vector).all():
-        raise ValueError(f"x0 must be finite; entry {int(np.flatnonzero(~np.isfinite(vector))[0])} is not")
+        where = int(np.flatnonzero(~np.isfinite(vector))[0])
+        raise ValueError(f"{name} must be finite; entry {where} is {vector[where]:g}. Choose a point that is")
     return vector
 
 

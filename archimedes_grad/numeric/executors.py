@@ -23,10 +23,11 @@ def check_workers(n_workers: int, executor: Executor | None) -> None:
         If `executor` has no ``submit``.
     """
     if isinstance(n_workers, bool) or not isinstance(n_workers, int) or n_workers < 1:
-        raise ValueError(f"n_workers must be a positive integer, not {n_workers!r}")
+        raise ValueError(f"n_workers must be a positive integer, not {n_workers!r}. Leave it out for 1: no threads")
     if executor is not None and not callable(getattr(executor, "submit", None)):
         raise TypeError(
-            f"executor must have the interface of concurrent.futures.Executor, not {type(executor).__name__}"
+            f"executor must have the interface of concurrent.futures.Executor, not {type(executor).__name__}. Pass a "
+            f"ThreadPoolExecutor or ProcessPoolExecutor"
         )
 
 

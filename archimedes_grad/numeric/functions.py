@@ -17,6 +17,21 @@ Output = Literal["scalar", "vector", "any"]
 DOMAIN_ERRORS = (ValueError, ArithmeticError)
 
 
+def require_function(argument: str, function: Any) -> None:
+    """Refuse what cannot be called.
+
+    Raises
+    ------
+    TypeError
+        If it cannot.
+    """
+    if not callable(function):
+        raise TypeError(
+            f"{argument} must be a function, got {type(function).__name__} {function!r}. Pass the function itself, not "
+            f"what it returns."
+        )
+
+
 def real_output(output: Any, name: str) -> Floats:
     """A function's output as float64.
 
@@ -27,9 +42,15 @@ def real_output(output: Any, name: str) -> Floats:
     """
     array = np.asarray(output)
     if array.dtype.kind == "c":
-        raise TypeError(f"{name} returned complex numbers ({array.dtype}); numeric derivatives are real")
+        raise TypeError(
+            f"{name} returned complex numbers ({array.dtype}); numeric derivatives are real, and real numbers were "
+            f"expected. Return .real, .imag or np.abs of them."
+        )
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} returned {type(output).__name__} of dtype {array.dtype}; expected real numbers")
+        raise TypeError(
+            f"{name} returned {type(output).__name__} of dtype {array.dtype}; expected real numbers. Is a return "
+            f"missing, or a conversion to float?"
+        )
     return array.astype(np.float64)
 
 
@@ -42,10 +63,12 @@ def check_output_shape(shape: tuple[int, ...], output: Output, name: str) -> Non
         If the shape is not of the wanted kind.
     """
     if output == "scalar" and shape != ():
-        raise TypeError(f"{name} returned an array of shape {shape} where a scalar belongs; use jacobian for vectors")
+        raise TypeError(
+            f"{name} returned an array of shape {shape} where a scalar belongs. Sum it up, or use jacobian for vectors"
+        )
     if output == "vector" and len(shape) != 1:
         kind = "a scalar" if shape == () else f"an array of shape {shape}"
-        raise TypeError(f"{name} returned {kind}, but a Jacobian is of vectors; use gradient for a scalar, or ravel")
+        raise TypeError(f"{name} returned {kind}, but a Jacobian is of vectors. Use gradient for a scalar, or np.ravel")
 
 
 @dataclass(frozen=True)
@@ -141,6 +164,6 @@ class PointFunction:
         if rows.shape[:1] != (len(points),):
             raise TypeError(
                 f"{self.name} returned shape {rows.shape} for {len(points)} points; with vectorized=True the first "
-                "axis of the output counts the points"
+                "axis of the output counts the points. Leave vectorized out for a function of one point"
             )
         return list(rows)

@@ -45,7 +45,12 @@ class CachedFunction:
         decimal_places: int | None = None,
     ) -> None:
         if maxsize is not None and (isinstance(maxsize, bool) or not isinstance(maxsize, int) or maxsize < 1):
-            raise ValueError(f"cache_maxsize must be a positive integer or None, not {maxsize!r}")
+            raise ValueError(f"cache_maxsize must be a positive integer or None, not {maxsize!r}. None keeps all")
+        if decimal_places is not None and (isinstance(decimal_places, bool) or not isinstance(decimal_places, int)):
+            raise ValueError(
+                f"cache_number_decimal_places must be an integer or None, not {decimal_places!r}. None compares bit by "
+                f"bit"
+            )
         self.function = function
         self.maxsize = maxsize
         self.copy = copy

@@ -74,7 +74,7 @@ def validate_options(method: str, options: Mapping[str, Any], order: int = 1) ->
     if method not in OPTIONS:
         raise ValueError(f"unknown method {method!r}; valid methods: {', '.join(OPTIONS)}")
     if isinstance(order, bool) or not isinstance(order, int) or not 1 <= order <= HIGHEST_ORDER:
-        raise ValueError(f"order must be 1, 2, 3 or 4, not {order!r}")
+        raise ValueError(f"order must be 1, 2, 3 or 4, not {order!r}. Differentiate a derivative for higher ones")
     for name in options:
         if name not in OPTIONS[method]:
             raise ValueError(

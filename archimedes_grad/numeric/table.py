@@ -37,17 +37,24 @@ class TabulatedFunction:
     """
 
     def __init__(self, x: ArrayLike, y: ArrayLike) -> None:
-        points, values = np.array(x, dtype=np.float64), np.array(y, dtype=np.float64)
+        points, values = _numbers("tab_x", x), _numbers("tab_y", y)
         if points.ndim != 1 or values.shape[:1] != points.shape:
-            raise ValueError(f"tab_x must have shape (n,) and tab_y (n, ...), not {points.shape} and {values.shape}")
+            raise ValueError(
+                f"tab_x must have shape (n,) and tab_y (n, ...), not {points.shape} and {values.shape}. Transpose "
+                f"tab_y if its points are on another axis"
+            )
         if len(points) < FEWEST_POINTS:
-            raise ValueError(f"a table needs at least {FEWEST_POINTS} points, not {len(points)}")
+            raise ValueError(
+                f"tab_x: a table needs at least {FEWEST_POINTS} points, not {len(points)}. Tabulate more of them"
+            )
         if not (np.isfinite(points).all() and np.isfinite(values).all()):
-            raise ValueError("tab_x and tab_y must be finite")
+            bad = next(name for name, array in (("tab_x", points), ("tab_y", values)) if not np.isfinite(array).all())
+            raise ValueError(f"tab_x and tab_y must be finite, and {bad} has nan or inf. Leave such points out")
         order = np.argsort(points)
         self.x = points[order]
         if (np.diff(self.x) == 0).any():
-            raise ValueError("the points of tab_x must all be different")
+            twice = float(self.x[1:][np.diff(self.x) == 0][0])
+            raise ValueError(f"the points of tab_x must all be different, and {twice:g} came twice. Average them")
         self.shape = values.shape[1:]
         self.y = values[order].reshape(len(points), -1)
         self._curvature = _second_derivatives(self.x, self.y)
@@ -70,6 +77,13 @@ class TabulatedFunction:
         if len(kept) < FEWEST_POINTS:
             return None
         return TabulatedFunction(self.x[kept], self.y[kept].reshape(len(kept), *self.shape))
+
+
+def _numbers(name: str, given: ArrayLike) -> Floats:
+    array = np.asarray(given)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must be real numbers, not of dtype {array.dtype}. Convert it to float")
+    return array.astype(np.float64)
 
 
 def _second_derivatives(x: Floats, y: Floats) -> Floats:

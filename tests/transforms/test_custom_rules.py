@@ -293,5 +293,5 @@ def test_bad_types():
         arc.custom_jvp(3)
     with pytest.raises(TypeError, match="function"):
         arc.custom_jvp(np.sin).defjvp(None)
-    with pytest.raises(TypeError, match="functions"):
+    with pytest.raises(TypeError, match="must be a function"):
         arc.custom_vjp(np.sin).defvjp(np.sin, None)
