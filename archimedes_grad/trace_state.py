@@ -34,7 +34,10 @@ def _directory_of(module: ModuleType) -> str:
     return os.path.dirname(os.path.abspath(str(module.__file__))) + os.sep
 
 
-_SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs))
+# SciPy by where it is installed beside NumPy: its functions written in Python call the user's, and NumPy's.
+_SCIPY_DIRECTORY = os.path.join(os.path.dirname(_directory_of(np).rstrip(os.sep)), "scipy") + os.sep
+
+_SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs), _SCIPY_DIRECTORY)
 
 
 @dataclass(frozen=True, slots=True)

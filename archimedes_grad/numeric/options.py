@@ -66,10 +66,10 @@ def validate_options(method: str, options: Mapping[str, Any], order: int = 1) ->
     --------
     >>> validate_options("finite", {"stepsize": 0.1})["num_points"]
     5
-    >>> validate_options("complex", {"step": 0.1})
+    >>> validate_options("complex", {"step": 0.1})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    ValueError: unknown option 'step' of method 'complex'; valid options: stepsize, return_error
+    ValueError: unknown option 'step' of method 'complex'; valid options: stepsize, return_error. Take it out...
     """
     if method not in OPTIONS:
         raise ValueError(f"unknown method {method!r}; valid methods: {', '.join(OPTIONS)}")
@@ -78,9 +78,16 @@ def validate_options(method: str, options: Mapping[str, Any], order: int = 1) ->
     for name in options:
         if name not in OPTIONS[method]:
             raise ValueError(
-                f"unknown option {name!r} of method {method!r}; valid options: {', '.join(OPTIONS[method])}"
+                f"unknown option {name!r} of method {method!r}; valid options: {', '.join(OPTIONS[method])}. "
+                f"Take it out, or choose the method that has it"
             )
-    merged = {**OPTIONS[method], **options}
+    try:
+        return _checked(method, {**OPTIONS[method], **options}, order)
+    except ValueError as error:
+        raise ValueError(f"{error}. Leave it out for what suits most functions") from None
+
+
+def _checked(method: str, merged: dict[str, Any], order: int) -> dict[str, Any]:
     for name in ("return_error", "diagnostics"):
         if not isinstance(merged.get(name, False), (bool, np.bool_)):
             raise ValueError(f"{name} must be True or False, not {merged[name]!r}")
