@@ -229,13 +229,13 @@ class _Attempt:
             for column in self._wanted[node]:
                 made = self._made.get((node, column))
                 if made is None:
-                    values[node, column] = self._input(node.expression, column, node is self._symbol)
+                    values[node, column] = self._input(node, column)
                 else:
                     needed, combined = made
                     values[node, column] = combined([values[key] for key in needed])
         results = [values[last, column] for column in columns]
         if factor is not None:
-            once = self._input(factor, self._column(np.zeros(n_items, dtype=np.int64)), False)
+            once = self._input(Node(factor, (), depends=False), self._column(np.zeros(n_items, dtype=np.int64)))
             results = [cs.SX.binary(cs.OP_MUL, once, result) for result in results]
         # A call that gives several results of an item was entered for each of them.
         results = cs.cse(results)
@@ -264,18 +264,18 @@ class _Attempt:
         key: Any = (int(entries[0]), step) if regular else entries.tobytes()
         return self._columns.setdefault(key, Column(entries))
 
-    def _input(self, expression: cs.MX, column: Column, differentiated: bool) -> Any:
+    def _input(self, node: Node, column: Column) -> Any:
         """Return the number that every item takes from a node: a literal where it is always the same constant."""
-        if not expression.is_dense():
+        if not node.is_dense:
             raise NoRuleError("a sparse matrix")
-        if expression.is_constant():
-            values = np.asarray(expression.to_DM().nonzeros())[column.entries]
+        if node.expression.is_constant():
+            values = node.values[column.entries]
             if np.all(values == values[0]):
                 return cs.SX(float(values[0]))
         if (len(self._inputs) + 1) * column.entries.size > _MOST_INPUT_ENTRIES:
             raise NoRuleError("the items take too many numbers")
         symbol = cs.SX.sym(f"v{len(self._inputs)}")
-        self._inputs.append(Input(expression, column, symbol, differentiated))
+        self._inputs.append(Input(node.expression, column, symbol, node is self._symbol))
         return symbol
 
 

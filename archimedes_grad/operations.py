@@ -49,6 +49,7 @@ class Node:
         self.is_elementwise = expression.is_unary() or expression.is_binary()
         self.is_dense: bool = expression.is_dense() and all(operand.is_dense for operand in operands)
         self._indices: Entries | None = None
+        self._values: npt.NDArray[np.float64] | None = None
 
     @property
     def concatenates(self) -> bool:
@@ -64,6 +65,13 @@ class Node:
             if np.any(self._indices < 0):
                 raise NoRuleError("an index of an entry that is not stored")
         return self._indices
+
+    @property
+    def values(self) -> npt.NDArray[np.float64]:
+        """The entries of a constant, in flat order."""
+        if self._values is None:
+            self._values = self.expression.to_DM().full().ravel(order="F")
+        return self._values
 
     def needs(self, entries: Entries) -> Needs:
         """Return what entries need of the operands.
