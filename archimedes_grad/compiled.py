@@ -11,26 +11,23 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import casadi as cs
-import numpy as np
 
 from archimedes_grad import trace_state
 from archimedes_grad.autodiff import value_function
 from archimedes_grad.errors import PathLimitWarning, TraceError
 from archimedes_grad.fast_path import MISS, Miss, new_fast_path
-from archimedes_grad.graph import Template
 from archimedes_grad.merging import guards_alone, merged
 from archimedes_grad.nesting import nested_call
 from archimedes_grad.paths import Path, Paths
-from archimedes_grad.pickling import found_at, packed, rebuilt, travels_whole
+from archimedes_grad.pickling import found, found_at, packed, rebuilt, travels_whole
 from archimedes_grad.progress import unwatched, watched
 from archimedes_grad.report import Explanation, TracedGraph, path_limit_message
 from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, Layout
-from archimedes_grad.specs import static_key
+from archimedes_grad.specialisations import Specialisation, as_bytes, from_bytes, key_of, new_specialisation
 from archimedes_grad.trace_state import current_trace, trace_error
 from archimedes_grad.tracing import BoundArguments, trace
 
@@ -42,15 +39,6 @@ MAX_SPECIALISATIONS = 256
 
 # After this many changes for each path, a specialisation is made to tell its paths apart cheaply.
 _MISSES_FOR_EACH_PATH = 4
-
-
-@dataclass
-class Specialisation:
-    """What is compiled for one form of call, shapes, dtypes and static values: one path or several."""
-
-    layout: Layout
-    trees: dict[int, Template]
-    paths: Paths
 
 
 #: The public function, the user's function and the keywords that make a compiled function again: for pickling.
@@ -161,11 +149,22 @@ class CompiledFunction:
         if self._recipe is None:
             raise pickle.PicklingError(f"{self.__name__} was made inside the library and cannot be pickled")
         transform, function, options = self._recipe
+        with self._tracing:
+            known = as_bytes(self.__name__, list(self._specialisations.values()), travels_whole(function))
         # A decorated function is found under the function's own name; the result of a call is made again.
-        own_name = getattr(function, "__qualname__", "")
-        if found_at(getattr(function, "__module__", None), own_name) is self and not travels_whole(function):
-            return own_name
-        return rebuilt, (transform, packed(function, self.__name__), options)
+        module, own_name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
+        if found_at(module, own_name) is self and not travels_whole(function):
+            return found, (module, own_name), known
+        return rebuilt, (transform, packed(function, self.__name__, travels_whole(function)), options), known
+
+    def __setstate__(self, known: list[bytes]) -> None:
+        """Take over specialisations that travelled, where the form of call is not known here."""
+        with self._tracing:
+            for written in known:
+                new = from_bytes(written, self._max_paths)
+                if new is not None:
+                    key = key_of(self._signature.name, new.layout, new.trees, new.leaves, new.samples)
+                    self._specialisations.setdefault(key, new)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.__name__}{self._signature.signature}>"
@@ -299,11 +298,11 @@ class CompiledFunction:
 
     def _specialised(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, BoundArguments]:
         bound, layout = self._bound(args, kwargs)
-        key = self._key(bound, layout)
+        key = key_of(self._signature.name, layout, bound.trees, bound.leaves, bound.values)
         with self._tracing:
             found = self._specialisations.get(key)
             if found is None:
-                found = Specialisation(layout, bound.trees, Paths(self._max_paths))
+                found = new_specialisation(bound, layout, self._max_paths)
                 self._specialisations[key] = found
                 if len(self._specialisations) > MAX_SPECIALISATIONS:
                     self._specialisations.popitem(last=False)
@@ -349,28 +348,6 @@ class CompiledFunction:
             alone = guards_alone(path.derived)
             if alone is not None:
                 path.guards = new_fast_path(alone, layout, bound.trees, bound.values, path.reference)
-
-    def _key(self, bound: BoundArguments, layout: Layout) -> Any:
-        parts: list[Any] = [layout.n_positional, layout.keywords]
-        parts += (self._key_of(tree, bound, layout.names[position]) for position, tree in bound.trees.items())
-        return tuple(parts)
-
-    def _key_of(self, tree: Template, bound: BoundArguments, name: str) -> Any:
-        if tree.output is not None:
-            leaf = bound.leaves[tree.output]
-            return leaf.shape, leaf.dtype, leaf.python_type, isinstance(bound.values[tree.output], np.ndarray)
-        if tree.structure is not None:
-            return tree.structure, tuple(self._key_of(child, bound, name) for child in tree.children)
-        try:
-            key = static_key(tree.constant)
-            hash(key)
-        except TypeError as error:
-            raise TypeError(
-                f"{self._signature.name}: the static argument {name!r} is a {type(tree.constant).__name__}, which "
-                f"cannot be a cache key ({error}); a value that can be hashed was expected. Give its class __eq__ and "
-                f"__hash__, or pass what matters of it as numbers, strings or tuples."
-            ) from None
-        return key
 
     def _call_inside_trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._transformation is value_function:

@@ -18,7 +18,7 @@ from archimedes_grad.array import SymbolicArray
 from archimedes_grad.bodies import applied, require_functions, values_of
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import gathered, value_of
-from archimedes_grad.pickling import found_at, packed
+from archimedes_grad.pickling import found_at, packed, travels_whole
 from archimedes_grad.rule_graphs import FORWARD, REVERSE, RuleCall, described, nothing_of, with_derivatives
 from archimedes_grad.signature import name_of
 from archimedes_grad.simplification import forward_nodes
@@ -122,7 +122,7 @@ class _CustomRule:
         own_name = getattr(self.function, "__qualname__", "")
         if found_at(getattr(self.function, "__module__", None), own_name) is self:
             return own_name
-        return _remade, (type(self), [packed(part, self.name) for part in (self.function, *self._rules)])
+        return _remade, (type(self), [packed(part, self.name, travels_whole(part)) for part in (self.function, *self._rules)])
 
     def _is_defined(self) -> bool:
         return bool(self._rules)

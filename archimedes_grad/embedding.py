@@ -23,9 +23,10 @@ def casadi_function(name: str, derived: Derived) -> cs.Function:
     with forward_nodes():
         symbols = [cs.MX.sym(casadi_name(leaf.name, "x"), *_shown_shape(leaf.shape)) for leaf in graph.leaves]
         stored = [_transposed(symbol, leaf.shape) for symbol, leaf in zip(symbols, graph.leaves, strict=True)]
+        first = len(stored)
         hidden = [
-            cs.MX(cs.DM(array.tolist())).reshape(symbol.shape)
-            for array, symbol in zip(graph.hidden, graph.hidden_symbols, strict=True)
+            cs.MX(cs.DM(array.tolist())).reshape(derived.function.size_in(first + k))
+            for k, array in enumerate(derived.hidden)
         ]
         results = derived.function.call([*stored, *hidden])[: len(derived.outputs)]
         shown = [_shown(node, output.shape) for node, output in zip(results, derived.outputs, strict=True)]

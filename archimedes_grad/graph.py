@@ -10,6 +10,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.gather import Shape
+from archimedes_grad.specs import flatten
 from archimedes_grad.trace_state import Guard
 
 
@@ -60,6 +61,9 @@ class Template:
     children: tuple[Template, ...] = ()
     constant: Any = None
 
+    def __reduce__(self) -> Any:
+        return _template, (self.output, _portable(self.structure), self.children, self.constant)
+
     def build(self, outputs: Sequence[Any]) -> Any:
         """Return the result with the outputs in their places."""
         if self.output is not None:
@@ -71,6 +75,23 @@ class Template:
         if isinstance(self.constant, np.ndarray):
             return self.constant.copy()
         return self.constant
+
+
+@dataclass(frozen=True)
+class _Form:
+    """The structure of a tree as a tree of numbers: one of dataclasses is known only where these were met before."""
+
+    tree: Any
+
+
+def _portable(structure: Any) -> Any:
+    return _Form(structure.unflatten(range(structure.num_leaves))) if hasattr(structure, "accessors") else structure
+
+
+def _template(output: int | None, structure: Any, children: tuple[Template, ...], constant: Any) -> Template:
+    if isinstance(structure, _Form):
+        structure = flatten(structure.tree)[1]
+    return Template(output, structure, children, constant)
 
 
 # No repr: CasADi overflows the stack when it prints a deep expression.

@@ -158,7 +158,7 @@ class Paths:
             path = self._known(script)
             if path is None:
                 path = new_path(script)
-                self._add(path)
+                self.add(path)
         result = path.fast_path.run(leaves)
         if type(result) is Miss:
             return self.follow(result, new_path)
@@ -174,7 +174,8 @@ class Paths:
             node = child
         return node.recent
 
-    def _add(self, path: Path) -> None:
+    def add(self, path: Path) -> None:
+        """Take a path up, at its place in the tree."""
         path.trail = [self.root]
         for outcome in path.outcomes:
             path.trail.append(path.trail[-1].children.setdefault(outcome, PathNode()))

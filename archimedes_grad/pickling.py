@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from archimedes_grad.optional import installed, missing
@@ -18,13 +19,24 @@ def found_at(module: str | None, qualified_name: str) -> Any:
     return found
 
 
+def found(module: str, qualified_name: str) -> Any:
+    """Return what a module holds under a qualified name, imported if it was not."""
+    import_module(module)
+    return found_at(module, qualified_name)
+
+
 def travels_whole(function: Callable[..., Any]) -> bool:
     """Whether a function goes by value: what a script or notebook defines, another process has not."""
     return getattr(function, "__module__", None) == "__main__" and installed("cloudpickle")
 
 
-def packed(function: Callable[..., Any], name: str) -> bytes:
-    """Return a function as bytes: lambdas and closures where cloudpickle is installed.
+def packed(what: Any, name: str, whole: bool) -> bytes:
+    """Return a function, or what holds functions and classes, as bytes: lambdas where cloudpickle is installed.
+
+    Parameters
+    ----------
+    whole
+        Whether what a script or notebook defines goes by value.
 
     Raises
     ------
@@ -32,8 +44,8 @@ def packed(function: Callable[..., Any], name: str) -> bytes:
         If it cannot be pickled by reference and cloudpickle is not installed.
     """
     try:
-        if not travels_whole(function):
-            return pickle.dumps(function)
+        if not whole:
+            return pickle.dumps(what)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         needs = missing("cloudpickle", "pickling a lambda or a closure")
         if needs is not None:
@@ -42,11 +54,14 @@ def packed(function: Callable[..., Any], name: str) -> bytes:
             ) from error
     import cloudpickle
 
-    return cloudpickle.dumps(function)  # type: ignore[no-any-return]
+    try:
+        return cloudpickle.dumps(what)  # type: ignore[no-any-return]
+    except TypeError as error:
+        raise pickle.PicklingError(f"{name}: {error}") from error
 
 
 def rebuilt(transform: Callable[..., Any], function: bytes, options: dict[str, Any]) -> Any:
-    """Return the compiled function again: it traces anew at its first call.
+    """Return the compiled function again, without specialisations.
 
     Raises
     ------

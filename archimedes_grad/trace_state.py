@@ -69,12 +69,13 @@ class Guard:
     Attributes
     ----------
     node
-        One entry: 0 or 1 for the truth of a value, the truncated value for an integer.
+        One entry: 0 or 1 for the truth of a value, the truncated value for an integer. None in a path that came from
+        another process: there it is part of the compiled function only.
     line
         Where the user's code decided.
     """
 
-    node: cs.MX
+    node: Any
     outcome: float
     line: UserLine | None
 
