@@ -122,7 +122,8 @@ class _CustomRule:
         own_name = getattr(self.function, "__qualname__", "")
         if found_at(getattr(self.function, "__module__", None), own_name) is self:
             return own_name
-        return _remade, (type(self), [packed(part, self.name, travels_whole(part)) for part in (self.function, *self._rules)])
+        parts = (self.function, *self._rules)
+        return _remade, (type(self), [packed(part, self.name, travels_whole(part)) for part in parts])
 
     def _is_defined(self) -> bool:
         return bool(self._rules)
