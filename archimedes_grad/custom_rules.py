@@ -23,7 +23,7 @@ from archimedes_grad.rule_graphs import FORWARD, REVERSE, RuleCall, described, n
 from archimedes_grad.signature import name_of
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.specs import flatten, is_tree
-from archimedes_grad.trace_state import current_trace, trace_error
+from archimedes_grad.trace_state import current_trace, outlived, trace_error
 
 #: How often a rule is followed into calls of its own function: derivatives of one order more go by the rule alone.
 _DEEPEST_RULE = 3
@@ -45,8 +45,10 @@ def stop_gradient(x: Any) -> Any:
     if is_tree(x):
         leaves, structure = flatten(x)
         return structure.unflatten([stop_gradient(leaf) for leaf in leaves])
-    if not isinstance(x, SymbolicArray) or current_trace() is None:
+    if not isinstance(x, SymbolicArray):
         return x
+    if current_trace() is None:
+        raise outlived("stop_gradient: ")
     output = Output(x.shape, x.dtype, not isinstance(x.value, np.ndarray))
     if not x.size:
         return x

@@ -357,9 +357,8 @@ def main() -> None:
     options = parser.parse_args()
     checkout = Path(__file__).resolve().parent.parent
     tests = Tests(checkout, options.coverage)
-    # Loaded here, once; the library itself is imported by each child.
+    # Loaded here, once; the library itself is imported by each child, and pytest plugins by pytest.
     import casadi  # noqa: F401
-    import hypothesis  # noqa: F401
     import numpy  # noqa: F401
     import pytest  # noqa: F401
     import scipy.special  # noqa: F401

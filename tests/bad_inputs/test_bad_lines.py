@@ -1,0 +1,135 @@
+"""Lines of a traced function that no traced value can go through, and traced values kept beyond their call."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+import scipy.optimize
+import scipy.sparse
+from rows import Row, X, check, f, shown
+
+import archimedes_grad as arc
+from archimedes_grad import decisions
+
+EYE = scipy.sparse.csc_array(np.eye(3))
+PLAIN_FLOAT = "is turned into a plain float"
+LOSES = "would lose its derivative"
+
+
+def line(function, came, expected, way_on, at=1.0, transform=arc.grad):
+    """Return the row of a line inside a traced function."""
+    return Row(lambda: transform(function)(at), arc.TraceError, shown("test_bad_lines"), came, expected, way_on)
+
+
+def decides(x):
+    return x if x > 0 else -x
+
+
+LEAKED = []
+
+
+def leaking(x):
+    LEAKED[:] = [x, x * 2, np.sum(x)]
+    return np.sum(x)
+
+
+def leaked(use, who=shown("test_bad_lines"), expected="was expected"):
+    """Return the row of the use of a traced value whose call has ended."""
+
+    def call():
+        arc.grad(leaking)(X)
+        use(*LEAKED)
+
+    came = "a traced value of another call that has ended"
+    return Row(call, arc.TraceError, who, came, expected, "Do not keep traced values")
+
+
+ROWS = {
+    "float": line(lambda x: float(x), PLAIN_FLOAT, LOSES, "without float()"),
+    "math": line(lambda x: math.exp(x), PLAIN_FLOAT, LOSES, "np.exp in place of math.exp"),
+    "complex": line(lambda x: complex(x).real, "a plain complex", LOSES, "without complex()"),
+    "formatted": line(
+        lambda x: x * len(f"{x:.3f}"), "formatted as '.3f'", "a number was expected", "return it and format the result",
+    ),
+    "a key": line(lambda x: {x: 1.0}, "is used as a key", "keys are fixed values", "a position or a name as key"),
+    "pickled": line(lambda x: pickle.dumps(x), "is pickled", "only numbers outlive the trace", "arc.callback"),
+    "bytes": line(lambda x: x.tobytes(), "no method tobytes", "not bytes in memory", "outside the differentiated", X),
+    "a view of another dtype": line(lambda x: x.view(int), "no method view", "not bytes in memory", "use astype", X),
+    "written to a file": line(
+        lambda x: np.save("x.npy", x), "numpy.save does not take", "no fixed entries",
+        "outside the differentiated function", X,
+    ),
+    "no rule": line(lambda x: np.packbits(x), "numpy.packbits does not take", "no rule", "docs/numpy.md", X),
+    "a root of SciPy": line(
+        lambda x: scipy.optimize.brentq(lambda t: t - x, 0, 2), PLAIN_FLOAT, LOSES, "without float()",
+    ),
+    "a sparse product": line(
+        lambda x: EYE @ x, "scipy.sparse array met a traced one", "plain arrays were expected", "A.toarray() @ x", X,
+    ),
+    "a decision, structured": line(
+        decides, "decides a branch", 'control_flow="structured" allows none', "Use np.where",
+        transform=lambda g: arc.grad(g, control_flow="structured"),
+    ),
+    "a loop without end": line(
+        lambda x: [None for _ in iter(lambda: bool(x > 0), False)], "has decided 1000 times", "and not ended",
+        "Bound it",
+    ),
+    "complex zeros": line(
+        lambda x: arc.zeros(3, dtype=complex) * x, "has dtype complex128", "hold real numbers",
+        "real and imaginary parts",
+    ),
+    "text in an array": line(
+        lambda x: arc.array([x, "a"])[0], "has dtype <U32", "hold real numbers", "a list or tuple of their own",
+    ),
+    "differences inside a trace": line(
+        lambda x: arc.grad(f, method="finite")(x), "got a traced function around it", "plain numbers were expected",
+        "Use method='symbolic'", X,
+    ),
+    "a report inside a trace": line(
+        lambda x: arc.grad(f).explain(x), "a report on its calls was asked for", "actual arguments were expected",
+        "Ask for it outside", X,
+    ),
+    "a CasADi function inside a trace": line(
+        lambda x: arc.grad(f).to_casadi(x), "a report on its calls", "actual arguments were expected",
+        "outside, with arrays", X,
+    ),
+    "a CasADi function of branches": line(
+        decides, "branches on traced values", "holds one path only", "Use np.where or arc.cond",
+        transform=lambda g: arc.grad(g).to_casadi,
+    ),
+    # --- kept beyond the call
+    "kept: added to": leaked(lambda x, y, s: y + 1),
+    "kept: a ufunc": leaked(lambda x, y, s: np.exp(y)),
+    "kept: a truth": leaked(lambda x, y, s: bool(s > 0)),
+    "kept: a float": leaked(lambda x, y, s: float(s)),
+    "kept: an int": leaked(lambda x, y, s: int(s)),
+    "kept: differentiated": leaked(lambda x, y, s: arc.grad(f)(x), "f: argument 'x'"),
+    "kept: a leaf": leaked(lambda x, y, s: arc.grad(lambda p: p["a"])({"a": s}), "argument \"p['a']\""),
+    "kept: static": leaked(
+        lambda x, y, s: arc.grad(lambda x, c: x, static_argnames="c")(1.0, s), "static argument 'c'"
+    ),
+    "kept: a direction": leaked(lambda x, y, s: arc.jvp(f)(X, x), "f: argument 'v'"),
+    "kept: by differences": leaked(lambda x, y, s: arc.grad(f, method="finite")(x), "f: argument 'x'"),
+    "kept: mapped": leaked(lambda x, y, s: arc.vmap(abs)(x), "argument 'x'"),
+    "kept: a closure": leaked(lambda x, y, s: arc.compile(lambda z: z + y)(X), expected="were expected"),
+    "kept: a result": leaked(lambda x, y, s: arc.compile(lambda z: y)(X), expected="were expected"),
+    "kept: init of scan": leaked(lambda x, y, s: arc.scan(lambda c, t: (c, t), x, X)),
+    "kept: condition": leaked(lambda x, y, s: arc.cond(s, abs, abs, 1.0)),
+    "kept: checked": leaked(lambda x, y, s: arc.check_grads(f, (x,))),
+    "kept: called back": leaked(lambda x, y, s: arc.callback(math.erf, 0.0, s)),
+    "kept: where a root starts": leaked(lambda x, y, s: arc.implicit_root(abs, s)),
+    "kept: where an equation starts": leaked(lambda x, y, s: arc.odeint(lambda x, t: -x, s, [0.0, 1.0])),
+    "kept: solved for": leaked(lambda x, y, s: arc.linear_solve(np.eye(3), x)),
+    "kept: stopped": leaked(lambda x, y, s: arc.stop_gradient(x)),
+    "kept: pickled": Row(
+        lambda: (arc.grad(leaking)(X), pickle.dumps(LEAKED[0])), arc.TraceError, shown("test_bad_lines"), "is pickled",
+        "only numbers outlive the trace", "Return it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ROWS)
+def test_bad_lines(case, monkeypatch):
+    monkeypatch.setattr(decisions, "MAX_DECISIONS", 1000)
+    check(ROWS[case])
