@@ -12,10 +12,10 @@ author = "The archimedes_grad developers"
 copyright = "The archimedes_grad developers"
 version = release = archimedes_grad.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "myst_parser", "numpydoc", "executed_pages"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "myst_parser", "sphinx_design", "numpydoc", "executed_pages"]
 exclude_patterns = ["extension", "examples"]
 source_suffix = {".md": "markdown"}
-myst_enable_extensions = ["dollarmath", "deflist"]
+myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
 nitpicky = True

@@ -35,6 +35,16 @@ def test_commands_are_marked_for_ci(mark):
     assert re.search(rf"<!-- {mark} -->\n```sh\n[^\n]+\n```", (ROOT / "README.md").read_text())
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "coming-from"], ids=name_of)
+def test_every_call_beside_a_peer_is_run(page):
+    """The right column of a table has no call that the page's blocks do not make."""
+    text = page.read_text()
+    code = "\n".join(block.code for block in executed_pages.blocks_of(text))
+    cells = [line.rsplit("|", 2)[1] for line in text.splitlines() if line.startswith("|")]
+    calls = [span for cell in cells for span in re.findall(r"`([^`]+)`", cell) if "(" in span]
+    assert [call for call in calls if call not in code] == []
+
+
 # --- the mechanism itself -------------------------------------------------------------------------------
 
 
