@@ -215,7 +215,8 @@ def filled(node: cs.MX, shape: Shape) -> cs.MX:
     """Return a node of one entry repeated to a whole shape; others as they are."""
     rows, columns = stored_shape(shape)
     if node.numel() == 1 and rows * columns != 1:
-        return cs.repmat(node, rows, columns) if rows * columns else cs.MX(rows, columns)
+        # Side by side: CasADi makes a node of as many dependencies of what is repeated downwards.
+        return cs.reshape(cs.repmat(node, 1, rows * columns), rows, columns)
     return node
 
 

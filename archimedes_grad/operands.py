@@ -12,7 +12,7 @@ import numpy.typing as npt
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.constants import constant_node
 from archimedes_grad.decisions import decided_integer, decided_truth
-from archimedes_grad.gather import Shape, broadcast, flat, geometry_of, reshaped, stored_shape, taken
+from archimedes_grad.gather import Shape, broadcast, filled, flat, geometry_of, reshaped, stored_shape, taken
 from archimedes_grad.trace_state import trace_error
 
 _binary = cs.MX.binary
@@ -105,9 +105,7 @@ def broadcast_node(operand: Any, shape: Shape) -> cs.MX:
 
 def full_node(operand: Any, shape: Shape) -> cs.MX:
     """Return the node of an operand broadcast to a shape, with all its entries."""
-    node = broadcast_node(operand, shape)
-    rows, columns = stored_shape(shape)
-    return cs.repmat(node, rows, columns) if node.shape != (rows, columns) else node
+    return filled(broadcast_node(operand, shape), shape)
 
 
 def truncated(node: cs.MX) -> cs.MX:

@@ -198,22 +198,16 @@ def sorted_with(keys: list[MX], payloads: list[MX]) -> tuple[MX, list[MX], list[
 
 
 def first_extreme(matrix: MX, combine: Callable[[MX, MX], MX], folded: Callable[..., MX]) -> MX:
-    """Return the row of the first extreme of each column; of the first nan where there is one."""
+    """Return the column of the first extreme of each row; of the first nan where there is one."""
     rows, columns = matrix.shape
     counted(6, 6 * rows * columns)
-    extreme = folded(matrix, combine)
-    if columns > 1:
-        extreme = cs.repmat(extreme, rows, 1)
+    extreme = cs.repmat(folded(matrix, combine), 1, columns)
     # Counted from the end, with nan above everything else: the highest number is the first place.
-    remaining = MX(cs.DM(list(range(rows, 0, -1))))
-    above = add(remaining, scalar_node(rows))
-    if columns > 1:
-        remaining, above = cs.repmat(remaining, 1, columns), cs.repmat(above, 1, columns)
+    remaining = MX(cs.repmat(cs.DM(range(columns, 0, -1)).T, rows, 1))
+    above = add(remaining, scalar_node(columns))
     marks = add(mul(_binary(cs.OP_EQ, matrix, extreme), remaining), mul(is_nan(matrix), above))
     latest = folded(marks, _fmax)
-    beyond = mul(_binary(cs.OP_LT, scalar_node(rows), latest), scalar_node(rows))
-    return sub(add(scalar_node(rows), beyond), latest)
-
-
+    beyond = mul(_binary(cs.OP_LT, scalar_node(columns), latest), scalar_node(columns))
+    return sub(add(scalar_node(columns), beyond), latest)
 def _fmax(x: MX, y: MX) -> MX:
     return _binary(cs.OP_FMAX, x, y)

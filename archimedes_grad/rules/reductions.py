@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, impl
 from archimedes_grad.gather import Shape, reshaped
 from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.rules.composition import counted
-from archimedes_grad.rules.elementwise import add, is_nan, mul, only_where, root_of_sum_of_squares
+from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, only_where, root_of_sum_of_squares
 from archimedes_grad.rules.ufuncs import write_out
 
 _NO_VALUE: Any = np._NoValue
@@ -107,53 +108,86 @@ def _identity(ufunc: np.ufunc) -> Any:
     return -math.inf if ufunc in (np.maximum, np.fmax) else math.inf
 
 
-# --- what is done to the matrix of reduced entries ------------------------------------------------
+# --- products and extremes -------------------------------------------------------------------------
+
+
+def reduced_columns(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
+    """Return the array with one row for each kept entry and one column for each reduced one.
+
+    Columns are contiguous: they are split, repeated and added without moving an entry.
+    """
+    kept = tuple(axis for axis in range(array.ndim) if axis not in axes)
+    length = math.prod(array.shape[axis] for axis in axes)
+    ordered: Any = np.transpose(array, tuple(sorted(axes)) + kept) if array.ndim > 1 else array
+    return cs.reshape(ordered.node, math.prod(array.shape[axis] for axis in kept), length)
 
 
 def folded(matrix: cs.MX, combine: Callable[[cs.MX, cs.MX], cs.MX]) -> cs.MX:
-    """Combine the rows of a matrix in halves: in log2(rows) nodes, without any order of evaluation lost."""
-    # A combination takes one to five operations; as many entries as there are rows are combined.
-    counted(6 * matrix.size1().bit_length(), 4 * matrix.numel())
-    while matrix.size1() > 1:
-        half = matrix.size1() // 2
-        combined = combine(matrix[:half, :], matrix[half : 2 * half, :])
-        matrix = combined if matrix.size1() % 2 == 0 else cs.vertcat(combined, matrix[2 * half :, :])
+    """Combine the columns of a matrix in halves: in log2(columns) nodes, without any order of evaluation lost."""
+    # A combination takes one to five operations; as many entries as there are columns are combined.
+    counted(6 * matrix.size2().bit_length(), 4 * matrix.numel())
+    while matrix.size2() > 1:
+        half = matrix.size2() // 2
+        left, right, *odd = cs.horzsplit(matrix, [0, half, 2 * half, *([matrix.size2()] if matrix.size2() % 2 else [])])
+        matrix = cs.horzcat(combine(left, right), *odd) if odd else combine(left, right)
     return matrix
 
 
 def _product(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
-    matrix, _ = reduced_last(array, axes)
-    return folded(matrix, mul)
+    return folded(reduced_columns(array, axes), mul)
 
 
-def _extreme(rule: Callable[[cs.MX, cs.MX], cs.MX]) -> Callable[[SymbolicArray, tuple[int, ...]], cs.MX]:
+def _extreme(ufunc: np.ufunc) -> Callable[[SymbolicArray, tuple[int, ...]], cs.MX]:
     """Return the node of an extreme; entries that tie for it share the gradient equally."""
+    largest, skips_nan = ufunc in (np.maximum, np.fmax), ufunc in (np.fmax, np.fmin)
+    operation = cs.OP_FMAX if largest else cs.OP_FMIN
 
     def reduce_node(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
-        matrix, _ = reduced_last(array, axes)
-        if matrix.size1() == 1:
-            return matrix
-        extreme = folded(matrix, rule)
-        if matrix.size1() == 2:
-            return extreme
-        rows = matrix.size1()
-        counted(5, 5 * matrix.numel())
-        tied = cs.MX.binary(cs.OP_EQ, matrix, cs.repmat(extreme, rows, 1))
-        count = cs.mtimes(cs.MX.ones(1, rows), tied)
-        share = cs.MX.binary(cs.OP_DIV, matrix, cs.repmat(count, rows, 1))
-        shared = cs.mtimes(cs.MX.ones(1, rows), only_where(tied, share))
-        # A nan equals nothing, so that nothing ties for it.
-        return add(shared, only_where(is_nan(extreme), extreme))
+        matrix = reduced_columns(array, axes)
+        kept, length = matrix.shape
+        if length <= 2:
+            return functools.reduce(ELEMENTWISE[ufunc], cs.horzsplit(matrix))
+        # It decides who ties, and no derivative goes through it.
+        if kept == 1 and not skips_nan:
+            extreme = cs.mmax(matrix) if largest else cs.mmin(matrix)
+        else:
+            extreme = folded(matrix, lambda x, y: cs.MX.binary(operation, x, y))
+        counted(7, 5 * matrix.numel())
+        spread = _along_columns(extreme, length)
+        if skips_nan:
+            tied = cs.MX.binary(cs.OP_EQ, matrix, spread)
+        else:
+            # A nan is not beyond anything either: it ties, and passes on.
+            inner, outer = (matrix, spread) if largest else (spread, matrix)
+            tied = negated(cs.MX.binary(cs.OP_LT, inner, outer))
+        share = cs.MX.binary(cs.OP_DIV, matrix, _along_columns(_total(tied), length))
+        shared = _total(only_where(tied, share))
+        return add(shared, only_where(is_nan(extreme), extreme)) if skips_nan else shared
 
     return reduce_node
 
 
+def _along_columns(column: cs.MX, count: int) -> cs.MX:
+    """Return a column repeated; a single entry is left to CasADi's own broadcasting."""
+    return column if column.is_scalar() else cs.repmat(column, 1, count)
+
+
+def _total(matrix: cs.MX) -> cs.MX:
+    """Return the sum of the columns; of a single row by way of a square, whose columns are added side by side."""
+    rows, columns = matrix.shape
+    if rows > 1 or columns <= _SHORT_SUM:
+        return cs.repsum(matrix, 1, columns)
+    rows = next(divisor for divisor in range(math.isqrt(columns), 0, -1) if columns % divisor == 0)
+    side_by_side = cs.repsum(cs.reshape(matrix, rows, columns // rows), 1, columns // rows)
+    return cs.repsum(cs.reshape(side_by_side, 1, rows), 1, rows)
+
+
 _sum = _reduction(np.add, summed)
 _prod = _reduction(np.multiply, _product)
-_max = _reduction(np.maximum, _extreme(ELEMENTWISE[np.maximum]))
-_min = _reduction(np.minimum, _extreme(ELEMENTWISE[np.minimum]))
-_fmax = _reduction(np.fmax, _extreme(ELEMENTWISE[np.fmax]))
-_fmin = _reduction(np.fmin, _extreme(ELEMENTWISE[np.fmin]))
+_max = _reduction(np.maximum, _extreme(np.maximum))
+_min = _reduction(np.minimum, _extreme(np.minimum))
+_fmax = _reduction(np.fmax, _extreme(np.fmax))
+_fmin = _reduction(np.fmin, _extreme(np.fmin))
 
 FUNCTIONS[np.sum] = _sum
 FUNCTIONS[np.prod] = _prod

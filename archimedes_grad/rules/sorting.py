@@ -17,7 +17,7 @@ from archimedes_grad.gather import reshaped
 from archimedes_grad.operands import gathered, is_traced, value_of
 from archimedes_grad.rules.composition import NO_VALUE, composed
 from archimedes_grad.rules.networks import first_extreme, sorted_rows, sorted_with
-from archimedes_grad.rules.reductions import folded
+from archimedes_grad.rules.reductions import folded, reduced_columns
 
 
 def _axis_last(array: Any, axis: int | None) -> Any:
@@ -110,7 +110,7 @@ def _place_of(function: Any, combine: Any) -> None:
     @composed(function)
     def program(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NO_VALUE) -> Any:
         last = _axis_last(a, axis)
-        node = first_extreme(last.node, combine, folded)
+        node = first_extreme(reduced_columns(last, (last.ndim - 1,)), combine, folded)
         place = np.argmax(last.value, -1)
         result = new_array(reshaped(node, np.shape(place)), place)
         if keepdims is not NO_VALUE and keepdims:
