@@ -337,6 +337,33 @@ def test_long_sums(n):
     check_value(np.max, x)
 
 
+@pytest.mark.parametrize("n", [3, 100, 1024, 1025, 1031, 2000])
+@pytest.mark.parametrize("extreme", [np.max, np.min, np.nanmax], ids=name)
+def test_ties_share_the_gradient_of_an_extreme(extreme, n, representation):
+    sign = -1.0 if extreme is np.min else 1.0
+    x = sign * np.linspace(-1.0, 0.5, n)
+    tied = [0, n // 2, n - 1]
+    x[tied] = sign
+    shares = np.zeros(n)
+    shares[tied] = 1 / 3
+    np.testing.assert_allclose(arc.grad(extreme)(x), shares, rtol=1e-15)
+    check_value(extreme, x)
+    for axis, matrix in ((0, np.stack([x, -x, 0 * x], axis=1)), (1, np.stack([x, -x, 0 * x]))):
+        gradient = arc.grad(lambda y, axis=axis: np.sum(extreme(y, axis=axis) * np.array([1.0, 0.0, 2.0])))(matrix)
+        expected = np.stack([shares, 0 * x, np.full(n, 2 / n)], axis=1 - axis)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("place", [0, 700, 1499])
+@pytest.mark.parametrize("extreme", [np.max, np.min], ids=name)
+def test_a_nan_is_the_extreme_of_a_large_array(extreme, place):
+    x = sample((1500,))
+    x[place] = np.nan
+    check_value(extreme, x)
+    check_value(lambda y: extreme(y, axis=0), x.reshape(3, 500))
+    check_value(lambda y: extreme(y, axis=1), x.reshape(3, 500))
+
+
 @pytest.mark.parametrize("reduction", [np.sum, np.prod, np.mean, np.var, np.std], ids=name)
 def test_second_order_of_reductions(reduction):
     check_second_order(lambda x: reduction(np.sin(x), axis=0), sample((3, 2)))
@@ -543,6 +570,34 @@ def test_products_of_any_shapes(shapes, transposed):
     if transposed:
         check_value(lambda x, y: y.T @ x.T if max(x.ndim, y.ndim) < 3 else np.matmul(x, y), x, y)
     check(np.matmul, x, y)
+
+
+BATCHES = {
+    "one axis": ((3, 4, 5), (3, 5, 6)),
+    "broadcast to each other": ((2, 1, 4, 5), (3, 5, 6)),
+    "one matrix for all": ((1, 4, 5), (3, 5, 6)),
+    "a matrix from the left": ((4, 5), (3, 5, 6)),
+    "on BLAS": ((2, 30, 30), (2, 30, 30)),
+    "more than are multiplied one by one": ((1001, 4, 4), (1001, 4, 4)),
+}
+
+
+@pytest.mark.parametrize("shapes", BATCHES.values(), ids=BATCHES)
+def test_products_of_batches(shapes):
+    x, y = (sample(shape, seed=i) for i, shape in enumerate(shapes))
+    check_value(np.matmul, x, y)
+    weights = sample(np.shape(x @ y), seed=2)
+    gradients = arc.grad(lambda x, y: np.sum(weights * (x @ y)), argnums=(0, 1))(x, y)
+    by_hand = (weights @ np.swapaxes(y, -1, -2), np.swapaxes(x, -1, -2) @ weights)
+    for gradient, expected in zip(gradients, by_hand, strict=True):
+        summed = tuple(range(expected.ndim - gradient.ndim))
+        expected = np.sum(expected, axis=summed)
+        stretched = tuple(i for i, n in enumerate(gradient.shape) if n == 1 and expected.shape[i] != 1)
+        assert_same(gradient, np.sum(expected, axis=stretched, keepdims=True), rtol=1e-11, atol=1e-11)
+
+
+def test_products_of_batches_in_both_representations(representation):
+    check(np.matmul, sample((2, 4, 5)), sample((2, 5, 4), seed=1))
 
 
 @settings(max_examples=60)

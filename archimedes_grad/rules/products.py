@@ -15,8 +15,14 @@ from archimedes_grad.complex_array import complex_rule
 from archimedes_grad.dispatch import implements, implements_ufunc
 from archimedes_grad.gather import Shape, broadcast, filled, flat, reshaped
 from archimedes_grad.operands import gathered, node_of, typed, value_of
+from archimedes_grad.rules.composition import counted
 from archimedes_grad.rules.ufuncs import write_out
 from archimedes_grad.trace_state import current_trace
+
+
+#: From this many multiplications on each matrix of a batch is multiplied by itself, in batches of at most so many.
+_SEPARATE_FROM = 64
+_MOST_SEPARATE = 1000
 
 
 def times(left: cs.MX, right: cs.MX) -> cs.MX:
@@ -84,10 +90,14 @@ def _matrix_on_the_right(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> 
 
 
 def _batched(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
-    """(..., m, k) @ (..., k, n): one contraction over the batch."""
+    """(..., m, k) @ (..., k, n): a product for each matrix of the batch, or one contraction of many small ones."""
     batch = np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
     (m, k), n = shape_a[-2:], shape_b[-1]
     count = math.prod(batch)
+    if m * k * n >= _SEPARATE_FROM and count <= _MOST_SEPARATE:
+        counted(4 * count, 0)
+        pairs = zip(_matrices(a, shape_a, batch), _matrices(b, shape_b, batch), strict=True)
+        return cs.horzcat(*(times(right, left) for left, right in pairs))
     a = cs.vec(_whole(a, shape_a, (*batch, m, k)))
     b = cs.vec(_whole(b, shape_b, (*batch, k, n)))
     trace = current_trace()
@@ -95,6 +105,14 @@ def _batched(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
         trace.array_entries += count * m * k * n
     # Stored dimensions are NumPy's reversed: labels are -1 for n, -2 for k, -3 for m, -4 for the batch.
     return cs.MX.einstein(b, a, [n, k, count], [k, m, count], [n, m, count], [-1, -2, -4], [-2, -3, -4], [-1, -3, -4])
+
+
+def _matrices(node: cs.MX, shape: Shape, batch: Shape) -> list[cs.MX]:
+    """Return the stored matrices of an array for each position of a batch that it is broadcast to."""
+    own = math.prod(shape[:-2])
+    matrices = cs.horzsplit(node, shape[-2]) if own > 1 else [node]
+    places = np.broadcast_to(np.arange(own).reshape(shape[:-2]), batch)
+    return [matrices[place] for place in places.ravel()]
 
 
 def _whole(node: cs.MX, shape: Shape, target: Shape) -> cs.MX:
