@@ -1,7 +1,7 @@
 """Large matrix products on BLAS, in derivatives too.
 
-CasADi's reverse sweep of a product on BLAS gives products by its reference loop, sixty times slower at 512 x 512. They
-are found in the finished expressions and built again.
+CasADi's reverse sweep of a product on BLAS gives products by its reference loop, sixty times slower at 512 x 512, and a
+copy of each transposed operand. They are found in the finished expressions and built again.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import casadi as cs
 BLAS_FROM = 20_000
 
 
+def is_large(left: cs.MX, right: cs.MX) -> bool:
+    """Tell whether a product and those of its derivative are worth a look."""
+    return bool(left.size1() * left.size2() * right.size2() >= BLAS_FROM)
+
+
 def pays(left: cs.MX, right: cs.MX) -> bool:
-    """Tell whether a product is large enough for BLAS; one by a vector is bound by memory either way."""
-    work = left.size1() * left.size2() * right.size2()
-    return bool(work >= BLAS_FROM and min(left.size1(), right.size2()) > 1)
+    """Tell whether a product is faster on BLAS; a row times a matrix runs through memory once either way."""
+    return is_large(left, right) and bool(left.size1() > 1)
 
 
 def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
@@ -48,11 +52,20 @@ def _rebuilt(node: cs.MX, dependencies: list[cs.MX], rebuilt: dict[int, cs.MX]) 
         new = [rebuilt[hash(d)] for d in inputs]
         return node if _same(new, inputs) else several.eval_mx(new)[node.which_output()]
     new = [rebuilt[hash(d)] for d in dependencies]
-    if node.op() == cs.OP_MTIMES and all(d.is_dense() for d in new) and pays(new[1], new[2]):
-        return cs.mac(new[1], new[2], new[0], "classic")
+    if node.op() == cs.OP_MTIMES and all(d.is_dense() for d in new) and is_large(new[1], new[2]):
+        return _large_product(*new)
     if _same(new, dependencies) or node.has_output():
         return node
     return node.eval_mx(new)[0]
+
+
+def _large_product(added: cs.MX, left: cs.MX, right: cs.MX) -> cs.MX:
+    """Return ``added + left @ right``; of a vector and a transposed matrix, without the copy that transposing is."""
+    if left.size1() == 1 and right.op() == cs.OP_TRANSPOSE:
+        return _large_product(added.T, right.dep(0), left.T).T
+    if right.size2() == 1 and left.op() == cs.OP_TRANSPOSE:
+        return _large_product(added.T, right.T, left.dep(0)).T
+    return cs.mac(left, right, added, "classic") if pays(left, right) else cs.mac(left, right, added)
 
 
 def _same(new: list[cs.MX], old: list[cs.MX]) -> bool:

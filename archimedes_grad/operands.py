@@ -12,7 +12,7 @@ import numpy.typing as npt
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.constants import constant_node
 from archimedes_grad.decisions import decided_integer, decided_truth
-from archimedes_grad.gather import Shape, broadcast, filled, flat, geometry_of, reshaped, stored_shape, taken
+from archimedes_grad.gather import Shape, broadcast, filled, flat, geometry_of, reshaped, taken
 from archimedes_grad.trace_state import trace_error
 
 _binary = cs.MX.binary

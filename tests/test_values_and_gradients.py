@@ -4,6 +4,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import casadi as cs
 import numpy as np
 import pytest
 from helpers import assert_same, check, check_gradient, check_second_order, check_value, sample
@@ -442,6 +443,32 @@ def test_product_large_enough_for_blas():
     gradient_a, gradient_b = arc.grad(lambda a, b: np.sum(np.sin(a @ b)), argnums=(0, 1))(a, b)
     np.testing.assert_allclose(gradient_a, np.cos(a @ b) @ b.T, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(gradient_b, a.T @ np.cos(a @ b), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("vector_first", [False, True])
+def test_product_of_a_large_matrix_and_a_vector(vector_first):
+    def product(A, x):
+        return x @ A if vector_first else A @ x
+
+    A, x = sample((160, 200)), sample((160,) if vector_first else (200,), seed=1)
+    check_value(product, A, x)
+    slope = np.cos(product(A, x))
+    by_A, by_x = arc.grad(lambda A, x: np.sum(np.sin(product(A, x))), argnums=(0, 1))(A, x)
+    np.testing.assert_allclose(by_A, np.outer(x, slope) if vector_first else np.outer(slope, x), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(by_x, A @ slope if vector_first else slope @ A, rtol=1e-9, atol=1e-9)
+
+
+def test_the_derivative_of_a_large_matrix_by_a_vector_copies_no_matrix():
+    A = sample((160, 200))
+    embedded = arc.grad(lambda x: np.sum(np.sin(A @ x))).to_casadi(sample((200,)))
+    (call,) = (k for k in range(embedded.n_instructions()) if embedded.instruction_id(k) == cs.OP_CALL)
+    operations = function_operations(embedded.instruction_MX(call).which_function())
+    assert operations.count(cs.OP_MTIMES) == 2
+    assert cs.OP_TRANSPOSE not in operations
+
+
+def function_operations(function):
+    return [function.instruction_id(k) for k in range(function.n_instructions())]
 
 
 def test_second_order_of_products():

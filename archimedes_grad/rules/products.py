@@ -10,7 +10,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import new_array
-from archimedes_grad.blas import pays
+from archimedes_grad.blas import is_large, pays
 from archimedes_grad.complex_array import complex_rule
 from archimedes_grad.dispatch import implements, implements_ufunc
 from archimedes_grad.gather import Shape, broadcast, filled, flat, reshaped
@@ -18,7 +18,6 @@ from archimedes_grad.operands import gathered, node_of, typed, value_of
 from archimedes_grad.rules.composition import counted
 from archimedes_grad.rules.ufuncs import write_out
 from archimedes_grad.trace_state import current_trace
-
 
 #: From this many multiplications on each matrix of a batch is multiplied by itself, in batches of at most so many.
 _SEPARATE_FROM = 64
@@ -31,7 +30,7 @@ def times(left: cs.MX, right: cs.MX) -> cs.MX:
     trace = current_trace()
     if trace is not None:
         trace.array_entries += work
-        trace.large_products |= pays(left, right)
+        trace.large_products |= is_large(left, right)
     return cs.mtimes(left, right, "classic") if pays(left, right) else cs.mtimes(left, right)
 
 

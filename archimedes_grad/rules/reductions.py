@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -119,7 +118,8 @@ def reduced_columns(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
     kept = tuple(axis for axis in range(array.ndim) if axis not in axes)
     length = math.prod(array.shape[axis] for axis in axes)
     ordered: Any = np.transpose(array, tuple(sorted(axes)) + kept) if array.ndim > 1 else array
-    return cs.reshape(ordered.node, math.prod(array.shape[axis] for axis in kept), length)
+    matrix: cs.MX = cs.reshape(ordered.node, math.prod(array.shape[axis] for axis in kept), length)
+    return matrix
 
 
 def folded(matrix: cs.MX, combine: Callable[[cs.MX, cs.MX], cs.MX]) -> cs.MX:
@@ -141,12 +141,13 @@ def _extreme(ufunc: np.ufunc) -> Callable[[SymbolicArray, tuple[int, ...]], cs.M
     """Return the node of an extreme; entries that tie for it share the gradient equally."""
     largest, skips_nan = ufunc in (np.maximum, np.fmax), ufunc in (np.fmax, np.fmin)
     operation = cs.OP_FMAX if largest else cs.OP_FMIN
+    of_two: Callable[[cs.MX, cs.MX], cs.MX] = ELEMENTWISE[ufunc]
 
     def reduce_node(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
         matrix = reduced_columns(array, axes)
         kept, length = matrix.shape
         if length <= 2:
-            return functools.reduce(ELEMENTWISE[ufunc], cs.horzsplit(matrix))
+            return matrix if length == 1 else of_two(*cs.horzsplit(matrix))
         # It decides who ties, and no derivative goes through it.
         if kept == 1 and not skips_nan:
             extreme = cs.mmax(matrix) if largest else cs.mmin(matrix)
