@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from archimedes_grad._version import __version__
 from archimedes_grad.creation import arange, array, eye, full, linspace, ones, zeros
 from archimedes_grad.errors import FallbackWarning, PathLimitWarning, TraceError
-from archimedes_grad.transforms import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
 
-if TYPE_CHECKING:
+if not TYPE_CHECKING:
+    from archimedes_grad.transforms import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
+else:
     from archimedes_grad.batching import vmap
     from archimedes_grad.calculus_kit import CalculusKit
     from archimedes_grad.callbacks import callback
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from archimedes_grad.custom_rules import custom_jvp, custom_vjp, stop_gradient
     from archimedes_grad.derivative_kit import DerivativeKit
     from archimedes_grad.implicit import implicit_root, linear_solve, odeint
+    from archimedes_grad.transform_types import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
 
 #: Imported when first asked for: gradients by themselves do not wait for them.
 _MODULE_OF = {
@@ -51,17 +53,18 @@ _MODULE_OF = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Stored, so that the name means the object from now on, not a module of the same name.
-    found = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
-    return found
+if not TYPE_CHECKING:  # where a name that is not there is an error
 
+    def __getattr__(name: str) -> Any:
+        module = _MODULE_OF.get(name)
+        if module is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # Stored, so that the name means the object from now on, not a module of the same name.
+        found = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+        return found
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_MODULE_OF})
 
 
 __all__ = [

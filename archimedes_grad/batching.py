@@ -30,7 +30,7 @@ from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.specs import flatten, is_static_by_nature, is_tree
 
 
-def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> CompiledFunction:
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> CompiledFunction[..., Any]:
     """Return the function that applies ``f`` to each item along an axis of its arguments.
 
     ``f`` is traced once, on one item, and evaluated for all items by one node of the graph: ``casadi.Function.map``.

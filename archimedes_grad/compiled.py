@@ -11,7 +11,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 import casadi as cs
 
@@ -41,6 +41,10 @@ MAX_SPECIALISATIONS = 256
 _MISSES_FOR_EACH_PATH = 4
 
 
+#: The parameters of the user's function, and what a call gives.
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
 #: The public function, the user's function and the keywords that make a compiled function again: for pickling.
 Recipe = tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]
 
@@ -49,7 +53,7 @@ def _no_fast_path(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return MISS
 
 
-class CompiledFunction:
+class CompiledFunction(Generic[P, R]):
     """A function traced at its first call with each form of arguments, and compiled.
 
     Made by ``arc.grad``, ``arc.value_and_grad`` and ``arc.compile``. Called like the function itself, from any
@@ -79,7 +83,7 @@ class CompiledFunction:
         # Two threads that meet a new form of call trace it once.
         self._tracing = threading.RLock()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Evaluate; trace and compile first where this form of call was not seen before."""
         if not trace_state.active_traces:
             result = self._fast_call(args, kwargs)

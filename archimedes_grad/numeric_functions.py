@@ -85,7 +85,7 @@ class NumericFunction:
 class AutomaticFunction:
     """A derivative computed symbolically, and adaptively once a TraceError has said that tracing is impossible."""
 
-    def __init__(self, symbolic: CompiledFunction, adaptive: NumericFunction) -> None:
+    def __init__(self, symbolic: CompiledFunction[..., Any], adaptive: NumericFunction) -> None:
         functools.update_wrapper(self, adaptive)
         self._symbolic = symbolic
         self._adaptive = adaptive
@@ -102,7 +102,7 @@ class AutomaticFunction:
             warnings.warn(message, FallbackWarning, stacklevel=2)
         return self._adaptive(*args, **kwargs)
 
-    def _chosen(self) -> CompiledFunction | NumericFunction:
+    def _chosen(self) -> CompiledFunction[..., Any] | NumericFunction:
         return self._adaptive if self._fell_back else self._symbolic
 
     def clear_cache(self) -> None:

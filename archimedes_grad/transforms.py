@@ -324,7 +324,7 @@ def _transformed(
         static_argnames=static_argnames, direction=direction,
     )  # fmt: skip
     name = name or f"{transform.__name__}_{name_of(func)}"
-    compiled = CompiledFunction(
+    compiled: CompiledFunction[..., Any] = CompiledFunction(
         func, signature, transformation, name, has_aux, control_flow == "structured", max_paths,
         (transform, func, recipe), progress,
     )  # fmt: skip
