@@ -246,7 +246,8 @@ class CompiledFunction(Generic[P, R]):
 
         Inputs are named after the arguments (leaves of trees as ``params_w``, in the order of ``optree``:
         dictionaries by sorted key). Scalars are 1x1, vectors columns, matrices as NumPy shows them; arrays of
-        more axes are columns in C order. Static arguments and captured arrays are constants of the Function.
+        more axes are columns in C order, and what ``sparse=True`` gives is sparse. Static arguments and captured arrays
+        are constants of the Function.
         Outputs are ``out0``, ``out1``, ... in the order of the result's leaves.
 
         Raises

@@ -7,6 +7,8 @@ import re
 import casadi as cs
 
 from archimedes_grad.gather import Shape, stored_shape
+from archimedes_grad.graph import Template
+from archimedes_grad.jacobians import SparseStructure
 from archimedes_grad.representation import Derived
 from archimedes_grad.simplification import forward_nodes
 
@@ -29,11 +31,22 @@ def casadi_function(name: str, derived: Derived) -> cs.Function:
             for k, array in enumerate(derived.hidden)
         ]
         results = derived.function.call([*stored, *hidden])[: len(derived.outputs)]
-        shown = [_shown(node, output.shape) for node, output in zip(results, derived.outputs, strict=True)]
+        sparse = _sparse_outputs(derived.result)
+        shown = [
+            cs.MX(sparse[k].casadi_sparsity(), node) if k in sparse else _shown(node, output.shape)
+            for k, (node, output) in enumerate(zip(results, derived.outputs, strict=True))
+        ]
         return cs.Function(
             casadi_name(name, "f"), symbols, shown, _distinct([symbol.name() for symbol in symbols]),
             [f"out{k}" for k in range(len(shown))],
         )  # fmt: skip
+
+
+def _sparse_outputs(result: Template) -> dict[int, SparseStructure]:
+    """Return the structures of the outputs that are the stored entries of sparse matrices."""
+    if isinstance(result.structure, SparseStructure):
+        return {child.output: result.structure for child in result.children if child.output is not None}
+    return {k: structure for child in result.children for k, structure in _sparse_outputs(child).items()}
 
 
 def _shown_shape(shape: Shape) -> tuple[int, int]:

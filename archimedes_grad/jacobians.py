@@ -178,6 +178,10 @@ class SparseStructure:
         """Tell that it is not a leaf."""
         return False
 
+    def casadi_sparsity(self) -> cs.Sparsity:
+        """Return the structure as CasADi has it."""
+        return cs.Sparsity(*self.shape, self.index_pointers.tolist(), self.indices.tolist())
+
     def unflatten(self, values: Sequence[Any]) -> Any:
         """Return the sparse array of the given values of its stored entries."""
         if current_trace() is not None:

@@ -1,5 +1,8 @@
 """Sparse Jacobians and Hessians: the dense ones' values, the graph's structure; blocks of items as one."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -216,3 +219,37 @@ def test_a_tree_of_outputs_has_no_sparse_jacobian():
 def test_a_sparse_result_does_not_enter_a_trace():
     with pytest.raises(TraceError, match="dense"):
         arc.grad(lambda x: np.sum(arc.jac(np.sin, sparse=True)(x)))(X)
+
+
+@pytest.mark.parametrize("function", [mapped, lambda x: np.array([x[0], x[3] * x[4]])])
+def test_in_casadi_it_is_a_sparse_matrix(function):
+    in_casadi = arc.jac(function, sparse=True).to_casadi(X)
+    expected = arc.jac(function, sparse=True)(X)
+    assert in_casadi.nnz_out(0) == expected.nnz
+    np.testing.assert_allclose(in_casadi(X).full(), expected.toarray(), rtol=1e-14)
+
+
+_IN_LITTLE_MEMORY = """
+import resource
+import numpy as np, scipy.sparse
+import archimedes_grad as arc
+
+def chained(x):
+    return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+small = arc.hess(chained, sparse=True)(np.ones(100)), arc.jac(np.diff, sparse=True)(np.ones(100))
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**29, used + 2**29))
+n = 100_000
+hessian, jacobian = arc.hess(chained, sparse=True)(np.ones(n)), arc.jac(np.diff, sparse=True)(np.ones(n))
+print(hessian.nnz, jacobian.nnz)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's")
+def test_a_hundred_thousand_variables_take_no_dense_matrix():
+    """Half a gigabyte more is enough, where a dense matrix of them would take 80."""
+    ran = subprocess.run(
+        [sys.executable, "-c", _IN_LITTLE_MEMORY], capture_output=True, text=True, timeout=120, check=False
+    )  # fmt: skip
+    assert ran.stdout == "299998 199998\n", ran.stderr
