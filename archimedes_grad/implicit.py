@@ -212,7 +212,9 @@ def linear_solve(A: Any, b: Any) -> Any:
     ----------
     A
         A square matrix: an array, traced or not (as ``numpy.linalg.solve``), or a constant ``scipy.sparse`` array,
-        which is factorised as it is, never made dense.
+        which is factorised as it is, never made dense. Or a pair ``(data, structure)``: the stored entries, traced or
+        not, in the order of ``structure.data``, and a ``scipy.sparse`` array that says where they stand; then the
+        solution is differentiable in data.
     b : array
         Of shape (n,) or (n, k).
 
@@ -230,38 +232,78 @@ def linear_solve(A: Any, b: Any) -> Any:
     >>> A = scipy.sparse.csc_array(np.diag([2.0, 4.0]))
     >>> arc.grad(lambda b: np.sum(arc.linear_solve(A, b)))(np.ones(2)).tolist()
     [0.5, 0.25]
+    >>> arc.grad(lambda data: np.sum(arc.linear_solve((data, A), np.ones(2))))(A.data).tolist()
+    [-0.25, -0.0625]
     """
+    if isinstance(A, tuple) and len(A) == 2 and _is_sparse(A[1]):
+        return _solved_with_entries(*A, b)
     if not _is_sparse(A):
         _require_fitting(np.shape(value_of(_as_float("linear_solve", "A", A))), _as_float("linear_solve", "b", b))
         return np.linalg.solve(A, b)
-    from scipy.sparse.linalg import splu
-
     b = _as_float("linear_solve", "b", b)
-    shape = np.shape(value_of(b))
     _require_fitting(A.shape, b)
     matrix = A.tocsc().astype(np.float64)
     matrix.sum_duplicates()
     matrix.sort_indices()
+    factors = _factorised(matrix)
+    return _sparse_solution(matrix, matrix.data, b) if isinstance(b, SymbolicArray) else factors.solve(b)
+
+
+def _solved_with_entries(data: Any, structure: Any, b: Any) -> Any:
+    """Solve with a sparse matrix of given entries, which may be traced."""
+    data, b = _as_float("linear_solve", "A's data", data), _as_float("linear_solve", "b", b)
+    _require_fitting(structure.shape, b)
+    order = structure.copy()
+    if np.shape(value_of(data)) != np.shape(order.data) or np.ndim(order.data) != 1:
+        raise ValueError(
+            f"linear_solve: A's data has shape {np.shape(value_of(data))}, and one number for each stored entry of its "
+            f"structure was expected, shape {np.shape(order.data)}. Start from structure.data."
+        )
+    order.data = np.arange(1, order.nnz + 1)
+    matrix = order.tocsc()
+    if matrix.nnz != order.nnz:
+        raise ValueError(
+            "linear_solve: the structure of A stores an entry twice, and each place once was expected. Call "
+            "structure.sum_duplicates() first."
+        )
+    matrix.sort_indices()
+    entries = data[matrix.data - 1]
+    if isinstance(data, SymbolicArray) or isinstance(b, SymbolicArray):
+        return _sparse_solution(matrix, entries, b)
+    matrix.data = entries
+    return _factorised(matrix).solve(b)
+
+
+def _factorised(matrix: Any) -> Any:
+    from scipy.sparse.linalg import splu
+
     try:
-        factors = splu(matrix)
+        return splu(matrix)
     except RuntimeError as error:
         raise np.linalg.LinAlgError(
             f"linear_solve: A is singular ({error}), and a matrix of full rank was expected. Use np.linalg.lstsq on "
             f"A.toarray()."
         ) from None
-    if not isinstance(b, SymbolicArray):
-        return factors.solve(b)
-    trace = current_trace()
-    assert trace is not None
+
+
+def _sparse_solution(matrix: Any, entries: Any, b: Any) -> Any:
+    """Return the traced solution with a matrix of given structure, by columns, and given entries."""
+    shape = np.shape(value_of(b))
     rows, columns = map(int, matrix.shape)
     sparsity = cs.Sparsity(rows, columns, matrix.indptr.tolist(), matrix.indices.tolist())
+    nodes = [node_of(entries), node_of(b)]
     with forward_nodes():
-        right = cs.MX.sym("b", *b.node.shape)
+        stored, right = (cs.MX.sym(name, *node.shape) for name, node in zip(("entries", "b"), nodes, strict=True))
         sides = right.T if len(shape) == 2 else right
-        solution = cs.solve(cs.MX(cs.DM(sparsity, matrix.data.tolist())), sides, "csparse")
-        solver = cs.Function("linear_solve", [right], [solution.T if len(shape) == 2 else solution])
+        solution = cs.solve(cs.MX(sparsity, stored), sides, "csparse")
+        # A pivot of 0 gives inf and nan, and no other sign.
+        difference = cs.MX.binary(cs.OP_SUB, solution, solution)
+        finite = cs.MX.binary(cs.OP_EQ, difference, cs.MX(0.0))
+        solver = cs.Function("linear_solve", [stored, right], [solution.T if len(shape) == 2 else solution, finite])
+    fails_with("linear_solve: A is singular, or A or b is not finite")
     return applied(
-        solver, [b.node], values_of([b]), [Output(shape, _FLOAT64, False)], times=10 * matrix.nnz, opaque=True
+        solver, nodes, values_of([entries, b]), [Output(shape, _FLOAT64, False)], times=10 * matrix.nnz,
+        can_fail=True, opaque=True,
     )[0]  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def main() -> None:
         times = result[problem.name] = costs(problem)
         first = times["value_and_grad"] / times["value"]
         second = times["hvp"] / times["value_and_grad"]
-        print(f"{problem.name:32s} {1e6 * times['value']:10.1f} µs  gradient {first:6.2f}  hvp {second:6.2f}", flush=True)
+        print(f"{problem.name:32s} {1e6 * times['value']:10.1f} µs {first:8.2f} {second:8.2f}", flush=True)
         targets.check(f"{problem.name}: value_and_grad against the value", first, GRADIENT)
         targets.check(f"{problem.name}: hvp against value_and_grad", second, PRODUCT)
     targets.show()

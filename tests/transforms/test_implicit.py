@@ -107,6 +107,52 @@ def test_sparse_systems(shape, kind):
     arc.check_grads(lambda b: arc.linear_solve(A, b) ** 2, (b,))
 
 
+@pytest.mark.parametrize("shape", [(30,), (30, 2)])
+@pytest.mark.parametrize("kind", ["csc", "csr", "coo"])
+def test_entries_of_a_sparse_matrix(shape, kind):
+    structure, b = SPARSE.asformat(kind), RNG.normal(size=shape)
+    data = structure.data * 1.5
+    dense = structure.copy()
+    dense.data = np.arange(1, structure.nnz + 1)
+    dense = dense.toarray()
+
+    def by_dense(data, b):
+        return np.linalg.solve(np.concatenate([np.zeros(1), data])[dense], b)
+
+    def by_sparse(data, b):
+        return arc.linear_solve((data, structure), b)
+
+    np.testing.assert_allclose(by_sparse(data, b), by_dense(data, b), rtol=1e-10, atol=1e-13)
+    for argument in (0, 1):
+        expected = arc.jac(by_dense, argument)(data, b)
+        np.testing.assert_allclose(arc.jac(by_sparse, argument)(data, b), expected, rtol=1e-8, atol=1e-11)
+    w = RNG.normal(size=shape)
+    for found, expected in zip(
+        arc.vjp(by_sparse, (0, 1))(data, b, w), arc.vjp(by_dense, (0, 1))(data, b, w), strict=True
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-11)
+
+
+def test_second_derivatives_by_the_entries_of_a_sparse_matrix():
+    structure = scipy.sparse.diags_array([np.ones(4), 4 * np.ones(5), np.ones(4)], offsets=[-1, 0, 1]).tocsc()
+    arc.check_grads(lambda data, b: arc.linear_solve((data, structure), b) ** 2, (structure.data, np.arange(5.0)))
+
+
+def test_bad_entries_of_a_sparse_matrix():
+    structure = scipy.sparse.csc_array(np.diag([1.0, 2.0, 3.0]))
+    solved = arc.compile(lambda data: arc.linear_solve((data, structure), np.ones(3)))
+    np.testing.assert_allclose(solved(np.array([1.0, 2.0, 4.0])), [1.0, 0.5, 0.25])
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        solved(np.array([1.0, 0.0, 4.0]))
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        arc.linear_solve((np.array([1.0, 0.0, 4.0]), structure), np.ones(3))
+    with pytest.raises(ValueError, match=r"data has shape \(4,\).*shape \(3,\)"):
+        arc.linear_solve((np.ones(4), structure), np.ones(3))
+    twice = scipy.sparse.coo_array((np.ones(2), ([0, 0], [0, 0])), shape=(1, 1))
+    with pytest.raises(ValueError, match="stores an entry twice"):
+        arc.linear_solve((np.ones(2), twice), np.ones(1))
+
+
 def test_dense_systems():
     arc.check_grads(arc.linear_solve, (RNG.normal(size=(3, 3)) + 3 * np.eye(3), np.ones(3)))
 
