@@ -87,13 +87,13 @@ def require_agreement(calls: dict[tuple[str, str], Callable[[], Any]], what: str
             raise ArithmeticError(f"{what}: {key} and {reference} differ by {apart:.1e} of the largest entry")
 
 
-def measured(names: Sequence[str], problem: str, size: str, quick: bool) -> dict[str, Any]:
+def measured(names: Sequence[str], problem: str, size: str, rounds: int) -> dict[str, Any]:
     """Return the figures of one data set by runner, and the CasADi form that was the fastest."""
-    firsts = first_gradients(names, problem, size, rounds=1 if quick else 3)
+    firsts = first_gradients(names, problem, size, max(1, rounds // 2))
     runners, _ = installed([name for name in names if "left out" not in firsts[name]])
     calls = calls_of(runners, problem, arguments_of(problem, size))
     require_agreement(calls, f"{problem}, {size}")
-    times = compared(calls, rounds=3 if quick else 7)
+    times = compared(calls, rounds)
     row: dict[str, Any] = {"seconds": {}, "first": {}, "peak bytes": {}, "left out": {}}
     for name, first in firsts.items():
         if "left out" in first:
@@ -119,12 +119,22 @@ def shown(problem: str, size: str, row: dict[str, Any]) -> None:
         print(f"  {name:26s}{'–':>12s}      {reason}")
 
 
+def in_order(saved: pages.Saved) -> pages.Saved:
+    """Return the figures in the order of the table of problems."""
+    return {
+        name: {size: saved[name][size] for size in problem.sizes if size in saved[name]}
+        for name, problem in PROBLEMS.items()
+        if name in saved
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PROBLEMS, default=list(PROBLEMS), help="these problems")
     parser.add_argument("--runners", nargs="+", choices=MAKERS, default=list(MAKERS), help="these runners")
     parser.add_argument("--sizes", nargs="+", help="data sets whose names contain one of these words")
-    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each is timed; first gradients half as often")
+    parser.add_argument("--quick", action="store_true", help="two rounds, and nothing is saved")
     parser.add_argument("--pages", action="store_true", help="only write pictures and page from the saved figures")
     parser.add_argument("--first", nargs=3, metavar=("RUNNER", "PROBLEM", "SIZE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -142,13 +152,13 @@ def main() -> None:
             for size in PROBLEMS[problem].sizes:
                 if options.sizes and not any(word in size for word in options.sizes):
                     continue
-                row = measured(names, problem, size, options.quick)
+                row = measured(names, problem, size, 2 if options.quick else options.rounds)
                 shown(problem, size, row)
                 saved.setdefault(problem, {})[size] = row
                 if complete:
-                    save("suite", saved)
+                    save("suite", in_order(saved))
     if complete:
-        pages.write(saved)
+        pages.write(in_order(saved))
 
 
 if __name__ == "__main__":
