@@ -160,7 +160,7 @@ class SymbolicArray(Operators, ArrayMethods):
     # --- what goes to the rules -----------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if not kwargs and len(inputs) == 1 and type(self.value) is _float64:
+        if not kwargs and len(inputs) == 1 and method == "__call__" and type(self.value) is _float64:
             rule = dispatch.ELEMENTWISE.get(ufunc)
             if rule is not None and ufunc.nout == 1:
                 return SymbolicArray(rule(self._node), ufunc(self.value))
@@ -199,7 +199,7 @@ class SymbolicArray(Operators, ArrayMethods):
 
     def copy(self, order: str = "C") -> SymbolicArray:
         """Return a copy: writes to it do not reach this array."""
-        value = np.array(self.value) if isinstance(self.value, np.ndarray) else self.value
+        value = np.array(self.value, order="C") if isinstance(self.value, np.ndarray) else self.value
         return SymbolicArray(self.node, value)
 
     def __copy__(self) -> SymbolicArray:

@@ -142,12 +142,21 @@ def _replaced(template: Template, place: dict[int, Template]) -> Template:
 
 def reverse_sweep(representation: Representation, wanted: list[int]) -> list[Any]:
     """Return the gradients of the first output by one reverse sweep over the graph's own nodes."""
-    graph = representation.graph
+    result = representation.graph.result.output
+    if result is None:
+        return cotangents_of_inputs(representation, wanted, [], [])
+    kind: Any = cs.SX if representation.name == "scalar" else cs.MX
+    return cotangents_of_inputs(representation, wanted, [representation.outputs[result]], [kind(1)])
+
+
+def cotangents_of_inputs(
+    representation: Representation, wanted: list[int], results: list[Any], cotangents: list[Any]
+) -> list[Any]:
+    """Return the cotangents of some leaves from those of some outputs, dense and of the leaves' own shapes."""
     inputs = [representation.inputs[i] for i in wanted]
     kind: Any = cs.SX if representation.name == "scalar" else cs.MX
     zeros = [kind(cs.DM.zeros(x.size1(), x.size2())) for x in inputs]
-    if graph.result.output is None or not inputs:
+    if not results or not inputs:
         return zeros
-    output = representation.outputs[graph.result.output]
-    (sensitivities,) = cs.reverse([output], inputs, [[kind(1)]])
+    (sensitivities,) = cs.reverse(results, inputs, [cotangents])
     return [cs.densify(s) if s.numel() else z for s, z in zip(sensitivities, zeros, strict=True)]

@@ -80,9 +80,10 @@ def standing_for(owner: str, arrays: Sequence[SymbolicArray], symbols: Sequence[
     for array, symbol in zip(arrays, symbols, strict=True):
         array.rewrite(node_of(symbol))
     try:
-        versions = [array.version for array in arrays]
+        given = [array._node for array in arrays]
         yield
-        if any(array.version != version for array, version in zip(arrays, versions, strict=True)):
+        # A write gives an array another node; a body inside this one gives back what it found.
+        if any(array._node is not node for array, node in zip(arrays, given, strict=True)):
             raise trace_error(
                 f"{owner}: the function writes to an array of the function around it.",
                 "Pass the array as an argument, and return what was written.",

@@ -8,6 +8,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.autodiff import (
+    cotangents_of_inputs,
     differentiated_leaves,
     float_output,
     like_arguments,
@@ -20,6 +21,7 @@ from archimedes_grad.graph import Graph, Template
 from archimedes_grad.representation import Derived, Representation, derived
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import derivative_sweep
+from archimedes_grad.specs import is_static_by_nature
 
 
 def jvp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
@@ -38,17 +40,16 @@ def vjp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
     """Return w @ J by one reverse sweep: the cotangents of the arguments, in their trees."""
     require_numbers(graph)
     representation = Representation(graph)
-    numbers = _outputs_in(graph.result)
-    cotangents = _directions(
-        graph, layout, representation, [graph.outputs[k].shape for k in numbers], graph.result,
-        "the output of the function",
-    )  # fmt: skip
+    leaves = _number_leaves(graph.result)
+    shapes = [_shape_of(leaf, graph) for leaf in leaves]
+    given = _directions(graph, layout, representation, shapes, graph.result, "the output of the function")
+    # What does not depend on the arguments takes a cotangent as every output does, and hands nothing on.
+    computed = [(leaf.output, w) for leaf, w in zip(leaves, given, strict=True) if leaf.output is not None]
+    results = [representation.outputs[k] for k, _ in computed]
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
-        inputs = [representation.inputs[i] for i in wanted]
-        results = [representation.outputs[k] for k in numbers]
-        (sensitivities,) = cs.reverse(results, inputs, [cotangents]) if results else ([x * 0 for x in inputs],)
-    return _in_arguments(graph, layout, single, representation, wanted, list(sensitivities))
+        sensitivities = cotangents_of_inputs(representation, wanted, results, [w for _, w in computed])
+    return _in_arguments(graph, layout, single, representation, wanted, sensitivities)
 
 
 def hvp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
@@ -126,10 +127,16 @@ def _shown(shapes: list[tuple[int, ...]]) -> str:
     return f"shape {shapes[0]}" if len(shapes) == 1 else f"leaves of shapes {shapes}"
 
 
-def _outputs_in(template: Template) -> list[int]:
-    if template.output is not None:
-        return [template.output]
-    return [output for child in template.children for output in _outputs_in(child)]
+def _number_leaves(template: Template) -> list[Template]:
+    """Return the leaves of an output tree that are numbers, computed or constant."""
+    if template.structure is not None and template.output is None:
+        return [leaf for child in template.children for leaf in _number_leaves(child)]
+    is_number = template.output is not None or not is_static_by_nature(template.constant)
+    return [template] if is_number else []
+
+
+def _shape_of(leaf: Template, graph: Graph) -> tuple[int, ...]:
+    return np.shape(leaf.constant) if leaf.output is None else graph.outputs[leaf.output].shape
 
 
 def _tangents(template: Template, first: int) -> Template:

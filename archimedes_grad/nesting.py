@@ -58,7 +58,8 @@ def _called(derived: Derived, nodes: list[cs.MX]) -> list[cs.MX]:
     if not derived.function.n_out():
         return []
     inline = derived.representation == "array"
-    return list(derived.function.call(nodes, inline, not inline))
+    # CasADi gives a zero without entries where an input is empty and nothing depends on the others.
+    return [cs.densify(result) for result in derived.function.call(nodes, inline, not inline)]
 
 
 def _values(derived: Derived, outer: Trace, arguments: list[Any]) -> list[Any]:

@@ -13,6 +13,7 @@ from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, Rule, implements_uf
 from archimedes_grad.gather import flat, reshaped
 from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.rules.composition import NO_VALUE, composed, counted, given, written
+from archimedes_grad.rules.reductions import reduced_axes
 
 Combine = Callable[[cs.MX, cs.MX], cs.MX]
 
@@ -122,7 +123,7 @@ def reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: A
         if neutral is None:
             raise _where_refused(ufunc)
         array = np.where(where, array, neutral)
-    axes = tuple(range(array.ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, array.ndim)
+    axes = reduced_axes(axis, array.ndim)
     kept = tuple(a for a in range(array.ndim) if a not in axes)
     ordered = np.transpose(array, axes + kept)
     rows = np.reshape(ordered, (-1, *ordered.shape[len(axes) :]))

@@ -29,8 +29,9 @@ def _given(**keywords: Any) -> dict[str, Any]:
     return {name: word for name, word in keywords.items() if word is not _NO_VALUE}
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    if axis is None:
+def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Return the axes to reduce as NumPy counts them, after NumPy has taken them: axis 0 of a number is none."""
+    if axis is None or ndim == 0:
         return tuple(range(ndim))
     return np.lib.array_utils.normalize_axis_tuple(axis, ndim)
 
@@ -78,7 +79,7 @@ def _reduction(
             identity = _identity(ufunc)
             a = np.where(where, a, np.asarray(identity, dtype=a.dtype if identity in (0, 1) else float))
         array = a.astype(np.asarray(value).dtype, copy=False) if isinstance(a, SymbolicArray) else a
-        axes = _axes(axis, array.ndim)
+        axes = reduced_axes(axis, array.ndim)
         if 0 in array.shape:
             node = constant_node(np.full(np.shape(value), _identity(ufunc), dtype=float))
         else:

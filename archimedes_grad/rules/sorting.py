@@ -109,7 +109,7 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 def _place_of(function: Any, combine: Any) -> None:
     @composed(function)
     def program(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NO_VALUE) -> Any:
-        last = _axis_last(a, axis)
+        last = _axis_last(a, axis if a.ndim else None)
         node = first_extreme(reduced_columns(last, (last.ndim - 1,)), combine, folded)
         place = np.argmax(last.value, -1)
         result = new_array(reshaped(node, np.shape(place)), place)

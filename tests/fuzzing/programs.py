@@ -1,0 +1,117 @@
+"""Random programs: each a few lines of plain NumPy, and the points that it is called at."""
+
+from __future__ import annotations
+
+import functools
+import random
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from scipy import special
+
+import archimedes_grad as arc
+
+from .scope import Draw, Scope
+from .statements import statement
+
+SHAPES = ((3,), (), (2,), (2, 2), (2, 3), (3, 1), (1,), (2, 1, 2), (3, 3))
+
+#: Statements that are drawn for one program.
+LONGEST = 7
+#: Points that each is called at.
+N_POINTS = 3
+
+
+@dataclass(frozen=True)
+class Program:
+    """A function of plain NumPy as text, and arguments to call it with.
+
+    Attributes
+    ----------
+    arguments
+        Names of the arguments.
+    lines
+        The statements, one or more lines each, the last one a return.
+    points
+        Tuples of arguments as nested lists; the program was built at the first.
+    """
+
+    arguments: tuple[str, ...]
+    lines: tuple[str, ...]
+    points: tuple[tuple[Any, ...], ...]
+
+    def source(self, name: str = "program") -> str:
+        """Return the program as Python text."""
+        body = textwrap.indent("\n".join(self.lines), "    ")
+        return f"def {name}({', '.join(self.arguments)}):\n{body}\n"
+
+    def function(self) -> Callable[..., Any]:
+        """Return the program as a function of NumPy and the library."""
+        names = {"np": np, "arc": arc, "special": special}
+        exec(compile(self.source(), "<program>", "exec"), names)
+        return names["program"]
+
+    def at(self, which: int) -> list[Any]:
+        """Return the arguments of a point as arrays and numbers, new ones each time."""
+        return [np.array(x) if isinstance(x, list) else np.float64(x) for x in self.points[which]]
+
+    def regression_test(self, name: str) -> str:
+        """Return a test that fails as long as the library is wrong about this program."""
+        points = ",\n        ".join(f"[{', '.join(map(_shown, point))}]" for point in self.points)
+        body = textwrap.indent(self.source(), "    ")
+        return f"def test_{name}():\n{body}\n    check_program(\n        program,\n        {points},\n    )\n"
+
+    def __repr__(self) -> str:
+        return f"{self.source()}at {self.points}"
+
+
+def _shown(x: Any) -> str:
+    return f"np.array({x})" if isinstance(x, list) else f"np.float64({x})"
+
+
+def _entries(d: Draw, shape: tuple[int, ...]) -> Any:
+    """Return thousandths between -2 and 2, away from 0 and of no pattern, all decided by one draw."""
+    rng = np.random.default_rng(d.below(10_000))
+    return (np.round(rng.uniform(-1.9, 1.9, shape), 3) + 0.0003).round(4).tolist()
+
+
+def _built(d: Draw) -> Program:
+    """Return a program that runs at its first point with finite, moderate values."""
+    names = ("x", "y", "z")[: 1 + d.below(3)]
+    shapes = [SHAPES[d.below(len(SHAPES))] for _ in names]
+    points = tuple(tuple(_entries(d, shape) for shape in shapes) for _ in range(N_POINTS))
+    first = {n: np.array(x) if isinstance(x, list) else np.float64(x) for n, x in zip(names, points[0], strict=True)}
+    scope = Scope(first)
+    for _ in range(1 + d.below(LONGEST)):
+        statement(d, scope)
+    return Program(names, (*scope.lines, f"return {_returned(d, scope)}"), points)
+
+
+def _returned(d: Draw, scope: Scope) -> str:
+    """Return the names that nothing reads, so that every line counts; a float among them."""
+    text = "\n".join(scope.lines)
+    unread = [n for n in scope.names(kind="fib") if len(re.findall(rf"\b{n}\b", text)) == 1]
+    floats = scope.names()
+    wanted = unread[:3] if set(unread[:3]) & set(floats) else [floats[0], *unread[:2]]
+    return ", ".join(wanted)
+
+
+@functools.cache
+def _integers_below(count: int) -> st.SearchStrategy[int]:
+    return st.integers(0, count - 1)
+
+
+@st.composite
+def programs(draw: Any) -> Program:
+    """Hypothesis strategy for programs."""
+    return _built(Draw(lambda count: draw(_integers_below(count))))
+
+
+def random_program(seed: int) -> Program:
+    """Return the program of a seed: ten times as fast as the strategy, for long runs."""
+    return _built(Draw(random.Random(seed).randrange))

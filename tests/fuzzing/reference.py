@@ -1,0 +1,324 @@
+"""The truth about a program: NumPy in extended precision, derivatives by differences of order eight.
+
+A program is a function whose globals ``np`` and ``arc`` are looked up when it runs. ``reference`` gives the same
+function with other globals: NumPy with factorisations that keep extended precision, and the library's transformations
+and loops done by differences and by Python.
+"""
+
+import math
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special as scipy_special
+
+LONG = np.longdouble
+
+#: Central differences over the offsets 1, 2, ...: weights of the first derivative, and of the second with its centre.
+_FIRST = {8: (4 / LONG(5), -1 / LONG(5), 4 / LONG(105), -1 / LONG(280)), 6: (3 / LONG(4), -3 / LONG(20), 1 / LONG(60))}
+_SECOND = {
+    8: (-205 / LONG(72), 8 / LONG(5), -1 / LONG(5), 8 / LONG(315), -1 / LONG(560)),
+    6: (-49 / LONG(18), 3 / LONG(2), -3 / LONG(20), 1 / LONG(90)),
+}
+_STEP = LONG(2) ** -9
+
+#: Two orders of differences that disagree by more than this share mean a kink, a jump or a pole within reach.
+UNSURE_FIRST, UNSURE_SECOND = 1e-10, 1e-6
+
+
+class Unsure(Exception):
+    """The reference does not know: a kink, a jump or a pole lies within the stencil."""
+
+
+@dataclass(frozen=True)
+class Differences:
+    """An output of a function along a direction.
+
+    Attributes
+    ----------
+    value, first, second
+        Value, first and second derivative, in extended precision; no derivatives where ``steady`` is not set.
+    first_is_sure, second_is_sure
+        Whether differences of orders six and eight agree.
+    steady
+        Whether the function gives finite numbers of one shape within the stencil.
+    """
+
+    value: Any
+    first: Any = None
+    second: Any = None
+    first_is_sure: bool = False
+    second_is_sure: bool = False
+    steady: bool = False
+
+
+def differences(along: Callable[[Any], Sequence[Any]]) -> list[Differences]:
+    """Return value and derivatives at 0 of the outputs of a function of one number of extended precision."""
+    centre = along(LONG(0))
+    try:
+        right = [along(k * _STEP) for k in range(1, 5)]
+        left = [along(-k * _STEP) for k in range(1, 5)]
+    except (ValueError, IndexError, np.linalg.LinAlgError):
+        return [Differences(np.asarray(x)) for x in centre]
+    if any(len(outputs) != len(centre) for outputs in (*right, *left)):
+        return [Differences(np.asarray(x)) for x in centre]
+    return [_differences(*map(np.asarray, samples)) for samples in zip(centre, *right, *left, strict=True)]
+
+
+def _differences(centre: Any, *around: Any) -> Differences:
+    right, left = around[:4], around[4:]
+    if any(x.shape != centre.shape or not np.all(np.isfinite(x)) for x in (centre, *around)):
+        return Differences(centre)
+    if centre.dtype.kind != "f":
+        same = all(np.array_equal(x, centre) for x in around)
+        zero = np.zeros(centre.shape, LONG)
+        return Differences(centre, zero, zero, same, same, same)
+    first = {n: sum(w * (r - l) for w, r, l in zip(ws, right, left)) / _STEP for n, ws in _FIRST.items()}
+    second = {
+        n: (ws[0] * centre + sum(w * (r + l) for w, r, l in zip(ws[1:], right, left))) / _STEP**2
+        for n, ws in _SECOND.items()
+    }
+    return Differences(centre, first[8], second[8], _agree(first, UNSURE_FIRST), _agree(second, UNSURE_SECOND), True)
+
+
+def _agree(by_order: dict[int, Any], share: float) -> bool:
+    scale = np.max(np.abs(by_order[8]), initial=1.0)
+    return bool(np.all(np.abs(by_order[8] - by_order[6]) <= share * scale))
+
+
+# --- NumPy in extended precision --------------------------------------------------------------------
+
+
+def _eliminated(a: Any, b: Any) -> tuple[Any, Any]:
+    """Return the solution of a x = b, by elimination with the largest pivot, and the determinant of a."""
+    a, b = np.array(a, LONG), np.array(b, LONG)
+    n, determinant = len(a), LONG(1)
+    for k in range(n):
+        pivot = k + int(np.argmax(np.abs(a[k:, k])))
+        if a[pivot, k] == 0:
+            raise np.linalg.LinAlgError("Singular matrix")
+        if pivot != k:
+            a[[k, pivot]], b[[k, pivot]] = a[[pivot, k]], b[[pivot, k]]
+            determinant = -determinant
+        determinant = determinant * a[k, k]
+        for i in range(n):
+            if i != k:
+                factor = a[i, k] / a[k, k]
+                a[i] -= factor * a[k]
+                b[i] -= factor * b[k]
+    return (b.T / np.diag(a)).T, determinant
+
+
+def _det(a: Any) -> Any:
+    return _eliminated(a, np.eye(len(a)))[1]
+
+
+def _slogdet(a: Any) -> Any:
+    determinant = _det(a)
+    return np.sign(determinant), np.log(np.abs(determinant))
+
+
+def _cholesky(a: Any) -> Any:
+    factor = np.zeros(np.shape(a), LONG)
+    for i in range(len(a)):
+        for j in range(i + 1):
+            rest = a[i, j] - factor[i, :j] @ factor[j, :j]
+            factor[i, j] = np.sqrt(rest) if i == j else rest / factor[j, j]
+    return factor
+
+
+def _eigvalsh(a: Any) -> Any:
+    """Return the eigenvalues of the symmetric matrix in the lower triangle, by Jacobi's rotations."""
+    a = np.tril(a) + np.tril(a, -1).T
+    for _ in range(12):
+        for p in range(len(a)):
+            for q in range(p + 1, len(a)):
+                if a[p, q] == 0:
+                    continue
+                theta = (a[q, q] - a[p, p]) / (2 * a[p, q])
+                t = (1 if theta >= 0 else -1) / (np.abs(theta) + np.sqrt(theta * theta + 1))
+                cosine = 1 / np.sqrt(t * t + 1)
+                turn = np.eye(len(a), dtype=LONG)
+                turn[p, p] = turn[q, q] = cosine
+                turn[p, q], turn[q, p] = t * cosine, -t * cosine
+                a = turn.T @ a @ turn
+    return np.sort(np.diag(a))
+
+
+def _long(function: Callable[..., Any], of_numpy: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that is NumPy's own for doubles, and another for extended precision."""
+
+    def chosen(*args: Any) -> Any:
+        return function(*args) if any(np.asarray(a).dtype == LONG for a in args) else of_numpy(*args)
+
+    return chosen
+
+
+class _Namespace:
+    """A module with some functions replaced."""
+
+    def __init__(self, module: Any, **replaced: Any) -> None:
+        self._module = module
+        self.__dict__.update(replaced)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+
+_linalg = _Namespace(
+    np.linalg,
+    solve=_long(lambda a, b: _eliminated(a, b)[0], np.linalg.solve),
+    inv=_long(lambda a: _eliminated(a, np.eye(len(a)))[0], np.linalg.inv),
+    det=_long(_det, np.linalg.det),
+    slogdet=_long(_slogdet, np.linalg.slogdet),
+    cholesky=_long(_cholesky, np.linalg.cholesky),
+    eigvalsh=_long(_eigvalsh, np.linalg.eigvalsh),
+)
+
+
+def _interp(x: Any, xp: Any, fp: Any) -> Any:
+    """np.interp for increasing nodes, in extended precision."""
+    x = np.asarray(x)
+    k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
+    slope = (fp[k + 1] - fp[k]) / (xp[k + 1] - xp[k])
+    return np.where(x < xp[0], fp[0], np.where(x > xp[-1], fp[-1], fp[k] + slope * (x - xp[k])))[()]
+
+
+def _through_mpmath(name: str) -> Callable[..., Any]:
+    def entry(x: Any) -> Any:
+        import mpmath
+
+        with mpmath.workprec(90):
+            head = float(x)
+            exact = mpmath.mpf(head) + mpmath.mpf(float(x - LONG(head)))
+            result = _MPMATH[name](mpmath, exact)
+            head = float(result)
+            return LONG(head) + LONG(float(result - mpmath.mpf(head)))
+
+    entries = np.vectorize(entry, otypes=[LONG])
+    return _long(lambda x: entries(x)[()], getattr(scipy_special, name))
+
+
+_MPMATH: dict[str, Callable[[Any, Any], Any]] = {
+    "erf": lambda m, x: m.erf(x), "ndtr": lambda m, x: m.ncdf(x), "gammaln": lambda m, x: m.loggamma(x),
+    "digamma": lambda m, x: m.digamma(x), "i0": lambda m, x: m.besseli(0, x), "j1": lambda m, x: m.besselj(1, x),
+    "expit": lambda m, x: 1 / (1 + m.exp(-x)),
+}  # fmt: skip
+
+EXTENDED_SPECIAL = _Namespace(scipy_special, **{name: _through_mpmath(name) for name in _MPMATH})
+EXTENDED_NUMPY = _Namespace(np, linalg=_linalg, interp=_long(_interp, np.interp))
+
+
+# --- the library's transformations, by differences and by Python --------------------------------------
+
+
+def _directional(f: Callable[..., Any], x: Any, direction: Any) -> Differences:
+    """Differences of f at x, with extended precision inside whatever x has."""
+    (result,) = differences(lambda s: [f(np.asarray(x, LONG) + s * np.asarray(direction, LONG))])
+    if not result.first_is_sure:
+        raise Unsure
+    return result
+
+
+def _like(derivative: Any, x: Any) -> Any:
+    """Return a derivative in the precision of the argument: float64 unless that is extended."""
+    dtype = LONG if np.asarray(x).dtype == LONG else np.float64
+    return np.asarray(derivative, dtype)[()]
+
+
+def _units(x: Any) -> list[Any]:
+    return list(np.eye(np.size(x)).reshape(np.size(x), *np.shape(x)))
+
+
+def _grad(f: Callable[..., Any]) -> Callable[..., Any]:
+    def gradient(x: Any) -> Any:
+        return _like(np.reshape([_directional(f, x, unit).first for unit in _units(x)], np.shape(x)), x)
+
+    return gradient
+
+
+def _value_and_grad(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x: (_like(f(np.array(x)[()]), x), _grad(f)(x))
+
+
+def _jac(f: Callable[..., Any]) -> Callable[..., Any]:
+    def jacobian(x: Any) -> Any:
+        columns = [_directional(f, x, unit).first for unit in _units(x)]
+        return _like(np.moveaxis(np.array(columns), 0, -1).reshape(columns[0].shape + np.shape(x)), x)
+
+    return jacobian
+
+
+def _jvp(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, v: _like(_directional(f, x, v).first, x)
+
+
+def _vjp(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, w: _like(_grad(lambda t: np.sum(f(t) * w))(np.asarray(x, LONG)), x)
+
+
+def _hvp(f: Callable[..., Any]) -> Callable[..., Any]:
+    def product(x: Any, v: Any) -> Any:
+        # The Hessian by polarisation: second derivatives along v + e, v - e.
+        rows = [
+            (_second(f, x, v + unit) - _second(f, x, v - unit)) / 4 for unit in (np.asarray(u, LONG) for u in _units(x))
+        ]
+        return _like(np.reshape(rows, np.shape(x)), x)
+
+    return product
+
+
+def _second(f: Callable[..., Any], x: Any, direction: Any) -> Any:
+    result = _directional(f, x, direction)
+    if not result.second_is_sure:
+        raise Unsure
+    return result.second
+
+
+def _vmap(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *xs: np.stack([f(*items) for items in zip(*xs, strict=True)])
+
+
+def _cond(pred: Any, t: Callable[..., Any], f: Callable[..., Any], *operands: Any) -> Any:
+    return t(*operands) if pred else f(*operands)
+
+
+def _switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
+    return branches[min(max(int(i), 0), len(branches) - 1)](*operands)
+
+
+def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None = None) -> Any:
+    ys = []
+    for x in xs:
+        init, y = f(init, x)
+        ys.append(y)
+    return init, np.stack(ys)
+
+
+def _fori_loop(lo: int, hi: int, body: Callable[..., Any], init: Any) -> Any:
+    for i in range(lo, hi):
+        init = body(np.int64(i), init)
+    return init
+
+
+def _while_loop(cond: Callable[..., Any], body: Callable[..., Any], init: Any, max_steps: int) -> Any:
+    for _ in range(max_steps):
+        if not cond(init):
+            break
+        init = body(init)
+    return init
+
+
+PLAIN_ARC = types.SimpleNamespace(
+    grad=_grad, value_and_grad=_value_and_grad, jac=_jac, jvp=_jvp, vjp=_vjp, hvp=_hvp, vmap=_vmap,
+    compile=lambda f: f, cond=_cond, switch=_switch, scan=_scan, fori_loop=_fori_loop, while_loop=_while_loop,
+)  # fmt: skip
+
+
+def reference(program: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a program as NumPy runs it: ``np``, ``special`` and ``arc`` are the ones of this module."""
+    plain = {"np": EXTENDED_NUMPY, "special": EXTENDED_SPECIAL, "arc": PLAIN_ARC, "math": math}
+    return types.FunctionType(program.__code__, {**program.__globals__, **plain}, program.__name__,
+                              program.__defaults__, program.__closure__)  # fmt: skip

@@ -1,0 +1,59 @@
+"""What the fuzzer found, small, each as it was printed or by hand: fails as long as the library is wrong about it."""
+
+import numpy as np
+import pytest
+
+import archimedes_grad as arc
+
+from .oracle import check_program
+
+
+def test_a_copy_of_a_broadcast_array_is_laid_out_as_its_entries_are():
+    def program(x):
+        return np.meshgrid(x, x)[0].T, np.broadcast_to(x, (2, 2)).copy()[:, 0]
+
+    check_program(program, [np.array([1.3203, -0.6777])])
+
+
+def test_bodies_inside_bodies_read_what_is_around_both():
+    def program(x):
+        def inner(t):
+            return t * np.sum(x)
+
+        def body(i, state):
+            return 0.5 * arc.cond(np.sum(state) > 0.5, inner, lambda t: 2 * t * t, state) + 0.1 * i
+
+        return arc.fori_loop(0, 3, body, x)
+
+    check_program(program, [np.array([0.3, 0.9])], [np.array([-0.4, 0.2])])
+
+
+@pytest.mark.parametrize("reduction", [
+    np.add.reduce, np.logaddexp.reduce, np.maximum.reduce, np.hypot.reduce, np.subtract.reduce,
+    lambda x: np.sum(x, axis=0), lambda x: np.max(x, axis=-1), lambda x: np.ptp(x, axis=0),
+    lambda x: np.count_nonzero(x, axis=0), lambda x: np.any(x, axis=0), lambda x: x * np.argmax(x, axis=0),
+])  # fmt: skip
+def test_reductions_of_a_number_over_axis_0(reduction):
+    check_program(lambda x: reduction(x), [np.float64(1.3)], [np.float64(-0.6)])
+
+
+def test_cotangents_of_outputs_that_depend_on_nothing():
+    x, w = np.array([1.0, 2.0]), np.array([0.5, 3.0])
+    assert arc.vjp(lambda x: (2 * x, np.ones(3)))(x, (w, np.ones(3))).tolist() == [1.0, 6.0]
+    assert arc.vjp(lambda x: {"a": x, "c": 2, "n": None})(x, {"a": w, "c": 1.0, "n": None}).tolist() == [0.5, 3.0]
+    assert arc.vjp(lambda x: (x, x))(x, (w, w)).tolist() == [1.0, 6.0]
+    assert arc.vjp(lambda x: np.ones(3))(x, np.ones(3)).tolist() == [0.0, 0.0]
+    with pytest.raises(ValueError, match=r"leaves of shapes \[\(2,\), \(3,\)\]"):
+        arc.vjp(lambda x: (2 * x, np.ones(3)))(x, (w,))
+
+
+def test_a_cotangent_of_an_empty_output():
+    def program(x):
+        def nothing(t):
+            return t[0:0]
+
+        product = arc.vjp(nothing)(x, 0.5 * nothing(x))
+        product /= 1.5
+        return product + x
+
+    check_program(program, [np.array([-0.4327])])

@@ -1,0 +1,126 @@
+"""A short run of the fuzzer, the same each time; and that it finds what is wrong."""
+
+import casadi as cs
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS
+
+from .campaign import failure, made_small, ways_of
+from .oracle import WAYS, Counts, Refused, Unsure, check
+from .programs import programs, random_program
+from .reference import LONG, differences, reference
+
+N_RANDOM = 80
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # NumPy's, of programs at points that they were not built for
+
+
+@settings(max_examples=30)
+@given(programs(), st.sampled_from(sorted(WAYS)))
+def test_drawn_programs(program, way):
+    try:
+        what = failure(program, [way], ["vm"])
+    except (Unsure, Refused):
+        return
+    assert what is None, f"{what}\n\n{program.regression_test('finding')}"
+
+
+def test_numbered_programs():
+    counts, unsure, refused = Counts(), 0, 0
+    for seed in range(N_RANDOM):
+        program, ways = random_program(seed), ways_of(seed)
+        try:
+            what = failure(program, ways, ["vm"], counts)
+        except Unsure:
+            unsure += 1
+        except Refused:
+            refused += 1
+        else:
+            assert what is None, f"{what}\n\n{program.regression_test(f'finding_{seed}')}"
+    assert unsure + refused <= 0.05 * N_RANDOM
+    assert counts.unsure <= 0.1 * counts.points
+    assert counts.first >= counts.points
+
+
+def test_programs_are_the_same_for_the_same_seed_and_differ_between_seeds():
+    sources = [random_program(seed).source() for seed in range(60)]
+    assert sources == [random_program(seed).source() for seed in range(60)]
+    assert len(set(sources)) >= 55
+
+
+def _first_finding(seeds=range(200)):
+    for seed in seeds:
+        program, ways = random_program(seed), ways_of(seed)
+        try:
+            if failure(program, ways, ["vm"]) is not None:
+                return program, ways
+        except (Unsure, Refused):
+            continue
+    raise AssertionError("nothing was found")
+
+
+@pytest.mark.parametrize("fault", ["value", "slope", "branch"])
+def test_a_wrong_rule_is_found_and_made_small(monkeypatch, fault):
+    right = ELEMENTWISE[np.sin]
+    wrong = {
+        "value": lambda x: right(x) + 1e-9,
+        # The value is right to the last digits, the slope is not.
+        "slope": lambda x: right(x) + 1e-14 * cs.sin(1e7 * x),
+        "branch": lambda x: cs.if_else(x > 0.4, right(x), right(x) * (1 + 1e-8)),
+    }[fault]
+    monkeypatch.setitem(ELEMENTWISE, np.sin, wrong)
+    program, ways = _first_finding()
+    smaller = made_small(program, ways, ["vm"])
+    assert failure(smaller, ways, ["vm"]) is not None
+    assert "np.sin" in smaller.source()
+    assert len(smaller.source().splitlines()) <= 7
+    monkeypatch.setitem(ELEMENTWISE, np.sin, right)
+    assert failure(smaller, ways, ["vm"]) is None
+
+
+def test_a_lost_write_is_found(monkeypatch):
+    import operator
+
+    monkeypatch.setitem(FUNCTIONS, operator.setitem, lambda array, key, new: None)
+    program, _ = _first_finding()
+    assert "[" in program.source()
+
+
+def test_differences_are_exact_to_many_digits_and_know_where_they_are_not():
+    (smooth,) = differences(lambda s: [np.sin(LONG(0.7) + s)])
+    assert abs(smooth.first - np.cos(LONG(0.7))) < 1e-15
+    assert abs(smooth.second + np.sin(LONG(0.7))) < 1e-11
+    assert smooth.first_is_sure
+    assert smooth.second_is_sure
+    for kinked in (np.abs, np.floor, np.sign, lambda s: np.maximum(s, 2 * s), lambda s: np.sqrt(np.abs(s))):
+        (result,) = differences(lambda s, f=kinked: [f(s)])
+        assert not (result.first_is_sure and result.second_is_sure)
+    (near,) = differences(lambda s: [np.abs(s + LONG(0.005))])
+    assert not near.first_is_sure
+
+
+def test_the_reference_of_linear_algebra_keeps_extended_precision():
+    def program(a, b):
+        return (
+            np.linalg.solve(a, b), np.linalg.inv(a), np.linalg.det(a), np.linalg.slogdet(a)[1],
+            np.linalg.cholesky(a @ a.T), np.linalg.eigvalsh(a + a.T),
+        )  # fmt: skip
+
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(3, 3)), rng.normal(size=3)
+    exact = reference(program)(a.astype(LONG), b.astype(LONG))
+    for got, expected in zip(exact, program(a, b), strict=True):
+        assert np.asarray(got).dtype == LONG
+        np.testing.assert_allclose(np.asarray(got, float), expected, rtol=1e-12)
+    assert np.max(np.abs(a.astype(LONG) @ exact[0] - b)) < 1e-17
+
+
+def test_what_the_library_refuses_is_no_finding():
+    def program(x):
+        return x.view()
+
+    with pytest.raises(Refused):
+        check(program, [[np.arange(3.0)]], [])
