@@ -1,4 +1,4 @@
-"""``PYTHONPATH=.:tests python -m fuzzing --minutes 10 --corpus DIR``: a long run that goes on where the last one ended."""
+"""A long run: ``PYTHONPATH=.:tests python -m fuzzing --minutes 10 --corpus DIR`` goes on where the last one ended."""
 
 import argparse
 import warnings

@@ -60,8 +60,8 @@ class Tally:
         c = self.counts
         return (
             f"{self.programs} programs ({self.since_finding} since the last finding), {self.findings} findings, "
-            f"{self.unsure} left out as unsure, {self.refused} refused; {c.points} values, {c.first} first and {c.second} "
-            f"second derivatives by the reference ({c.unsure} points unsure), {c.agreements} agreements; "
+            f"{self.unsure} left out as unsure, {self.refused} refused; {c.points} values, {c.first} first and "
+            f"{c.second} second derivatives by the reference ({c.unsure} points unsure), {c.agreements} agreements; "
             f"{self.seconds:.0f} s of processor time"
         )
 

@@ -19,42 +19,48 @@ UNARY = (
     "np.rint({a})", "np.trunc({a})", "np.modf({a})[0]", "np.maximum({a}, 0)", "np.minimum({a}, 0.5)",
     "np.clip({a}, -0.5, 0.7)", "np.where({a} > 0, {a}, 0.1 * {a})", "np.sinc({a})", "np.heaviside({a}, 0.5)",
     "np.deg2rad({a})", "np.fabs({a})", "np.positive({a})", "np.nan_to_num({a})", "np.where({a} > 0, np.log({a}), {a})",
-    "np.where({a} > 0, np.sqrt({a}), 0.0)", "{a} / (1 + np.abs({a}))", "np.select([{a} < 0, {a} < 1], [{a} ** 2, 2 * {a}], 1.0)",
-    "special.expit({a})", "special.erf({a})", "special.ndtr({a})", "special.gammaln(1.5 + {a} ** 2)",
-    "special.digamma(1.5 + {a} ** 2)", "special.i0({a})", "special.j1({a})",
-    "np.abs({a}) ** 1.5", "(2 + np.sin({a})) ** {a}", "2.0 ** {a}", "np.copysign({a}, -1.0)", "np.fix({a})",
-    "np.unwrap(np.atleast_1d({a}))", "abs({a})", "+{a}", "np.conj({a})", "np.real({a})", "np.around({a}, 1)",
+    "np.where({a} > 0, np.sqrt({a}), 0.0)", "{a} / (1 + np.abs({a}))",
+    "np.select([{a} < 0, {a} < 1], [{a} ** 2, 2 * {a}], 1.0)", "special.expit({a})", "special.erf({a})",
+    "special.ndtr({a})", "special.gammaln(1.5 + {a} ** 2)", "special.digamma(1.5 + {a} ** 2)", "special.i0({a})",
+    "special.j1({a})", "np.abs({a}) ** 1.5", "(2 + np.sin({a})) ** {a}", "2.0 ** {a}", "np.copysign({a}, -1.0)",
+    "np.fix({a})", "np.unwrap(np.atleast_1d({a}))", "abs({a})", "+{a}", "np.conj({a})", "np.real({a})",
+    "np.around({a}, 1)",
 )  # fmt: skip
 
 BINARY = (
     "{a} + {b}", "{a} * {b}", "{a} - {b}", "{a} / {b}", "np.maximum({a}, {b})", "np.minimum({a}, {b})",
-    "np.hypot({a}, {b})", "np.arctan2({a}, {b})", "np.where({a} > {b}, {a}, {b})", "np.where({a} < {b}, np.sin({a}), {b} ** 2)",
-    "np.logaddexp({a}, {b})", "np.fmax({a}, {b})", "np.fmin({a}, {b})", "np.copysign({a}, {b})",
-    "{a} % (1.5 + {b} ** 2)", "np.fmod({a}, 2 + np.abs({b}))", "{a} // (1.5 + np.abs({b}))", "np.abs({a}) ** {b}",
-    "np.power(np.abs({a}) + 0.3, {b})", "np.logaddexp2({a}, {b})", "np.heaviside({a}, {b})", "np.ldexp({a}, 2) - {b}",
-    "np.subtract({a}, {b})", "np.divide({a}, 1 + {b} ** 2)", "np.multiply({a}, {b})", "np.clip({a}, {b} - 0.4, {b} + 0.4)",
-    "np.divmod({a}, 1.2 + {b} ** 2)[1]", "np.where(({a} > 0) & ({b} > 0), {a} * {b}, {a} - {b})",
-    "np.where(~({a} > {b}), {a}, 0.5)", "np.float_power(np.abs({a}) + 0.1, {b})",
+    "np.hypot({a}, {b})", "np.arctan2({a}, {b})", "np.where({a} > {b}, {a}, {b})",
+    "np.where({a} < {b}, np.sin({a}), {b} ** 2)", "np.logaddexp({a}, {b})", "np.fmax({a}, {b})", "np.fmin({a}, {b})",
+    "np.copysign({a}, {b})", "{a} % (1.5 + {b} ** 2)", "np.fmod({a}, 2 + np.abs({b}))", "{a} // (1.5 + np.abs({b}))",
+    "np.abs({a}) ** {b}", "np.power(np.abs({a}) + 0.3, {b})", "np.logaddexp2({a}, {b})", "np.heaviside({a}, {b})",
+    "np.ldexp({a}, 2) - {b}", "np.subtract({a}, {b})", "np.divide({a}, 1 + {b} ** 2)", "np.multiply({a}, {b})",
+    "np.clip({a}, {b} - 0.4, {b} + 0.4)", "np.divmod({a}, 1.2 + {b} ** 2)[1]",
+    "np.where(({a} > 0) & ({b} > 0), {a} * {b}, {a} - {b})", "np.where(~({a} > {b}), {a}, 0.5)",
+    "np.float_power(np.abs({a}) + 0.1, {b})",
 )  # fmt: skip
 
-PREDICATES = ("{a} > {b}", "{a} < {b}", "{a} <= {b}", "{a} != {b}", "np.logical_and({a} > 0, {b} > 0)", "{a} >= {b}",
-              "np.isfinite({a} + {b})", "np.signbit({a} - {b})")  # fmt: skip
+PREDICATES = (
+    "{a} > {b}", "{a} < {b}", "{a} <= {b}", "{a} != {b}", "np.logical_and({a} > 0, {b} > 0)", "{a} >= {b}",
+    "np.isfinite({a} + {b})", "np.signbit({a} - {b})",
+)  # fmt: skip
 
 #: Reductions that take axis and keepdims.
-REDUCTIONS = ("np.sum", "np.mean", "np.prod", "np.max", "np.min", "np.var", "np.std", "np.ptp", "np.median",
-              "np.linalg.norm", "np.any", "np.all", "np.count_nonzero", "np.logaddexp.reduce", "np.average", "np.nansum",
-              "np.nanmean", "np.nanmax")  # fmt: skip
+REDUCTIONS = (
+    "np.sum", "np.mean", "np.prod", "np.max", "np.min", "np.var", "np.std", "np.ptp", "np.median", "np.linalg.norm",
+    "np.any", "np.all", "np.count_nonzero", "np.logaddexp.reduce", "np.average", "np.nansum", "np.nanmean", "np.nanmax",
+)  # fmt: skip
 #: Functions along one axis; with "axis={axis}" in them.
 ALONG = (
     "np.cumsum({a}, axis={axis})", "np.sort({a}, axis={axis})", "np.flip({a}, axis={axis})",
     "np.cumprod({a}, axis={axis})", "np.diff({a}, axis={axis})", "np.roll({a}, 1, axis={axis})",
     "np.argsort({a}, axis={axis})", "np.argmax({a}, axis={axis})", "np.argmin({a}, axis={axis})",
-    "np.repeat({a}, 2, axis={axis})", "np.concatenate([{a}, 2 * {a}], axis={axis})", "np.stack([{a}, {a} + 1], axis={axis})",
-    "np.expand_dims({a}, {axis})", "np.take({a}, [0, -1], axis={axis})", "np.delete({a}, 0, axis={axis})",
-    "np.take_along_axis({a}, np.argsort({a}, axis={axis}), axis={axis})", "np.quantile({a}, 0.3, axis={axis})",
-    "np.sort(np.partition({a}, 0, axis={axis}), axis={axis})", "np.split({a}, [1], axis={axis})[-1]", "np.gradient({a}, axis={axis})",
-    "np.trapezoid({a}, axis={axis})", "np.insert({a}, 0, 0.5, axis={axis})", "np.moveaxis({a}, {axis}, 0)",
-    "np.swapaxes({a}, {axis}, 0)", "np.logaddexp.accumulate({a}, axis={axis})", "np.maximum.accumulate({a}, axis={axis})",
+    "np.repeat({a}, 2, axis={axis})", "np.concatenate([{a}, 2 * {a}], axis={axis})",
+    "np.stack([{a}, {a} + 1], axis={axis})", "np.expand_dims({a}, {axis})", "np.take({a}, [0, -1], axis={axis})",
+    "np.delete({a}, 0, axis={axis})", "np.take_along_axis({a}, np.argsort({a}, axis={axis}), axis={axis})",
+    "np.quantile({a}, 0.3, axis={axis})", "np.sort(np.partition({a}, 0, axis={axis}), axis={axis})",
+    "np.split({a}, [1], axis={axis})[-1]", "np.gradient({a}, axis={axis})", "np.trapezoid({a}, axis={axis})",
+    "np.insert({a}, 0, 0.5, axis={axis})", "np.moveaxis({a}, {axis}, 0)", "np.swapaxes({a}, {axis}, 0)",
+    "np.logaddexp.accumulate({a}, axis={axis})", "np.maximum.accumulate({a}, axis={axis})",
     "np.minimum.reduce({a}, axis={axis})", "np.add.reduceat({a}, [0], axis={axis})",
     "np.percentile({a}, [20, 75], axis={axis})", "np.compress([True], {a}, axis={axis})",
     "np.apply_along_axis(lambda r: np.sum(r * r), {axis}, {a})", "np.array_split({a}, 2, axis={axis})[0]",
@@ -66,37 +72,41 @@ MOVED = (
     "np.squeeze({a})", "np.flip({a})", "{a}[None]", "{a}[..., None]", "{a}.flatten()", "np.tile({a}, 2)",
     "np.repeat({a}, 2)", "np.broadcast_to({a}, (2,) + {a}.shape)", "np.pad({a}, 1)", "np.zeros_like({a}) + {a}",
     "np.ones_like({a}) * 0.5", "np.append({a}, 0.5)", "np.full_like({a}, 0.3) * {a}", "np.roll({a}, 1)",
-    "np.sort({a}, axis=None)", "np.transpose({a})", "np.array({a})", "np.array([{a}, {a} * 2])", "np.pad({a}, 1, mode='edge')",
-    "np.hstack([{a}, {a}])", "np.vstack([{a}, {a}])", "{a}.astype(float)", "np.concatenate([np.ravel({a}), [1.0, 2.0]])",
-    "np.ravel({a}, order='F')", "{a}.reshape(-1, order='F')", "np.pad({a}, 1, mode='reflect')", "np.resize({a}, (2, 2))",
+    "np.sort({a}, axis=None)", "np.transpose({a})", "np.array({a})", "np.array([{a}, {a} * 2])",
+    "np.pad({a}, 1, mode='edge')", "np.hstack([{a}, {a}])", "np.vstack([{a}, {a}])", "{a}.astype(float)",
+    "np.concatenate([np.ravel({a}), [1.0, 2.0]])", "np.ravel({a}, order='F')", "{a}.reshape(-1, order='F')",
+    "np.pad({a}, 1, mode='reflect')", "np.resize({a}, (2, 2))",
 )  # fmt: skip
 
 VECTORS = (
-    "np.outer({a}, {b})", "np.convolve({a}, {b})", "np.polyval({a}, {b})", "np.interp({b}, np.array([-1.0, 0.1, 1.2]), np.array([0.3, 1.0, -0.5]))",
-    "np.vander({a})[:, :2]", "np.meshgrid({a}, {b})[0]", "np.kron({a}, {b})", "np.searchsorted(np.sort({a}), {b})", "np.diag({a})",
+    "np.outer({a}, {b})", "np.convolve({a}, {b})", "np.polyval({a}, {b})",
+    "np.interp({b}, np.array([-1.0, 0.1, 1.2]), np.array([0.3, 1.0, -0.5]))", "np.vander({a})[:, :2]",
+    "np.meshgrid({a}, {b})[0]", "np.kron({a}, {b})", "np.searchsorted(np.sort({a}), {b})", "np.diag({a})",
     "np.correlate({a}, {b}, mode='full')", "np.subtract.outer({a}, {b})", "np.einsum('i,j->ij', {a}, {b})",
     "np.sort(np.concatenate([{a}, {b}]))", "np.digitize({a}, np.array([-0.5, 0.5])) * 1.0", "np.union1d({a}, {b})",
-    "np.cumulative_sum({a}) * 1.0", "np.ediff1d({a})", "np.linalg.multi_dot([np.outer({a}, {b}), {b}])",
-    "np.cov({a})", "np.bincount(np.arange({a}.size) % 2, weights={a})", "np.tri(2) @ {a}[:2]",
+    "np.cumulative_sum({a}) * 1.0", "np.ediff1d({a})", "np.linalg.multi_dot([np.outer({a}, {b}), {b}])", "np.cov({a})",
+    "np.bincount(np.arange({a}.size) % 2, weights={a})", "np.tri(2) @ {a}[:2]",
 )  # fmt: skip
 
 SQUARE = (
     "np.linalg.inv({a} + 4 * np.eye(len({a})))", "np.linalg.det({a})", "np.trace({a})",
-    "np.linalg.solve({a} + 4 * np.eye(len({a})), np.arange(len({a})) + 1.0)", "np.linalg.slogdet({a} + 4 * np.eye(len({a})))[1]",
-    "np.linalg.cholesky({a} @ {a}.T + np.eye(len({a})))", "np.linalg.eigvalsh({a} + {a}.T)", "np.diagonal({a})",
-    "np.diag({a})", "np.tril({a})", "np.triu({a}, 1)", "np.linalg.matrix_power({a}, 3)", "{a} @ {a}.T",
-    "np.linalg.inv({a})", "np.linalg.solve({a}, {a}.T)", "np.rot90({a})", "np.einsum('ij,ji->i', {a}, {a})",
-    "np.linalg.norm({a})", "np.einsum('ii', {a})", "np.fill_diagonal({a}.copy(), 1.0) or {a}", "{a}[np.diag_indices(len({a}))]",
-    "{a}[np.triu_indices(len({a}))]", "np.fliplr({a})",
+    "np.linalg.solve({a} + 4 * np.eye(len({a})), np.arange(len({a})) + 1.0)",
+    "np.linalg.slogdet({a} + 4 * np.eye(len({a})))[1]", "np.linalg.cholesky({a} @ {a}.T + np.eye(len({a})))",
+    "np.linalg.eigvalsh({a} + {a}.T)", "np.diagonal({a})", "np.diag({a})", "np.tril({a})", "np.triu({a}, 1)",
+    "np.linalg.matrix_power({a}, 3)", "{a} @ {a}.T", "np.linalg.inv({a})", "np.linalg.solve({a}, {a}.T)",
+    "np.rot90({a})", "np.einsum('ij,ji->i', {a}, {a})", "np.linalg.norm({a})", "np.einsum('ii', {a})",
+    "np.fill_diagonal({a}.copy(), 1.0) or {a}", "{a}[np.diag_indices(len({a}))]", "{a}[np.triu_indices(len({a}))]",
+    "np.fliplr({a})",
 )  # fmt: skip
 
 #: Scalars out of Python's own functions: their decisions make paths.
 DECIDED = (
-    "max({s}, {t})", "min({s}, {t})", "sorted([{s}, {t}])[0]", "({s} if {s} > {t} else {t} * 2)",
-    "{s} * int(3 * {t})", "({s} and {t})", "({s} * 2 if {s} > 0 and {t} > 0 else {t})", "({s} or {t})", "sum([{s}, {t}])",
-    "abs({s}) ** {t}", "np.array([{s}, 2.0, {t}])[int({s} > 0)]", "sum({s} * k for k in range(int(abs({t})) % 3 + 1))",
-    "({s} if not {s} > 0.2 else {t})", "max({s}, {t}, 0.1) * 1.0", "{s} * ({s} < {t})", "round({s})", "{s} * bool({t} > 0)",
-    "({t} if -0.5 < {s} < 0.5 else {s})", "divmod({s}, 1.5)[1]", "{s} * (3 if {s} == {t} else 1)",
+    "max({s}, {t})", "min({s}, {t})", "sorted([{s}, {t}])[0]", "({s} if {s} > {t} else {t} * 2)", "{s} * int(3 * {t})",
+    "({s} and {t})", "({s} * 2 if {s} > 0 and {t} > 0 else {t})", "({s} or {t})", "sum([{s}, {t}])", "abs({s}) ** {t}",
+    "np.array([{s}, 2.0, {t}])[int({s} > 0)]", "sum({s} * k for k in range(int(abs({t})) % 3 + 1))",
+    "({s} if not {s} > 0.2 else {t})", "max({s}, {t}, 0.1) * 1.0", "{s} * ({s} < {t})", "round({s})",
+    "{s} * bool({t} > 0)", "({t} if -0.5 < {s} < 0.5 else {s})", "divmod({s}, 1.5)[1]",
+    "{s} * (3 if {s} == {t} else 1)",
 )  # fmt: skip
 
 
@@ -166,9 +176,7 @@ def index(d: Draw, scope: Scope, a: str) -> str:
             return whole
     if d.happens(1, 4):
         return _advanced_index(d, shape)
-    parts = []
-    for length in shape[: d.below(len(shape)) + 1]:
-        parts.append(_basic_part(d, length))
+    parts = [_basic_part(d, length) for length in shape[: d.below(len(shape)) + 1]]
     if d.happens(1, 6):
         parts.insert(d.below(len(parts) + 1), "None")
     if d.happens(1, 6):

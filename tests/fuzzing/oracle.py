@@ -74,7 +74,9 @@ def _weights(x: Any) -> Any:
 
 def _directions(args: Sequence[Any]) -> tuple[Any, ...]:
     """Return a direction for each argument, of the size of one."""
-    return tuple(np.sin(1.3 + 2.1 * np.arange(np.size(x)) + 0.7 * i).reshape(np.shape(x))[()] for i, x in enumerate(args))
+    return tuple(
+        np.sin(1.3 + 2.1 * np.arange(np.size(x)) + 0.7 * i).reshape(np.shape(x))[()] for i, x in enumerate(args)
+    )
 
 
 @dataclass
@@ -160,7 +162,8 @@ def _rounding(expected: Any, exact: Differences) -> Any:
 
 def _scale(*arrays: Any) -> float:
     with np.errstate(invalid="ignore"):
-        return max(float(np.max(np.abs(np.nan_to_num(np.asarray(x, float), posinf=0, neginf=0)), initial=1.0)) for x in arrays)
+        finite = [np.nan_to_num(np.asarray(x, float), posinf=0, neginf=0) for x in arrays]
+        return max(float(np.max(np.abs(x), initial=1.0)) for x in finite)
 
 
 def _near(got: Any, expected: Any, tolerance: Any) -> bool:

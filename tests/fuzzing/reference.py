@@ -75,12 +75,14 @@ def _differences(centre: Any, *around: Any) -> Differences:
         same = all(np.array_equal(x, centre) for x in around)
         zero = np.zeros(centre.shape, LONG)
         return Differences(centre, zero, zero, same, same, same)
-    first = {n: sum(w * (r - l) for w, r, l in zip(ws, right, left)) / _STEP for n, ws in _FIRST.items()}
-    second = {
-        n: (ws[0] * centre + sum(w * (r + l) for w, r, l in zip(ws[1:], right, left))) / _STEP**2
-        for n, ws in _SECOND.items()
-    }
+    odd, even = ([f(r, s) for r, s in zip(right, left, strict=True)] for f in (np.subtract, np.add))
+    first = {order: _weighted(ws, odd) / _STEP for order, ws in _FIRST.items()}
+    second = {order: (ws[0] * centre + _weighted(ws[1:], even)) / _STEP**2 for order, ws in _SECOND.items()}
     return Differences(centre, first[8], second[8], _agree(first, UNSURE_FIRST), _agree(second, UNSURE_SECOND), True)
+
+
+def _weighted(weights: Sequence[Any], samples: Sequence[Any]) -> Any:
+    return sum(weight * sample for weight, sample in zip(weights, samples, strict=False))
 
 
 def _agree(by_order: dict[int, Any], share: float) -> bool:

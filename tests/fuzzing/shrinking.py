@@ -60,7 +60,9 @@ def _variants(tree: ast.Module) -> Iterator[ast.Module]:
 
 def _is_alias(statement: ast.stmt) -> bool:
     """Tell whether a statement only gives a value another name."""
-    return isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Name)
+    return isinstance(statement, ast.Assign) and all(
+        isinstance(part, ast.Name) for part in (statement.value, *statement.targets)
+    )
 
 
 def _bodies(tree: ast.Module) -> list[list[ast.stmt]]:

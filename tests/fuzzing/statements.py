@@ -11,8 +11,16 @@ from .scope import Draw, Scope
 
 Statement = Callable[[Draw, Scope], None]
 
-#: Statement and how often it is drawn are at the end.
-
+_VIEWS = (
+    "{a}[{i}]", "{a}.copy()", "{a}.T", "{a}.reshape(-1)", "np.zeros_like({a})", "{a}[::-1]", "{a}[...]",
+    "np.ravel({a})", "np.atleast_2d({a})",
+)  # fmt: skip
+_WHOLE_WRITES = (
+    "{a} += {source}", "{a} *= {source}", "{a} -= {source}", "np.multiply({a}, {source}, out={a})", "{a}.fill({s})",
+    "np.sin({a}, out={a})", "np.copyto({a}, {source})", "np.add({a}, {source}, out={a}, where={a} > 0)",
+    "np.put({a}, [0], {s})", "{a} /= 1.5", "{a} **= 2", "{a}.sort()", "np.maximum({a}, {source}, out={a})",
+    "np.clip({a}, -0.4, 0.6, out={a})", "np.place({a}, {a} > 0, [0.5, {s}])",
+)  # fmt: skip
 
 def assigned(d: Draw, scope: Scope) -> None:
     """A new name for an expression."""
@@ -28,8 +36,7 @@ def viewed(d: Draw, scope: Scope) -> None:
         scope.add(f"{scope.new_name()} = np.array([{scalar(d, scope)}, 0.5])")
         return
     a = d.one_of(targets)
-    form = d.one_of(("{a}[{i}]", "{a}.copy()", "{a}.T", "{a}.reshape(-1)", "np.zeros_like({a})", "{a}[::-1]", "{a}[...]",
-                     "np.ravel({a})", "np.atleast_2d({a})"))  # fmt: skip
+    form = d.one_of(_VIEWS)
     scope.add(f"{scope.new_name()} = {form.format(a=a, i=index(d, scope, a) if '{i}' in form else '')}")
 
 
@@ -42,11 +49,7 @@ def written(d: Draw, scope: Scope) -> None:
     a = d.one_of(targets)
     if d.happens(1, 4):
         source = partner(d, scope, a)
-        scope.add(d.one_of((f"{a} += {source}", f"{a} *= {source}", f"{a} -= {source}", f"np.multiply({a}, {source}, out={a})",
-                            f"{a}.fill({scalar(d, scope)})", f"np.sin({a}, out={a})", f"np.copyto({a}, {source})",
-                            f"np.add({a}, {source}, out={a}, where={a} > 0)", f"np.put({a}, [0], {scalar(d, scope)})",
-                            f"{a} /= 1.5", f"{a} **= 2", f"{a}.sort()", f"np.maximum({a}, {source}, out={a})",
-                            f"np.clip({a}, -0.4, 0.6, out={a})", f"np.place({a}, {a} > 0, [0.5, {scalar(d, scope)}])")))  # fmt: skip
+        scope.add(d.one_of(_WHOLE_WRITES).format(a=a, source=source, s=scalar(d, scope)))
         return
     if scope.branches and d.happens(1, 6):
         if d.happens(1, 2):
@@ -113,7 +116,9 @@ def loop(d: Draw, scope: Scope) -> None:
 # --- functions inside: transformations and structured control flow ------------------------------------
 
 
-def _function(d: Draw, scope: Scope, argument: str, value: Any, ending: Callable[[Scope], str], branches: bool) -> str | None:
+def _function(
+    d: Draw, scope: Scope, argument: str, value: Any, ending: Callable[[Scope], str], branches: bool
+) -> str | None:
     """Return the text of a function of one argument, after adding its definition; None where it does not run."""
     if np.shape(value) == ():
         value = np.float64(value)
