@@ -109,6 +109,18 @@ def numbers_in(operands: tuple[Any, ...]) -> list[Any]:
     return [leaf for leaf in leaves if not isinstance(leaf, bool | np.bool_) and as_number(leaf) is not None]
 
 
+def owned(tree: Any) -> Any:
+    """Return a tree with its arrays copied: what a loop or a choice gives is new, evaluated by Python as in a graph."""
+    if not is_tree(tree) or isinstance(tree, SymbolicArray):
+        return _own(tree)
+    leaves, structure = flatten(tree)
+    return structure.unflatten([_own(leaf) for leaf in leaves])
+
+
+def _own(leaf: Any) -> Any:
+    return leaf.copy() if isinstance(leaf, np.ndarray | SymbolicArray) else leaf
+
+
 def as_traced(number: Any) -> SymbolicArray:
     """Return a number as traced array."""
     if isinstance(number, SymbolicArray):

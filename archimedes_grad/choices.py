@@ -18,6 +18,7 @@ from archimedes_grad.bodies import (
     applied,
     as_number,
     numbers_in,
+    owned,
     require_functions,
     required_integer,
     traced_body,
@@ -74,7 +75,7 @@ def cond(pred: Any, t: Callable[..., Any], f: Callable[..., Any], *operands: Any
             f"np.where for a choice entry by entry."
         )
     if not isinstance(pred, SymbolicArray):
-        return (t if pred else f)(*operands)
+        return owned((t if pred else f)(*operands))
     with forward_nodes():
         holds = _binary(cs.OP_NE, pred.node, scalar_node(0))
     return _chosen("cond", holds, bool(np.asarray(pred.value)), [f, t], operands, ("f", "t"))
@@ -139,7 +140,7 @@ def switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> An
             f"switch: index {position} is out of range; one from 0 to {len(branches) - 1} was expected. Clip it: "
             f"np.clip(i, 0, {len(branches) - 1})."
         )
-    return branches[position](*operands)
+    return owned(branches[position](*operands))
 
 
 def _chosen(

@@ -175,7 +175,8 @@ def taken(root: cs.MX, root_shape: Shape, indices: IndexArray) -> cs.MX:
     if progression is not None:
         return window(root, root_shape, Geometry(indices.shape, *_strides_of(indices.shape, progression)))
     node = root.get_nz(False, entries.tolist())
-    return cs.reshape(node, rows, columns) if columns != 1 else node
+    # Entries of a row are a row, whatever the shape of the indices.
+    return cs.reshape(node, rows, columns) if node.shape != (rows, columns) else node
 
 
 def _progression(entries: IndexArray) -> tuple[int, int] | None:

@@ -129,4 +129,5 @@ class Operators:
         return np.invert(self)
 
     def __round__(self: Any, digits: int | None = None) -> Any:
-        return np.round(self, digits or 0)
+        # Without digits Python gives an integer, which may be an index.
+        return np.rint(self).astype(int) if digits is None else np.round(self, digits)

@@ -135,11 +135,15 @@ def _square(x: MX) -> MX:
 def _cbrt(x: MX) -> MX:
     at_zero = is_zero(x)
     elsewhere = negated(at_zero)
-    root = _binary(cs.OP_POW, add(_unary(cs.OP_FABS, x), at_zero), scalar_node(1.0 / 3.0))
-    signed = only_where(elsewhere, mul(root, _unary(cs.OP_SIGN, x)))
+    magnitude = add(_unary(cs.OP_FABS, x), at_zero)
+    power = _binary(cs.OP_POW, magnitude, scalar_node(1.0 / 3.0))
+    # 1/3 is not a double: at 1e300 the power is wrong by 66 units in the last place, and a step of Newton's mends it.
+    step = div(sub(div(div(magnitude, power), power), power), scalar_node(3.0))
+    root = add(power, only_where(_is_finite(magnitude), step))
+    signed = mul(sub(root, at_zero), _unary(cs.OP_SIGN, x))
     # At 0 the slope is inf, as that of sqrt: this term is 0 everywhere and brings it in.
-    slope = sub(sqrt(add(only_where(at_zero, x), elsewhere)), elsewhere)
-    return add(signed, slope)
+    slope = sub(elsewhere, sqrt(add(only_where(at_zero, x), elsewhere)))
+    return sub(signed, slope)  # less 0: the sign of -0.0 stays
 
 
 def _reciprocal(x: MX) -> MX:

@@ -100,7 +100,7 @@ def made_small(program: Program, ways: Sequence[str], engines: Sequence[str]) ->
     def fails_alike(smaller: Program) -> bool:
         try:
             expected = truth(smaller.function(), smaller.at(0)).expected
-            if not all(hasattr(x, "dtype") and x.dtype.kind in "fib" for x in expected):
+            if not expected or not all(hasattr(x, "dtype") and x.dtype.kind in "fib" for x in expected):
                 return False
             return _kind(failure(smaller, ways, engines)) == kind
         except Exception:  # A program that NumPy does not run, or that nobody can judge, is no smaller finding.

@@ -22,9 +22,9 @@ from .statements import statement
 SHAPES = ((3,), (), (2,), (2, 2), (2, 3), (3, 1), (1,), (2, 1, 2), (3, 3))
 
 #: Statements that are drawn for one program.
-LONGEST = 7
+LONGEST = 5
 #: Points that each is called at.
-N_POINTS = 3
+N_POINTS = 2
 
 
 @dataclass(frozen=True)

@@ -283,12 +283,22 @@ def _vmap(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *xs: np.stack([f(*items) for items in zip(*xs, strict=True)])
 
 
+def _own(result: Any) -> Any:
+    return result.copy() if isinstance(result, np.ndarray) else result
+
+
 def _cond(pred: Any, t: Callable[..., Any], f: Callable[..., Any], *operands: Any) -> Any:
-    return t(*operands) if pred else f(*operands)
+    return _switch(bool(pred), (f, t), *operands)
 
 
 def _switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    return branches[min(max(int(i), 0), len(branches) - 1)](*operands)
+    """Return what a branch gives, in the dtype that all of them have in common."""
+    chosen = min(max(int(i), 0), len(branches) - 1)
+    result = _own(branches[chosen](*operands))
+    try:
+        return np.asarray(result, np.result_type(result, *(branch(*operands) for branch in branches)))[()]
+    except (ValueError, IndexError, TypeError, np.linalg.LinAlgError):
+        return result  # Another branch does not run here: its dtype is the same in all programs where that matters.
 
 
 def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None = None) -> Any:
@@ -296,13 +306,13 @@ def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None = None) 
     for x in xs:
         init, y = f(init, x)
         ys.append(y)
-    return init, np.stack(ys)
+    return _own(init), np.stack(ys)
 
 
 def _fori_loop(lo: int, hi: int, body: Callable[..., Any], init: Any) -> Any:
     for i in range(lo, hi):
         init = body(np.int64(i), init)
-    return init
+    return _own(init)
 
 
 def _while_loop(cond: Callable[..., Any], body: Callable[..., Any], init: Any, max_steps: int) -> Any:
@@ -310,7 +320,7 @@ def _while_loop(cond: Callable[..., Any], body: Callable[..., Any], init: Any, m
         if not cond(init):
             break
         init = body(init)
-    return init
+    return _own(init)
 
 
 PLAIN_ARC = types.SimpleNamespace(

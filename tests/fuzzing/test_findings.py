@@ -57,3 +57,37 @@ def test_a_cotangent_of_an_empty_output():
         return product + x
 
     check_program(program, [np.array([-0.4327])])
+
+
+def test_a_loop_that_runs_no_step_gives_a_new_array():
+    def program(x):
+        part = x[:2]
+        small = arc.while_loop(lambda s: np.sum(s * s) > 9, lambda s: 0.5 * s, part, 5)
+        chosen = arc.cond(small[0] > 0, lambda t: t, lambda t: 2 * t, part)
+        again = arc.switch(0, [lambda t: t], part)
+        for result in (small, chosen, again, arc.fori_loop(0, 0, lambda i, s: s, part)):
+            result *= 7.0
+        return x, small
+
+    x = np.array([0.3, -0.2, 0.9])
+    assert program(x.copy())[0].tolist() == x.tolist()
+    check_program(program, [x])
+
+
+def test_round_gives_an_integer():
+    def program(x):
+        return x[round(x[0])] * round(x[1]) + round(x[2], 1)
+
+    check_program(program, [np.array([1.7, 0.4, -0.66])], [np.array([0.4, 1.7, -0.66])])
+
+
+@pytest.mark.parametrize("spread", [
+    lambda x: np.repeat(x, 2), lambda x: np.resize(x, 6), lambda x: np.take(x, [0, 0, 1]), lambda x: np.tile(x, 2),
+    lambda x: x.ravel()[[0, 0, 2, 1]], lambda x: np.pad(x, 1), lambda x: np.roll(x, 1), lambda x: np.delete(x, [0, 1]),
+])  # fmt: skip
+def test_entries_of_one_column_in_a_vector(spread):
+    def program(x):
+        entries = spread(x)
+        return entries * np.arange(1.0, 1 + entries.size).reshape(entries.shape)
+
+    check_program(program, [np.array([[-0.3], [-1.7], [1.2]])])
