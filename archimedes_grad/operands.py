@@ -166,6 +166,8 @@ def moved(array: SymbolicArray, value: Any, indices: Callable[[], Any]) -> Symbo
     root = array.root if array.root is not None else array
     if isinstance(value, np.ndarray) and np.may_share_memory(value, root.value):
         return SymbolicArray.window_on(root, geometry_of(value, root.value), value)
+    if not np.size(root.value) and np.size(value):
+        return new_array(constant_node(value), value)  # np.resize of nothing gives zeros
     result = new_array(taken(root.node, np.shape(root.value), np.asarray(indices())), value)
     if isinstance(value, np.ndarray) and not value.flags.writeable:
         result.value.flags.writeable = False  # a broadcast scalar

@@ -76,8 +76,19 @@ def only_where(condition: MX, x: MX) -> MX:
 
 
 def select(condition: MX, x: MX, y: MX) -> MX:
-    """x where a condition (0 or 1) holds, else y."""
+    """x where a condition (0 or 1) holds, else y; a zero that is taken may lose its sign."""
     return add(only_where(condition, x), only_where(negated(condition), y))
+
+
+def select_signed(condition: MX, x: MX, y: MX) -> MX:
+    """x where a condition (0 or 1) holds, else y, with the sign of a zero: only +0.0 is ever subtracted from it."""
+    otherwise = negated(condition)
+    if y.is_constant():
+        return sub(only_where(condition, x), only_where(otherwise, _unary(cs.OP_NEG, y)))
+    if x.is_constant():
+        return sub(only_where(otherwise, y), only_where(condition, _unary(cs.OP_NEG, x)))
+    taken = _unary(cs.OP_NEG, only_where(condition, _unary(cs.OP_NEG, x)))
+    return sub(taken, only_where(otherwise, _unary(cs.OP_NEG, y)))
 
 
 def sqrt(x: MX) -> MX:
@@ -137,9 +148,10 @@ def _cbrt(x: MX) -> MX:
     elsewhere = negated(at_zero)
     magnitude = add(_unary(cs.OP_FABS, x), at_zero)
     power = _binary(cs.OP_POW, magnitude, scalar_node(1.0 / 3.0))
-    # 1/3 is not a double: at 1e300 the power is wrong by 66 units in the last place, and a step of Newton's mends it.
-    step = div(sub(div(div(magnitude, power), power), power), scalar_node(3.0))
-    root = add(power, only_where(_is_finite(magnitude), step))
+    # The double next to 1/3 is less by 2**-54 / 3, which at 1e300 makes the power wrong by 66 units in the last place;
+    # what that takes is the logarithm to some digits, and no slope of it.
+    missing = mul(_unary(cs.OP_FLOOR, log(magnitude)), scalar_node(2.0**-54 / 3))
+    root = add(power, mul(power, missing))
     signed = mul(sub(root, at_zero), _unary(cs.OP_SIGN, x))
     # At 0 the slope is inf, as that of sqrt: this term is 0 everywhere and brings it in.
     slope = sub(elsewhere, sqrt(add(only_where(at_zero, x), elsewhere)))
@@ -151,12 +163,12 @@ def _reciprocal(x: MX) -> MX:
 
 
 def _nan_from(x: MX, y: MX, chosen: MX) -> MX:
-    """Add the nan of either operand, which CasADi's fmax and fmin leave out."""
+    """Bring in the nan of either operand, which CasADi's fmax and fmin leave out; less 0, -0.0 stays what it is."""
     for operand in (x, y):
         if not operand.is_constant():
-            chosen = add(chosen, only_where(is_nan(operand), operand))
+            chosen = sub(chosen, only_where(is_nan(operand), operand))
         elif operand.is_scalar() and math.isnan(float(operand.to_DM())):
-            chosen = add(chosen, operand)
+            chosen = sub(chosen, operand)
     return chosen
 
 
@@ -191,7 +203,7 @@ def _fmax(x: MX, y: MX) -> MX:
 
 def _without_nan(x: MX, y: MX) -> tuple[MX, MX]:
     """Return two operands with the other one in place of a nan, so that the slope is that of the other too."""
-    return select(_binary(cs.OP_EQ, x, x), x, y), select(_binary(cs.OP_EQ, y, y), y, x)
+    return select_signed(_binary(cs.OP_EQ, x, x), x, y), select_signed(_binary(cs.OP_EQ, y, y), y, x)
 
 
 def _larger_number(x: MX, y: MX) -> MX:
@@ -203,10 +215,11 @@ def _smaller_number(x: MX, y: MX) -> MX:
 
 
 def _remainder(x: MX, y: MX) -> MX:
-    """x - floor(x / y) * y as NumPy computes it: fmod, moved to the divisor's sign."""
-    rest = _binary(cs.OP_FMOD, x, y)
-    opposite = _binary(cs.OP_LT, mul(_unary(cs.OP_SIGN, rest), _unary(cs.OP_SIGN, y)), scalar_node(0))
-    return add(rest, only_where(opposite, y))
+    """x - floor(x / y) * y as NumPy computes it: fmod, moved to the divisor's sign, that of a zero included."""
+    sign = _unary(cs.OP_SIGN, y)
+    rest = mul(sign, _binary(cs.OP_FMOD, x, y))
+    opposite = _binary(cs.OP_LT, rest, scalar_node(0))
+    return mul(sign, add(rest, only_where(opposite, _unary(cs.OP_FABS, y))))
 
 
 def _floor_divide(x: MX, y: MX) -> MX:
@@ -218,7 +231,8 @@ def _floor_divide(x: MX, y: MX) -> MX:
     rounded = add(below, _binary(cs.OP_LT, scalar_node(0.5), sub(quotient, below)))
     by_zero = is_zero(y)
     infinite = truncated(div(x, zero_or_one(y, by_zero)))
-    return add(only_where(negated(by_zero), rounded), only_where(by_zero, infinite))
+    result = add(only_where(negated(by_zero), rounded), only_where(by_zero, infinite))
+    return _binary(cs.OP_COPYSIGN, result, div(x, y))  # a zero has the sign of the quotient
 
 
 def _divmod(x: MX, y: MX) -> tuple[MX, MX]:
@@ -259,6 +273,17 @@ def _hypot(x: MX, y: MX) -> MX:
     return only_where(negated(both_zero), _binary(cs.OP_HYPOT, add(x, both_zero), y))
 
 
+def _arctan2(y: MX, x: MX) -> MX:
+    # The slope divides by x**2 + y**2: tiny operands are scaled up, by a power of 2 that leaves the angle as it is.
+    # At the origin the angle is taken of (0, 1) or (0, -1), and the scale 0 makes the slopes 0.
+    largest = _binary(cs.OP_FMAX, _unary(cs.OP_FABS, x), _unary(cs.OP_FABS, y))
+    at_origin = is_zero(largest)
+    tiny = sub(_binary(cs.OP_LT, largest, scalar_node(1e-140)), at_origin)
+    scale = add(negated(at_origin), mul(tiny, scalar_node(2.0**600)))
+    unit = mul(at_origin, _binary(cs.OP_COPYSIGN, scalar_node(1.0), x))
+    return _binary(cs.OP_ATAN2, mul(y, scale), add(mul(x, scale), unit))
+
+
 def _logaddexp(x: MX, y: MX) -> MX:
     # Equal infinities have no difference: it is 0 wherever x == y.
     distance = only_where(_binary(cs.OP_NE, x, y), sub(x, y))
@@ -278,13 +303,15 @@ def _power(x: MX, y: MX) -> MX:
         return _binary(cs.OP_POW, x, y)
     # 0**y has slope 0 in y, and x**0 has slope 0 in x, at 0 too, where the formulas give nan.
     x_is_zero, y_is_zero = is_zero(x), is_zero(y)
-    general = only_where(negated(x_is_zero), _binary(cs.OP_POW, add(x, x_is_zero), y))
+    # 1 elsewhere, -0.0 at 0: added to -0.0 a zero keeps its sign, and so it does less 0.
+    elsewhere = _unary(cs.OP_NEG, sub(x_is_zero, scalar_node(1.0)))
+    general = mul(_binary(cs.OP_POW, add(x, x_is_zero), y), elsewhere)
     # At 0 all exponents between two whole numbers are alike; floor and ceil have no slope in y.
     level = mul(add(_unary(cs.OP_FLOOR, y), _unary(cs.OP_CEIL, y)), scalar_node(0.5))
     at_zero = _binary(cs.OP_CONSTPOW, zero_or_one(x, x_is_zero), add(level, y_is_zero))
     base_zero = _binary(cs.OP_AND, x_is_zero, negated(y_is_zero))
     corner = _binary(cs.OP_AND, x_is_zero, y_is_zero)
-    return add(add(general, only_where(base_zero, at_zero)), corner)
+    return sub(sub(general, only_where(base_zero, _unary(cs.OP_NEG, at_zero))), only_where(corner, scalar_node(-1.0)))
 
 
 def _power_by_number(x: MX, exponent: float) -> MX:
@@ -305,7 +332,7 @@ def _power_by_number(x: MX, exponent: float) -> MX:
 
 def _heaviside(x: MX, y: MX) -> MX:
     positive = _binary(cs.OP_LT, scalar_node(0), x)
-    return add(add(positive, only_where(is_zero(x), y)), only_where(is_nan(x), x))
+    return sub(sub(only_where(is_zero(x), y), only_where(positive, scalar_node(-1.0))), only_where(is_nan(x), x))
 
 
 def _ldexp(x: MX, exponent: MX) -> MX:
@@ -314,8 +341,10 @@ def _ldexp(x: MX, exponent: MX) -> MX:
 
 def _modf(x: MX) -> tuple[MX, MX]:
     whole = truncated(x)
-    infinite = _is_inf(x)
-    return only_where(negated(infinite), sub(x, whole)), whole
+    # Both parts have the sign of x, zeros too.
+    sign = _binary(cs.OP_COPYSIGN, scalar_node(1.0), x)
+    rest = sub(mul(sign, x), _unary(cs.OP_FABS, whole))
+    return mul(sign, only_where(negated(_is_inf(x)), rest)), whole
 
 
 def _is_inf(x: MX) -> MX:
@@ -377,7 +406,7 @@ ELEMENTWISE.update({
     np.arcsin: _with(cs.OP_ASIN), np.arccos: _with(cs.OP_ACOS), np.arctan: _with(cs.OP_ATAN),
     np.sinh: _with(cs.OP_SINH), np.cosh: _with(cs.OP_COSH), np.tanh: _with(cs.OP_TANH),
     np.arcsinh: _with(cs.OP_ASINH), np.arccosh: _with(cs.OP_ACOSH), np.arctanh: _with(cs.OP_ATANH),
-    np.arctan2: _with(cs.OP_ATAN2), np.hypot: _hypot,
+    np.arctan2: _arctan2, np.hypot: _hypot,
     np.deg2rad: _scaled(math.pi / 180), np.radians: _scaled(math.pi / 180),
     np.rad2deg: _scaled(180 / math.pi), np.degrees: _scaled(180 / math.pi),
     # rounding

@@ -23,7 +23,7 @@ from archimedes_grad.operands import (
     values_in,
 )
 from archimedes_grad.rules.branches import note_branches
-from archimedes_grad.rules.elementwise import add, is_zero, negated, only_where
+from archimedes_grad.rules.elementwise import is_zero, negated, select_signed
 from archimedes_grad.rules.indexing import plain_key
 
 #: Functions of one array, the first argument, whose results hold entries of it and nothing else.
@@ -165,7 +165,7 @@ def _chosen(condition: Any, x: Any, y: Any, shape: tuple[int, ...]) -> cs.MX:
     zero = negated(node) if dtype_of(condition).kind == "b" else is_zero(node)
     taken_x, taken_y = full_node(x, shape), full_node(y, shape)
     note_branches(taken_x, taken_y)
-    return add(only_where(negated(zero), taken_x), only_where(zero, taken_y))
+    return select_signed(negated(zero), taken_x, taken_y)
 
 
 @implements(np.tril)

@@ -297,21 +297,30 @@ def _switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> A
     result = _own(branches[chosen](*operands))
     try:
         return np.asarray(result, np.result_type(result, *(branch(*operands) for branch in branches)))[()]
-    except (ValueError, IndexError, TypeError, np.linalg.LinAlgError):
-        return result  # Another branch does not run here: its dtype is the same in all programs where that matters.
+    except (ValueError, IndexError, TypeError, NameError, np.linalg.LinAlgError):
+        raise Unsure from None  # A graph holds all branches, so that the library may refuse another one.
+
+
+def _require_shape(before: Any, after: Any) -> None:
+    if np.shape(before) != np.shape(after):
+        raise ValueError("the carry must keep its shape")
 
 
 def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None = None) -> Any:
     ys = []
     for x in xs:
-        init, y = f(init, x)
+        before = init
+        init, y = f(before, x)
+        _require_shape(before, init)
         ys.append(y)
     return _own(init), np.stack(ys)
 
 
 def _fori_loop(lo: int, hi: int, body: Callable[..., Any], init: Any) -> Any:
     for i in range(lo, hi):
-        init = body(np.int64(i), init)
+        before = init
+        init = body(np.int64(i), before)
+        _require_shape(before, init)
     return _own(init)
 
 
@@ -319,7 +328,9 @@ def _while_loop(cond: Callable[..., Any], body: Callable[..., Any], init: Any, m
     for _ in range(max_steps):
         if not cond(init):
             break
-        init = body(init)
+        before = init
+        init = body(before)
+        _require_shape(before, init)
     return _own(init)
 
 

@@ -91,3 +91,27 @@ def test_entries_of_one_column_in_a_vector(spread):
         return entries * np.arange(1.0, 1 + entries.size).reshape(entries.shape)
 
     check_program(program, [np.array([[-0.3], [-1.7], [1.2]])])
+
+
+def test_resize_of_nothing():
+    check_program(lambda x: np.resize(x[x > 9], (2, 2)) + x, [np.array([0.3, -1.2])])
+
+
+def test_an_angle_at_the_origin_has_slope_0():
+    check_program(lambda x: np.arctan2(0 * x, 0 * x) + np.arctan2(x, x * x), [np.array([0.3, -1.2])])
+
+
+def test_signs_of_zero_survive_choices_and_remainders():
+    at = np.array([-0.0, 0.0, -0.5, 3.0, -3.0])
+
+    def program(x, y):
+        return (
+            np.where(x < 1, x, y), np.where(x < 1, x, 2.0), np.where(x > 1, 2.0, x), np.maximum(x, -1.0), x % y,
+            x // y, np.fmax(x, -1.0), np.modf(x)[0], np.power(x, y), np.cbrt(x), np.heaviside(y - y, x),
+        )  # fmt: skip
+
+    x, y = (a.ravel() for a in np.meshgrid(at, at[2:]))
+    with np.errstate(all="ignore"):
+        expected = program(x, y)
+    for got, wanted in zip(arc.compile(program)(x, y), expected, strict=True):
+        np.testing.assert_array_equal(np.signbit(got), np.signbit(wanted))
