@@ -285,10 +285,13 @@ def _arctan2(y: MX, x: MX) -> MX:
 
 
 def _logaddexp(x: MX, y: MX) -> MX:
-    # Equal infinities have no difference: it is 0 wherever x == y.
-    distance = only_where(_binary(cs.OP_NE, x, y), sub(x, y))
-    tail = _unary(cs.OP_LOG1P, exp(_unary(cs.OP_NEG, _unary(cs.OP_FABS, distance))))
-    return add(_maximum(x, y), tail)
+    # Equal infinities have no difference.
+    infinite = _binary(cs.OP_AND, _binary(cs.OP_EQ, x, y), _is_inf(x))
+    distance = only_where(negated(infinite), sub(y, x))
+    y_is_larger = _binary(cs.OP_LT, scalar_node(0), distance)
+    # One formula holds on either side of x == y and at it, so that slopes of any order are right there.
+    largest = select(y_is_larger, y, x)
+    return add(largest, _unary(cs.OP_LOG1P, exp(select(y_is_larger, _unary(cs.OP_NEG, distance), distance))))
 
 
 def _logaddexp2(x: MX, y: MX) -> MX:

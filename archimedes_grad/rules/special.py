@@ -48,8 +48,7 @@ def _log_expit(x: MX) -> MX:
 
 
 def _softplus(x: MX) -> MX:
-    negative, decay = _decaying(x)
-    return add(only_where(negated(negative), x), _log1p(decay))
+    return neg(_log_expit(neg(x)))
 
 
 def _logit(p: MX) -> MX:
@@ -96,8 +95,9 @@ def _kl_div(x: MX, y: MX) -> MX:
 def _exprel(x: MX) -> MX:
     near = less(mul(x, x), number(0.25))
     series = horner(tuple(1 / math.factorial(k + 1) for k in range(18)), within(near, x, 0.0))
-    away = within(negated(near), x, 1.0)
-    return select(near, series, div(_expm1(away), away))
+    infinite = _binary(cs.OP_EQ, x, number(math.inf))
+    away = within(negated(_binary(cs.OP_OR, near, infinite)), x, 1.0)
+    return add(select(near, series, div(_expm1(away), away)), only_where(infinite, x))
 
 
 def _cosm1(x: MX) -> MX:
@@ -165,13 +165,14 @@ def _hurwitz_zeta(s: MX, q: MX) -> MX:
 
 
 def _riemann_zeta(s: MX) -> MX:
-    """Riemann's zeta function, for negative s by its functional equation."""
-    negative = less(s, number(0.0))
-    below = within(negative, s, -0.5)
-    sine = _unary(cs.OP_SIN, mul(number(math.pi / 2), below))
-    scale = mul(sine, mul(number(1 / math.pi), exp(mul(number(math.log(2 * math.pi)), below))))
+    """Riemann's zeta function, for s < -1 by its functional equation."""
+    negative = less(s, number(-1.0))
+    below = within(negative, s, -1.5)
     mirror = sub(number(1.0), below)
-    reflected = mul(mul(scale, graphs.gamma(mirror)), graphs.zeta(mirror, number(1.0)))
+    # (2 pi)**s gamma(1 - s), which overflows before the sine is multiplied that vanishes at even numbers.
+    exponent = add(mul(number(math.log(2 * math.pi)), below), graphs.gammaln(mirror))
+    sine = div(graphs.sine_of_pi(mul(number(0.5), below)), number(math.pi))
+    reflected = mul(graphs.scaled_by_exp(sine, exponent), graphs.zeta(mirror, number(1.0)))
     return select(negative, reflected, graphs.zeta(within(negated(negative), s, 2.0), number(1.0)))
 
 

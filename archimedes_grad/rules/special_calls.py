@@ -108,6 +108,8 @@ def _half_sum(name: str, sign: float, scale: Callable[[MX], MX] | None = None) -
     """Return f_n' = sign (f_(n-1) + f_(n+1)) / 2, of modified ones; less the slope of an exponential factor."""
 
     def derivative(n: MX, x: MX, y: MX) -> MX:
+        if name in ("iv", "ive"):  # SciPy's are nan at subnormal numbers, where these are what they are at 1e-300
+            x = add(x, mul(graphs.less(cs.MX.unary(cs.OP_FABS, x), number(1e-300)), number(1e-300)))
         total = add(evaluated(name, sub(n, number(1)), x), evaluated(name, add(n, number(1)), x))
         result = mul(number(0.5 * sign), total)
         return result if scale is None else add(result, mul(scale(x), y))

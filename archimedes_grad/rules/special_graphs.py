@@ -186,6 +186,12 @@ def sine_of_pi(x: MX) -> MX:
     return mul(sign, _unary(cs.OP_SIN, mul(number(math.pi), sub(x, nearest))))
 
 
+def scaled_by_exp(x: MX, exponent: MX) -> MX:
+    """x * exp(exponent): 0 where x is 0, whatever the exponent."""
+    half = exp(_binary(cs.OP_FMIN, mul(number(0.5), exponent), number(700.0)))
+    return mul(mul(x, half), half)
+
+
 def gammaln(x: MX) -> MX:
     """log |gamma(x)|; by reflection for negative x."""
     negative = less(x, number(0.0))
@@ -212,12 +218,14 @@ def gamma(x: MX) -> MX:
 def rgamma(x: MX) -> MX:
     """1 / gamma(x)."""
     negative = less(x, number(0.0))
-    above = within(negated(negative), x, 1.0)
+    above = within(_binary(cs.OP_AND, negated(negative), less(x, number(math.inf))), x, 1.0)
     # As x / gamma(x + 1) it is smooth at its zero at 0; further below, gamma's reflection has no pole.
     direct = mul(above, exp(neg(_lgamma_of_positive(add(above, number(1.0))))))
     below = within(negative, x, -0.5)
-    other = exp(_lgamma_of_positive(sub(number(1.0), below)))
-    return select(negative, mul(div(sine_of_pi(below), number(math.pi)), other), direct)
+    sine = div(sine_of_pi(below), number(math.pi))
+    reflected = scaled_by_exp(sine, _lgamma_of_positive(sub(number(1.0), below)))
+    finite = negated(_binary(cs.OP_EQ, _unary(cs.OP_FABS, x), number(math.inf)))
+    return add(only_where(finite, select(negative, reflected, direct)), only_where(is_nan(x), x))
 
 
 def _digamma_of_positive(x: MX) -> MX:
@@ -231,13 +239,14 @@ def _digamma_of_positive(x: MX) -> MX:
 
 
 def digamma(x: MX) -> MX:
-    """The derivative of log gamma; by reflection for negative x."""
+    """The derivative of log gamma; by reflection for negative x, and nan at whole ones as SciPy has it."""
     negative = less(x, number(0.0))
+    pole = _binary(cs.OP_AND, negative, _binary(cs.OP_EQ, floor(x), x))
     direct = _digamma_of_positive(within(negated(negative), x, 1.0))
     below = within(negative, x, -0.5)
     turned = mul(number(math.pi), sub(below, floor(add(below, number(0.5)))))
     reflected = sub(_digamma_of_positive(sub(number(1.0), below)), div(number(math.pi), _unary(cs.OP_TAN, turned)))
-    return select(negative, reflected, direct)
+    return add(select(negative, reflected, direct), only_where(pole, number(math.nan)))
 
 
 def _trigamma_of_positive(x: MX) -> MX:

@@ -25,7 +25,7 @@ _SECOND = {
 _STEP = LONG(2) ** -9
 
 #: Two orders of differences that disagree by more than this share mean a kink, a jump or a pole within reach.
-UNSURE_FIRST, UNSURE_SECOND = 1e-10, 1e-6
+UNSURE_FIRST, UNSURE_SECOND, UNSURE_KINK = 1e-10, 1e-6, 1e-3
 
 
 class Unsure(Exception):
@@ -78,7 +78,9 @@ def _differences(centre: Any, *around: Any) -> Differences:
     odd, even = ([f(r, s) for r, s in zip(right, left, strict=True)] for f in (np.subtract, np.add))
     first = {order: _weighted(ws, odd) / _STEP for order, ws in _FIRST.items()}
     second = {order: (ws[0] * centre + _weighted(ws[1:], even)) / _STEP**2 for order, ws in _SECOND.items()}
-    return Differences(centre, first[8], second[8], _agree(first, UNSURE_FIRST), _agree(second, UNSURE_SECOND), True)
+    # A kink at the very point shows in the second differences only: they grow as 1 / step.
+    first_is_sure = _agree(first, UNSURE_FIRST) and _agree(second, UNSURE_KINK)
+    return Differences(centre, first[8], second[8], first_is_sure, _agree(second, UNSURE_SECOND), True)
 
 
 def _weighted(weights: Sequence[Any], samples: Sequence[Any]) -> Any:
