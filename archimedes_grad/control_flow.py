@@ -164,16 +164,11 @@ def _scanned_by_python(
         numbers, y_structure = apart(owner, "y", y)
         rows.append(numbers)
     if not n:
-<<<<<<< HEAD
         raise ValueError(
             "scan: xs have length 0, and outside a traced function at least one step was expected: ys have no shape "
             "otherwise. Call it inside arc.compile."
         )
-    return carry, y_structure.build([np.stack(column) for column in zip(*rows, strict=True)])
-=======
-        raise ValueError("scan: outside a traced function there must be at least one step: ys have no shape otherwise")
     return owned(carry), y_structure.build([np.stack(column) for column in zip(*rows, strict=True)])
->>>>>>> bfaad92 (np.repeat and others of one column give vectors; loops and choices give new arrays by Python too; round gives integers; cbrt to an ulp)
 
 
 def _body_of_loop(
@@ -264,13 +259,8 @@ def fori_loop(lo: int, hi: int, body: Callable[[Any, Any], Any], init: Any) -> A
             )
     numbers = np.arange(required_integer("fori_loop", "lo", lo), required_integer("fori_loop", "hi", hi))
     if not len(numbers):
-<<<<<<< HEAD
-        return init
-    return _scan("fori_loop", lambda state, i: (body(i, state), None), init, numbers, None, True)[0]
-=======
         return owned(init)
-    return scan(lambda state, i: (body(i, state), None), init, numbers)[0]
->>>>>>> bfaad92 (np.repeat and others of one column give vectors; loops and choices give new arrays by Python too; round gives integers; cbrt to an ulp)
+    return _scan("fori_loop", lambda state, i: (body(i, state), None), init, numbers, None, True)[0]
 
 
 def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any, max_steps: int) -> Any:
