@@ -29,7 +29,7 @@ by hand in C++. Each is a gradient by all differentiated arguments, NumPy arrays
 anything is timed. JAX and autograd run the same lines with their own `numpy`. All forms stand in
 `benchmarks/problems.py`, `graphs.py` and `yardsticks/`.
 
-Times are medians of interleaved rounds in one process on two cores of a virtual machine; read the ratios. This page is
+Times are medians of interleaved rounds in one process on {cores} of a virtual machine; read the ratios. This page is
 made from `benchmarks/results/suite.json` by `python benchmarks/suite.py`, which measures, or by
 `python benchmarks/suite.py --pages`, which does not.
 """
@@ -55,8 +55,10 @@ def baseline(row: dict[str, Any]) -> str:
 def page(saved: Saved) -> str:
     ours = baseline(next(iter(next(iter(saved.values())).values())))
     names = [name for name in COLOURS if any(name in row["seconds"] for _, _, row in rows(saved)) and name != ours]
+    cores = sorted({row["cores"] for _, _, row in rows(saved)})
+    on = " or ".join(f"{count} core{'s' if count > 1 else ''}" for count in cores)
     parts = [
-        INTRODUCTION,
+        INTRODUCTION.replace("{cores}", on),
         "![Time of a gradient against the number of entries](benchmarks/time-against-size.svg)",
         "![Times as multiples of this library's](benchmarks/ratios.svg)",
         f"## A gradient\n\n{ours} in milliseconds; the others as multiples of that.",

@@ -4,6 +4,10 @@
     python benchmarks/suite.py --quick --only gmm lstm --runners "archimedes_grad (vm)" "JAX (jit)"
     python benchmarks/suite.py --pages           # pictures and docs/benchmarks.md from the figures of the last runs
 
+On a machine that does other work, one core with priority gives steadier ratios (JAX and BLAS then have one thread):
+
+    OPENBLAS_NUM_THREADS=1 taskset -c 0 nice -n -19 python benchmarks/suite.py
+
 For each data set: the first gradient of every runner in a fresh process, with its peak memory; then all of them in one
 process, their answers compared before they are timed in turn, round after round. What takes too long or fails is left
 out, with the reason. Figures go to results/suite.json, where a run of some problems replaces theirs only; a quick run
@@ -14,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -95,6 +100,7 @@ def measured(names: Sequence[str], problem: str, size: str, rounds: int) -> dict
     require_agreement(calls, f"{problem}, {size}")
     times = compared(calls, rounds)
     row: dict[str, Any] = {"seconds": {}, "first": {}, "peak bytes": {}, "left out": {}}
+    row["cores"] = len(os.sched_getaffinity(0))
     for name, first in firsts.items():
         if "left out" in first:
             row["left out"][name] = first["left out"]
