@@ -72,5 +72,17 @@ def test_an_exception_is_shown_in_text_below():
         executed_pages.run("bad.md", page_of(fences[0], "Other text.", fences[1]))
 
 
+@pytest.mark.parametrize(
+    "make", ["from matplotlib.pyplot import figure\nfigure()", "from matplotlib.figure import Figure\nf = Figure()"]
+)
+def test_a_figure_is_drawn_once(make):
+    shown = []
+    blocks = executed_pages.run(
+        "good.md", page_of(f"```python\n{make}\n```", "```python\na = 1\n```"), lambda figure, n: shown.append(n) or "!"
+    )
+    assert [block.pictures for block in blocks] == [["!"], []]
+    assert shown == [1]
+
+
 def test_blocks_share_a_namespace():
     executed_pages.run("good.md", page_of("```python\na = 1\n```", "```python\nprint(a)\n# 1\n```"))

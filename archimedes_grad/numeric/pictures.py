@@ -106,6 +106,9 @@ def _draw_extrapolations(values: Any, table: Any, result: DerivativeResult) -> N
     shown = distance > 0
     values.loglog(smallest[shown], distance[shown], "o", color="black", markersize=4, label="distance from the result")
     values.set(title="extrapolations", xlabel="smallest step", ylabel="error")
+    ticks = _spread(smallest)
+    values.set_xticks(ticks, [f"{step:.2g}" for step in ticks])
+    values.set_xticks([], minor=True)
     values.legend()
     steps = sorted({heights[0] for heights, _, _ in windows}, reverse=True)
     counts = sorted({len(heights) for heights, _, _ in windows})
@@ -114,6 +117,7 @@ def _draw_extrapolations(values: Any, table: Any, result: DerivativeResult) -> N
         if np.isfinite(error) and error > 0:
             grid[steps.index(heights[0]), counts.index(len(heights))] = math.log10(error)
     image = table.imshow(grid, aspect="auto", cmap="viridis_r")
+    table.grid(visible=False)
     for (row, column), entry in np.ndenumerate(grid):
         if np.isfinite(entry):
             dark = entry > (np.nanmin(grid) + np.nanmax(grid)) / 2
@@ -123,3 +127,13 @@ def _draw_extrapolations(values: Any, table: Any, result: DerivativeResult) -> N
     table.set_yticks(range(len(steps)), [f"{step:.2g}" for step in steps])
     table.set(title="log10 of the claimed error", xlabel="number of steps", ylabel="largest step")
     table.figure.colorbar(image, ax=table)
+
+
+def _spread(steps: NDArray[np.float64]) -> list[float]:
+    """Steps that lie so far apart on a logarithmic axis that their labels do."""
+    gap = (steps.max() / steps.min()) ** (1 / 7)
+    kept: list[float] = []
+    for step in np.unique(steps).tolist():
+        if not kept or step > gap * kept[-1]:
+            kept.append(step)
+    return kept

@@ -3,7 +3,7 @@
 A fence of ``python`` is run, the blocks of a page one after the other in one namespace, with warnings as errors. What
 it prints is compared with what the page shows: the lines of the block that begin with ``# ``, and after them a fence of
 ``text`` that follows at once. An exception that a block does not catch is compared as ``Type: message``. ``...`` stands
-for anything, as in doctest. Figures of matplotlib that a block leaves open are its pictures.
+for anything, as in doctest. Figures of matplotlib that a block makes, and leaves open or names, are its pictures.
 
 ``tests/test_pages.py`` runs the pages by `run`; as a Sphinx extension the module runs them while they are read, puts
 the pictures where they were drawn, and makes a page that does not print what it shows a warning of the build.
@@ -95,17 +95,17 @@ def run(name: str, text: str, draw: Draw | None = None) -> list[Block]:
     try:
         with _elsewhere(), warnings.catch_warnings():
             warnings.simplefilter("error")
-            n_pictures = 0
+            drawn: list[Any] = []
             for block in blocks:
                 printed = _printed(block.code, name, module.__dict__)
                 _compare(name, block, printed)
-                for figure in _open_figures():
+                for figure in _figures(module.__dict__, drawn):
+                    drawn.append(figure)
                     if draw is not None:
-                        n_pictures += 1
-                        block.pictures.append(draw(figure, n_pictures))
+                        block.pictures.append(draw(figure, len(drawn)))
     finally:
         sys.modules["__main__"] = main
-        list(_open_figures())
+        _close_figures()
     return blocks
 
 
@@ -140,12 +140,22 @@ def _compare(name: str, block: Block, printed: str) -> None:
         )
 
 
-def _open_figures() -> Iterator[Any]:
-    """Give every open figure and close it."""
+def _figures(namespace: dict[str, Any], drawn: list[Any]) -> list[Any]:
+    """Return the figures that a page has not shown yet: those of pyplot, and others that have a name."""
+    figures = _close_figures()
+    matplotlib = sys.modules.get("matplotlib.figure")
+    if matplotlib is not None:
+        named = [value for value in namespace.values() if isinstance(value, matplotlib.Figure)]
+        figures += [figure for figure in named if figure not in figures]
+    return [figure for figure in figures if figure not in drawn]
+
+
+def _close_figures() -> list[Any]:
     pyplot = sys.modules.get("matplotlib.pyplot")
-    for number in pyplot.get_fignums() if pyplot else ():
-        yield pyplot.figure(number)
-        pyplot.close(number)
+    figures = [pyplot.figure(number) for number in pyplot.get_fignums()] if pyplot else []
+    for figure in figures:
+        pyplot.close(figure)
+    return figures
 
 
 # --- as a Sphinx extension ------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """``CalculusKit``, ``DerivativeKit`` and ``compare_methods``."""
 
+import itertools
 import math
 import pickle
 import threading
@@ -309,8 +310,11 @@ def test_wrappers_pickle():
 
 @pytest.mark.parametrize(
     ("function", "x0", "options"),
-    [(np.sin, 1.0, {}), (np.sin, 1.0, {"n_points": 12}), (abs, 0.0, {}), (lambda x: 5.0, 1.0, {}), (np.sqrt, 0.0, {})],
-)
+    [
+        (np.sin, 1.0, {}), (np.sin, 1.0, {"n_points": 12}), (abs, 0.0, {}), (lambda x: 5.0, 1.0, {}),
+        (np.sqrt, 0.0, {}), (lambda x: np.sin(x) + 1e-6 * np.sin(1e9 * x), 1.0, {}),
+    ],
+)  # fmt: skip
 def test_plots(function, x0, options, tmp_path):
     pytest.importorskip("matplotlib")
     figure = DerivativeKit(function, x0).plot(**options)
@@ -319,7 +323,14 @@ def test_plots(function, x0, options, tmp_path):
     assert "residual" in titles
     figure.savefig(tmp_path / "derivative.png")
     assert (tmp_path / "derivative.png").stat().st_size > 10_000
+    for axes in figure.axes:
+        assert_apart([label for label in axes.get_xticklabels(which="both") if label.get_text()])
 
+
+def assert_apart(labels):
+    boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)
+    for left, right in itertools.pairwise(boxes):
+        assert left.x1 <= right.x0, [label.get_text() for label in labels]
 
 
 def test_plots_show_one_scalar():
