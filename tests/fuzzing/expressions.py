@@ -11,8 +11,8 @@ Maker = Callable[[Draw, Scope], str | None]
 
 UNARY = (
     "np.sin({a})", "{a} * {a}", "-{a}", "np.exp({a})", "np.cos({a})", "np.tanh({a})", "np.sqrt(1 + {a} * {a})",
-    "np.abs({a})", "{a} ** 2", "{a} ** 3", "1 / (2 + np.sin({a}))", "np.log(np.abs({a}))", "np.sqrt(np.abs({a}))",
-    "np.square({a})", "np.cbrt({a})", "np.log1p({a} ** 2)", "np.expm1({a})", "np.sinh({a})", "np.cosh({a})",
+    "np.abs({a})", "{a} ** 2", "{a} ** 3", "1 / (2 + np.sin({a}))", "np.log(np.abs({a}))", "np.sqrt(np.abs({a}) + 0.1)",
+    "np.square({a})", "np.cbrt({a} + 3)", "np.log1p({a} ** 2)", "np.expm1({a})", "np.sinh({a})", "np.cosh({a})",
     "np.arctan({a})", "np.arcsinh({a})", "np.tan(0.5 * {a})", "np.arcsin(0.9 * np.sin({a}))", "np.arccos(np.cos({a}))",
     "np.arctanh(0.8 * np.tanh({a}))", "np.arccosh(1.5 + {a} ** 2)", "np.reciprocal({a})", "np.exp2({a})",
     "np.log2(1 + {a} ** 2)", "np.log10(2 + np.cos({a}))", "np.sign({a})", "np.floor({a})", "np.ceil({a})",
@@ -32,7 +32,7 @@ BINARY = (
     "np.hypot({a}, {b})", "np.arctan2({a}, {b})", "np.where({a} > {b}, {a}, {b})",
     "np.where({a} < {b}, np.sin({a}), {b} ** 2)", "np.logaddexp({a}, {b})", "np.fmax({a}, {b})", "np.fmin({a}, {b})",
     "np.copysign({a}, {b})", "{a} % (1.5 + {b} ** 2)", "np.fmod({a}, 2 + np.abs({b}))", "{a} // (1.5 + np.abs({b}))",
-    "np.abs({a}) ** {b}", "np.power(np.abs({a}) + 0.3, {b})", "np.logaddexp2({a}, {b})", "np.heaviside({a}, {b})",
+    "(np.abs({a}) + 0.2) ** {b}", "np.power(np.abs({a}) + 0.3, {b})", "np.logaddexp2({a}, {b})", "np.heaviside({a}, {b})",
     "np.ldexp({a}, 2) - {b}", "np.subtract({a}, {b})", "np.divide({a}, 1 + {b} ** 2)", "np.multiply({a}, {b})",
     "np.clip({a}, {b} - 0.4, {b} + 0.4)", "np.divmod({a}, 1.2 + {b} ** 2)[1]",
     "np.where(({a} > 0) & ({b} > 0), {a} * {b}, {a} - {b})", "np.where(~({a} > {b}), {a}, 0.5)",

@@ -294,13 +294,18 @@ def _cond(pred: Any, t: Callable[..., Any], f: Callable[..., Any], *operands: An
 
 
 def _switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """Return what a branch gives, in the dtype that all of them have in common."""
+    """Return what a branch gives, where all of them run and give arrays of floats of one shape."""
     chosen = min(max(int(i), 0), len(branches) - 1)
     result = _own(branches[chosen](*operands))
     try:
-        return np.asarray(result, np.result_type(result, *(branch(*operands) for branch in branches)))[()]
+        results = [np.asarray(branch(*operands)) for branch in branches]
     except (ValueError, IndexError, TypeError, NameError, np.linalg.LinAlgError):
         raise Unsure from None  # A graph holds all branches, so that the library may refuse another one.
+    if any(np.asarray(x).dtype.kind != "f" for x in (*operands, *results)):
+        raise Unsure  # NumPy's sine of a truth value is a float16.
+    if any(x.shape != np.shape(result) for x in results):
+        raise ValueError("the branches must give the same shapes")
+    return result
 
 
 def _require_shape(before: Any, after: Any) -> None:
