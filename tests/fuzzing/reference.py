@@ -314,7 +314,9 @@ def _require_shape(before: Any, after: Any) -> None:
 
 
 def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None = None) -> Any:
-    ys = []
+    ys: list[Any] = []
+    if not len(xs):
+        raise Unsure  # Python knows no shape of what never was; a graph does.
     for x in xs:
         before = init
         init, y = f(before, x)
