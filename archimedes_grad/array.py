@@ -25,6 +25,15 @@ from archimedes_grad.trace_state import current_trace, outlived, trace_error
 
 _float64 = np.float64
 
+#: What operands mostly are; others are looked at.
+_KNOWN = frozenset({np.ndarray, np.float64, float, int, bool, tuple, list, str, type(None)})
+#: What users look for on a Series or DataFrame.
+_OF_PANDAS = frozenset({"values", "to_numpy", "iloc", "loc", "at", "iat", "index", "columns"})
+_NO_LABELS = (
+    "in a traced function a Series or DataFrame is the array of its values, without labels. Index it by position, or "
+    "pass columns by name as a dictionary: dict(frame)."
+)
+
 
 class SymbolicArray(Operators, ArrayMethods):
     """An array whose entries are expressions in the arguments of the function being traced.
@@ -47,6 +56,9 @@ class SymbolicArray(Operators, ArrayMethods):
 
     geometry: Geometry
     value: Any
+
+    #: pandas leaves operators to the operand of higher priority; its own is at most 5,000.
+    __pandas_priority__ = 10_000
 
     def __init__(self, node: cs.MX, value: Any) -> None:
         self._node = node
@@ -144,6 +156,11 @@ class SymbolicArray(Operators, ArrayMethods):
             "Return it from the function and pickle the result, or call the other process through arc.callback.",
         )
 
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_PANDAS:
+            raise AttributeError(f"a traced array has no {name!r}: {_NO_LABELS}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len() of unsized object")
@@ -164,17 +181,19 @@ class SymbolicArray(Operators, ArrayMethods):
             rule = dispatch.ELEMENTWISE.get(ufunc)
             if rule is not None and ufunc.nout == 1:
                 return SymbolicArray(rule(self._node), ufunc(self.value))
-        return dispatch.ufunc_rule(ufunc, method)(*inputs, **kwargs)
+        return dispatch.ufunc_rule(ufunc, method)(*_without_labels(inputs), **kwargs)
 
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        return dispatch.function_rule(function)(*args, **kwargs)
+        return dispatch.function_rule(function)(*_without_labels(args), **kwargs)
 
     def __getitem__(self, key: Any) -> Any:
         value = self.value
         if type(key) is int and self.root is None and type(value) is np.ndarray and value.ndim == 1:
             return self._entry(key)
+        if isinstance(key, str):
+            raise IndexError(f"a traced array has no {key!r}: {_NO_LABELS}")
         return dispatch.FUNCTIONS[operator.getitem](self, key)
 
     def _entry(self, position: int) -> SymbolicArray:
@@ -261,3 +280,13 @@ def new_array(node: cs.MX, value: Any) -> SymbolicArray:
     trace.array_nodes += 1
     trace.array_entries += value.size
     return SymbolicArray(filled(node, value.shape), value)
+
+
+def _without_labels(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return operands with the arrays of other libraries, a Series of pandas, as plain arrays."""
+    return tuple([operand if type(operand) in _KNOWN else _plain(operand) for operand in operands])
+
+
+def _plain(operand: Any) -> Any:
+    foreign = hasattr(operand, "__array__") and not isinstance(operand, np.ndarray | np.generic | type)
+    return np.asarray(operand) if foreign else operand

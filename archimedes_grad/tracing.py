@@ -258,6 +258,12 @@ def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any
                 line_that_raised(error),
             ) from None
         loop = _OBJECT_LOOP.search(str(error))
+        if loop is None and SymbolicArray.__name__ in str(error):
+            raise trace_error(
+                f"A function that does not take traced arrays was given one: {error}.",
+                "Give it plain numbers, and keep traced arrays to NumPy: frame.to_numpy() @ x, not frame @ x.",
+                line_that_raised(error),
+            ) from error
         if loop is None:
             raise
         raise trace_error(
