@@ -24,7 +24,6 @@ from archimedes_grad.nesting import nested_call
 from archimedes_grad.paths import Path, Paths
 from archimedes_grad.pickling import found, found_at, packed, rebuilt, travels_whole
 from archimedes_grad.progress import unwatched, watched
-from archimedes_grad.report import Explanation, TracedGraph, path_limit_message
 from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, Layout
 from archimedes_grad.specialisations import Specialisation, as_bytes, from_bytes, key_of, new_specialisation
@@ -32,6 +31,7 @@ from archimedes_grad.trace_state import current_trace, trace_error
 from archimedes_grad.tracing import BoundArguments, trace
 
 if TYPE_CHECKING:
+    from archimedes_grad.report import Explanation, TracedGraph
     from archimedes_grad.sparsity import SparsityPattern
 
 #: Specialisations kept for one function; the least recently used one goes first.
@@ -193,6 +193,8 @@ class CompiledFunction(Generic[P, R]):
         grad_<lambda>: symbolic, 1 path
         ...
         """
+        from archimedes_grad.report import Explanation
+
         path, paths = self._path(args, kwargs)
         derived = path.derived
         return Explanation(
@@ -215,6 +217,8 @@ class CompiledFunction(Generic[P, R]):
         >>> dict(arc.grad(lambda x: np.sin(x)).graph(1.0).counts)
         {'cos': 1}
         """
+        from archimedes_grad.report import TracedGraph
+
         path, _ = self._path(args, kwargs)
         return TracedGraph(self.__name__, path.derived)
 
@@ -343,6 +347,8 @@ class CompiledFunction(Generic[P, R]):
             path.seconds["compile"] = time.perf_counter() - differentiated
         if len(paths.by_outcomes) >= paths.limit and not self._warned_of_paths:
             self._warned_of_paths = True
+            from archimedes_grad.report import path_limit_message
+
             warnings.warn(path_limit_message(self.__name__, paths), PathLimitWarning, stacklevel=2)
         return path
 

@@ -11,13 +11,6 @@ from archimedes_grad.autodiff import (
     value_function,
 )
 from archimedes_grad.compiled import CompiledFunction
-from archimedes_grad.directional import hvp_function, jvp_function, vjp_function
-from archimedes_grad.jacobians import (
-    hessian_function,
-    jacobian_function,
-    sparse_hessian_function,
-    sparse_jacobian_function,
-)
 from archimedes_grad.representation import Transformation
 from archimedes_grad.signature import CallSignature, name_of
 from archimedes_grad.transform_options import (
@@ -179,6 +172,8 @@ def jac(
     [[2.0, 0.0], [0.0, 4.0]]
     """
     require_sparse("jac", sparse, method)
+    from archimedes_grad.jacobians import jacobian_function, sparse_jacobian_function
+
     return _transformed(
         jac, sparse_jacobian_function if sparse else jacobian_function, func, argnums, name, static_argnums,
         static_argnames, argnames, has_aux, method, engine, options, sparse=sparse,
@@ -209,6 +204,8 @@ def hess(
     [[4.0, 2.0], [2.0, 0.0]]
     """
     require_sparse("hess", sparse, method)
+    from archimedes_grad.jacobians import hessian_function, sparse_hessian_function
+
     return _transformed(
         hess, sparse_hessian_function if sparse else hessian_function, func, argnums, name, static_argnums,
         static_argnames, argnames, has_aux, method, engine, options, sparse=sparse,
@@ -237,6 +234,8 @@ def jvp(
     >>> arc.jvp(lambda x: x**2)(np.array([1.0, 2.0]), np.array([1.0, 10.0])).tolist()
     [2.0, 40.0]
     """
+    from archimedes_grad.directional import jvp_function
+
     return _transformed(
         jvp, jvp_function, func, argnums, name, static_argnums, static_argnames, argnames, has_aux, method, engine,
         options, direction="v",
@@ -259,6 +258,8 @@ def vjp(
     >>> arc.vjp(lambda x: x**2)(np.array([1.0, 2.0]), np.array([1.0, 10.0])).tolist()
     [2.0, 40.0]
     """
+    from archimedes_grad.directional import vjp_function
+
     return _transformed(
         vjp, vjp_function, func, argnums, name, static_argnums, static_argnames, argnames, has_aux, method, engine,
         options, direction="w",
@@ -285,6 +286,8 @@ def hvp(
     >>> arc.hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 1.0])).tolist()
     [6.0, 12.0]
     """
+    from archimedes_grad.directional import hvp_function
+
     return _transformed(
         hvp, hvp_function, func, argnums, name, static_argnums, static_argnames, argnames, has_aux, method, engine,
         options, direction="v",
