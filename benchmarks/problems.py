@@ -49,9 +49,9 @@ def logsumexp(x):
 
 def least_squares(coefficients, n):
     """The misfit of a polynomial to the sign of n points of [-1, 1]: GradBench's llsq."""
-    points = np.linspace(-1.0, 1.0, n)
-    vandermonde = np.vander(points, coefficients.shape[0], increasing=True)
-    return 0.5 * np.sum((np.sign(points) - vandermonde @ coefficients) ** 2)
+    points = numpy.linspace(-1.0, 1.0, n)
+    vandermonde = numpy.vander(points, coefficients.shape[0], increasing=True)
+    return 0.5 * np.sum((numpy.sign(points) - vandermonde @ coefficients) ** 2)
 
 
 def k_means(centroids, points):
@@ -294,7 +294,7 @@ PROBLEMS: dict[str, Problem] = {
 def rebound(numpy: Any, scan: Callable[..., Any]) -> ModuleType:
     """Return this module once more, with ``np`` and ``scan`` in its functions meaning another library's.
 
-    Index tables (``numpy`` spelled out) and data stay NumPy's own.
+    Constants (``numpy`` spelled out) and data stay NumPy's own.
     """
     name = f"{__name__}_with_{numpy.__name__.replace('.', '_')}"
     spec = importlib.util.spec_from_file_location(name, __file__)

@@ -64,16 +64,20 @@ def main() -> None:
     print(f"an array node   {node:6.2f} ns   in use {representation._ARRAY_NODE}")
     print(f"an array entry  {entry:6.2f} ns   in use {representation._ARRAY_ENTRY}")
     print(f"a scalar        {scalar:6.2f} ns   in use {representation._SCALAR_OPERATION}")
-    chosen = [
-        representation._SCALAR_OPERATION * row["scalars"]
-        <= representation._ARRAY_NODE * row["nodes"] + representation._ARRAY_ENTRY * row["entries"]
-        for row in rows
-    ]
-    faster = scalar_times <= array_times
-    slower = np.maximum(scalar_times, array_times) / np.minimum(scalar_times, array_times)
-    lost = slower[np.array(chosen) != faster].tolist()
-    print(f"the faster form is chosen in {np.sum(chosen == faster)} of {len(rows)} cases; "
-          f"where not, it costs at most {max(lost, default=1.0):.2f} times")  # fmt: skip
+    in_use = representation._ARRAY_NODE, representation._ARRAY_ENTRY, representation._SCALAR_OPERATION
+    for name, constants in (("in use", in_use), ("fitted here", (node, entry, scalar))):
+        right, worst = judged(rows, *constants)
+        print(f"{name}: the faster form in {right} of {len(rows)} cases; where not, it costs up to {worst:.2f} times")
+
+
+def judged(rows: list[dict[str, float]], node: float, entry: float, scalar: float) -> tuple[int, float]:
+    """Return in how many cases the constants choose the faster form, and the largest loss of the others."""
+    losses = []
+    for row in rows:
+        as_scalars = scalar * row["scalars"] <= node * row["nodes"] + entry * row["entries"]
+        taken, other = (row["scalar"], row["array"]) if as_scalars else (row["array"], row["scalar"])
+        losses.append(max(1.0, taken / other))
+    return losses.count(1.0), max(losses)
 
 
 if __name__ == "__main__":

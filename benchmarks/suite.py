@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -58,8 +59,8 @@ def in_a_fresh_process(name: str, problem: str, size: str) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         return {"left out": f"the first gradient takes more than {LONGEST_FIRST_GRADIENT} s"}
     if run.returncode:
-        reason = (run.stderr.strip().splitlines() or ["the process was killed"])[-1]
-        return {"left out": reason.removeprefix("NotImplementedError: ")[:200]}
+        errors = re.findall(r"^\w[\w.]*Error: .*", run.stderr, re.MULTILINE) or ["the process was killed"]
+        return {"left out": errors[-1].removeprefix("NotImplementedError: ")[:200]}
     return json.loads(run.stdout.splitlines()[-1])
 
 
