@@ -45,6 +45,15 @@ def test_every_call_beside_a_peer_is_run(page):
     assert [call for call in calls if call not in code] == []
 
 
+def test_every_page_is_in_the_tree_of_the_site():
+    """A page that is in no toctree (docs/guides.md, docs/project.md, ...) cannot be found by readers."""
+    listed = {ROOT / "docs" / "index.md"}
+    for page in PAGES:
+        for tree in re.findall(r"^```\{toctree\}\n(.*?)^```", page.read_text(), flags=re.DOTALL | re.MULTILINE):
+            listed |= {page.parent / f"{line}.md" for line in tree.split("\n") if line and not line.startswith(":")}
+    assert set(PAGES) - {ROOT / "README.md"} == listed
+
+
 # --- the mechanism itself -------------------------------------------------------------------------------
 
 
