@@ -20,7 +20,8 @@ Saved = dict[str, dict[str, dict[str, Any]]]
 SERIES = ("rosenbrock", "exp sin", "logsumexp")
 
 COLOURS = {
-    f"{OURS} (vm)": "#0b5fa5", f"{OURS} (native)": "#0aa07f", "JAX (jit)": "#d1495b", "autograd": "#8d6a9f",
+    f"{OURS} (vm)": "#0b5fa5", f"{OURS} (native)": "#0aa07f", f"{OURS} (auto)": "#66a182",
+    "JAX (jit)": "#d1495b", "autograd": "#8d6a9f",
     "archimedes": "#edae49", CASADI: "#7d8597", CPP: "#222222",
 }  # fmt: skip
 
