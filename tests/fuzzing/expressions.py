@@ -33,8 +33,8 @@ BINARY = (
     "np.where({a} < {b}, np.sin({a}), {b} ** 2)", "np.logaddexp({a}, {b})", "np.fmax({a}, {b})", "np.fmin({a}, {b})",
     "np.copysign({a}, {b})", "{a} % (1.5 + {b} ** 2)", "np.fmod({a}, 2 + np.abs({b}))", "{a} // (1.5 + np.abs({b}))",
     "(np.abs({a}) + 0.2) ** {b}", "np.power(np.abs({a}) + 0.3, {b})", "np.logaddexp2({a}, {b})",
-    "np.heaviside({a}, {b})", "np.ldexp({a}, 2) - {b}", "np.subtract({a}, {b})", "np.divide({a}, 1 + {b} ** 2)", "np.multiply({a}, {b})",
-    "np.clip({a}, {b} - 0.4, {b} + 0.4)", "np.divmod({a}, 1.2 + {b} ** 2)[1]",
+    "np.heaviside({a}, {b})", "np.ldexp({a}, 2) - {b}", "np.subtract({a}, {b})", "np.divide({a}, 1 + {b} ** 2)",
+    "np.multiply({a}, {b})", "np.clip({a}, {b} - 0.4, {b} + 0.4)", "np.divmod({a}, 1.2 + {b} ** 2)[1]",
     "np.where(({a} > 0) & ({b} > 0), {a} * {b}, {a} - {b})", "np.where(~({a} > {b}), {a}, 0.5)",
     "np.float_power(np.abs({a}) + 0.1, {b})",
 )  # fmt: skip
