@@ -15,7 +15,9 @@ import numpy as np
 from archimedes_grad.items import Block, Input
 from archimedes_grad.operations import Entries
 
-_ITEMS_OF_A_LOT = 256
+#: How many numbers all items of a lot hold together at a time: 256 kB.
+_NUMBERS_OF_A_LOT = 2**15
+_FEWEST_OF_A_LOT, _MOST_OF_A_LOT = 16, 256
 
 
 class Lots:
@@ -39,8 +41,8 @@ class Lots:
             self._groups.setdefault(hash(taken.node), []).append(taken)
         symbols = [cs.vertcat(*(taken.symbol for taken in group)) for group in self._groups.values()]
         scalar = cs.Function("block", symbols, [cs.vertcat(*expressions)])
-        # A call within a block is made item by item.
-        wanted = 1 if _calls(scalar) else _ITEMS_OF_A_LOT
+        # A call within a block is made item by item, and so is one that holds too many numbers.
+        wanted = 1 if calls_within(scalar) else items_of_a_lot(scalar) or 1
         self._count = -(-block.n_items // wanted)
         self._size = -(-block.n_items // self._count)
         lot = scalar if self._size == 1 else self._lot(scalar)
@@ -56,7 +58,7 @@ class Lots:
         symbols = [cs.MX.sym(f"x{k}", self._size * scalar.numel_in(k)) for k in range(scalar.n_in())]
         results = [
             result if result.numel() == self._size else cs.repmat(result, self._size)
-            for result in on_arrays(scalar, [cs.vertsplit(symbol, self._size) for symbol in symbols])
+            for result in on_arrays(scalar, [cs.vertsplit(symbol, self._size) for symbol in symbols])[0]
         ]
         return cs.Function("lot", symbols, [cs.vertcat(*results)])
 
@@ -69,19 +71,26 @@ class Lots:
         return cs.reshape(gathered, len(group) * self._size, self._count)
 
 
-def _calls(function: cs.Function) -> bool:
+def items_of_a_lot(scalar: cs.Function) -> int | None:
+    """Return how many items make a lot, so that what they hold stays near the processor; None for too few."""
+    items = min(_MOST_OF_A_LOT, _NUMBERS_OF_A_LOT // max(1, scalar.sz_w()))
+    return items if items >= _FEWEST_OF_A_LOT else None
+
+
+def calls_within(function: cs.Function) -> bool:
+    """Tell whether a function of numbers calls another."""
     return any(function.instruction_id(k) == cs.OP_CALL for k in range(function.n_instructions()))
 
 
-def on_arrays(scalar: cs.Function, columns: Sequence[Sequence[cs.MX]]) -> list[cs.MX]:
-    """Return the entries of the only output of a function of numbers, each of its operations done on whole columns."""
+def on_arrays(scalar: cs.Function, columns: Sequence[Sequence[cs.MX]]) -> list[list[cs.MX]]:
+    """Return the entries of the outputs of a function of numbers, each of its operations done on whole columns."""
     work: dict[int, cs.MX] = {}
-    results: list[cs.MX] = [cs.MX(0.0)] * scalar.nnz_out(0)
+    results: list[list[cs.MX]] = [[cs.MX(0.0)] * scalar.nnz_out(k) for k in range(scalar.n_out())]
     for k in range(scalar.n_instructions()):
         operation = scalar.instruction_id(k)
         sources, targets = scalar.instruction_input(k), scalar.instruction_output(k)
         if operation == cs.OP_OUTPUT:
-            results[targets[1]] = work[sources[0]]
+            results[targets[0]][targets[1]] = work[sources[0]]
         elif operation == cs.OP_INPUT:
             work[targets[0]] = columns[sources[0]][sources[1]]
         elif operation == cs.OP_CONST:

@@ -11,6 +11,7 @@ import casadi as cs
 
 from archimedes_grad.blas import on_blas
 from archimedes_grad.graph import Graph, Output, Template
+from archimedes_grad.mapped_calls import in_lots
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.trace_state import current_trace
@@ -116,6 +117,8 @@ def derived(representation: Representation, expressions: list[Any], outputs: lis
         if graph.large_products and representation.name == "array":
             used = on_blas(used)
         function = cs.Function("compiled", representation.inputs, used)
+        if representation.name == "array" and current_trace() is None:
+            function = in_lots(function)
     kept_outputs = tuple(outputs[k] for k in kept)
     return Derived(
         graph, function, kept_outputs, result, representation.name, representation.reason, graph.hidden,

@@ -3,6 +3,7 @@
 import contextvars
 import functools
 
+import casadi as cs
 import numpy as np
 import pytest
 
@@ -224,3 +225,86 @@ def test_bad_types():
         arc.vmap(3)
     with pytest.raises(TypeError, match="in_axes"):
         arc.vmap(np.sum, "0")
+
+
+# --- lots of items ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [63, 64, 255, 256, 257, 511, 520, 777])
+def test_any_number_of_items(n):
+    x = np.linspace(-1.0, 2.0, 3 * n).reshape(n, 3)
+    np.testing.assert_allclose(arc.vmap(smooth)(x), [smooth(item) for item in x], rtol=1e-14)
+
+    def total(x, w):
+        return np.sum(arc.vmap(lambda item, w: smooth(w @ item) * w[0, 1], (0, None))(x, w))
+
+    gradients = arc.grad(total, argnums=(0, 1))(x, W)
+    of_items = [arc.grad(lambda item, w: smooth(w @ item) * w[0, 1], (0, 1))(item, W) for item in x]
+    np.testing.assert_allclose(gradients[0], [g for g, _ in of_items], rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(gradients[1], sum(g for _, g in of_items), rtol=1e-11, atol=1e-12)
+
+
+def test_products_with_derivatives_of_many_items():
+    x, v = RNG.normal(size=(2, 200, 3))
+    hessians = arc.vmap(arc.hess(smooth))(x)
+    product = arc.hvp(lambda x: np.sum(arc.vmap(smooth)(x)))(x, v)
+    np.testing.assert_allclose(product, np.einsum("nij,nj->ni", hessians, v), rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(
+        arc.jvp(arc.vmap(smooth))(x, v), np.sum(arc.vmap(arc.grad(smooth))(x) * v, axis=1), rtol=1e-11, atol=1e-12
+    )
+
+
+def test_kinks_and_singular_points_of_many_items():
+    def f(x):
+        return np.where(x > 0, np.sqrt(x), 0.0) + np.abs(x) + np.maximum(x, 0.0) + np.log(np.exp(x)) + np.sqrt(x * x)
+
+    x = np.concatenate([np.linspace(-2.0, 2.0, 101), [800.0, -0.0, 1e-310]])
+    np.testing.assert_array_equal(arc.vmap(f)(x), [arc.compile(f)(item) for item in x])
+    np.testing.assert_array_equal(arc.vmap(arc.grad(f))(x), [arc.grad(f)(item) for item in x])
+    squared = arc.vmap(lambda x: np.sqrt(x) ** 2 + 1 / (1 / x))(x)
+    np.testing.assert_array_equal(squared, [arc.compile(lambda x: np.sqrt(x) ** 2 + 1 / (1 / x))(item) for item in x])
+
+
+def test_matrices_and_several_results_of_many_items():
+    A = RNG.normal(size=(130, 2, 3))
+
+    def f(a):
+        return {"product": np.tanh(a @ a.T), "first": a[0], "constant": np.ones(2)}
+
+    together = arc.vmap(f, out_axes={"product": 0, "first": 1, "constant": 0})(A)
+    np.testing.assert_allclose(together["product"], [np.tanh(a @ a.T) for a in A], rtol=1e-14, atol=1e-15)
+    np.testing.assert_array_equal(together["first"], A[:, 0].T)
+    np.testing.assert_array_equal(together["constant"], np.ones((130, 2)))
+
+
+def test_many_items_within_loops_and_rules():
+    @arc.custom_jvp
+    def cubes(x):
+        return np.sum(arc.vmap(lambda item: item**3)(x))
+
+    @cubes.defjvp
+    def _(primals, tangents):
+        return np.sum(primals[0] ** 3), np.sum(30 * primals[0] ** 2 * tangents[0])
+
+    x = np.linspace(0.1, 1.0, 100)
+    np.testing.assert_allclose(arc.grad(cubes)(x), 30 * x**2, rtol=1e-14)
+    # A rule stays a rule in a model that CasADi differentiates.
+    in_casadi = arc.compile(cubes).to_casadi(x)
+    symbol = cs.MX.sym("x", 100)
+    slope = cs.Function("slope", [symbol], [cs.gradient(in_casadi(symbol), symbol)])
+    np.testing.assert_allclose(slope(x).full().ravel(), 30 * x**2, rtol=1e-14)
+
+    def steps(x):
+        return np.sum(arc.scan(lambda y, _: (arc.vmap(lambda item: np.sin(item) * item)(y), None), x, None, 40)[0])
+
+    def by_hand(x):
+        for _ in range(40):
+            x = np.sin(x) * x
+        return np.sum(x)
+
+    np.testing.assert_allclose(arc.grad(steps)(x), arc.grad(by_hand)(x), rtol=1e-12)
+
+
+def test_many_items_are_evaluated_in_lots():
+    function = arc.vmap(arc.grad(smooth)).to_casadi(np.ones((1000, 3)))
+    assert any(inner.name().startswith("lots_of") for inner in function.find_functions())
