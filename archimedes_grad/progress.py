@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from os.path import basename
 from typing import Any
 
 from archimedes_grad.trace_state import frame_of_user
@@ -62,4 +63,4 @@ def _watch(tqdm: Any, name: str, under_way: list[str], over: threading.Event, tr
 
 def _place(thread: int) -> str:
     frame = frame_of_user(sys._current_frames().get(thread))
-    return "" if frame is None else f" at {frame.f_code.co_filename}:{frame.f_lineno}"
+    return "" if frame is None else f" at {basename(frame.f_code.co_filename)}:{frame.f_lineno}"

@@ -90,7 +90,7 @@ def test_bad_residuals():
 # --- linear_solve -----------------------------------------------------------------------------------
 
 
-SPARSE = scipy.sparse.csc_array(scipy.sparse.random(30, 30, 0.1, rng=np.random.default_rng(1)) + 3 * np.eye(30))
+SPARSE = scipy.sparse.csc_array(scipy.sparse.random(30, 30, 0.1, random_state=1) + 3 * np.eye(30))
 
 
 @pytest.mark.parametrize("shape", [(30,), (30, 2)])
