@@ -16,10 +16,11 @@ import numpy as np
 
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.bodies import applied, require_functions, values_of
+from archimedes_grad.given_derivatives import FORWARD, REVERSE, nothing_of, with_derivatives
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.pickling import found_at, packed, travels_whole
-from archimedes_grad.rule_graphs import FORWARD, REVERSE, RuleCall, described, nothing_of, with_derivatives
+from archimedes_grad.rule_graphs import RuleCall, described
 from archimedes_grad.signature import name_of
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.specs import flatten, is_tree

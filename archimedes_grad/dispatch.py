@@ -130,6 +130,17 @@ def add_rules_of_imported() -> None:
             adder()
 
 
+def has_rule(function: Callable[..., Any]) -> bool:
+    """Tell whether a NumPy function or ufunc takes traced arrays; of one with ``like=``, what it wraps may."""
+    return any(
+        candidate in FUNCTIONS
+        or candidate in ELEMENTWISE
+        or (candidate, "__call__") in UFUNC_METHODS
+        or any(ufunc is candidate for ufunc, _ in ELEMENTWISE_BY_KIND)
+        for candidate in (function, getattr(function, "__wrapped__", function))
+    )
+
+
 def ufunc_rule(ufunc: np.ufunc, method: str) -> Rule:
     """Return the rule of a call or method of a ufunc, or raise the TraceError that says why there is none."""
     if ufunc not in ELEMENTWISE or (np.ufunc, method) not in UFUNC_METHODS:

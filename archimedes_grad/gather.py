@@ -215,10 +215,14 @@ def broadcast(node: cs.MX, shape: Shape, target: Shape) -> cs.MX:
 def filled(node: cs.MX, shape: Shape) -> cs.MX:
     """Return a node of one entry repeated to a whole shape; others as they are."""
     rows, columns = stored_shape(shape)
-    if node.numel() == 1 and rows * columns != 1:
-        # Side by side: CasADi makes a node of as many dependencies of what is repeated downwards.
-        return cs.reshape(cs.repmat(node, 1, rows * columns), rows, columns)
-    return node
+    return repeated(node, rows, columns) if node.numel() == 1 and rows * columns != 1 else node
+
+
+def repeated(number: cs.MX, rows: int, columns: int) -> cs.MX:
+    """Return a matrix of one number. CasADi makes a node of as many dependencies of what is repeated downwards."""
+    if number.is_constant():
+        return cs.MX(cs.Sparsity.dense(rows, columns), float(number.to_DM()))
+    return cs.reshape(cs.repmat(number, 1, rows * columns), rows, columns)
 
 
 def overwritten(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX) -> cs.MX:

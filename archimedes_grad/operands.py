@@ -98,6 +98,13 @@ def node_of(operand: Any) -> cs.MX:
     return constant_node(operand)
 
 
+def as_traced(array: Any) -> SymbolicArray:
+    """Return an array, or the constant that a plain one is, as a traced array of dtype float64."""
+    if isinstance(array, SymbolicArray):
+        return array
+    return new_array(node_of(array), np.array(array, dtype=float))
+
+
 def broadcast_node(operand: Any, shape: Shape) -> cs.MX:
     """Return the node of an operand broadcast to a shape; one entry is left to CasADi's own broadcasting."""
     return broadcast(node_of(operand), np.shape(value_of(operand)), shape)

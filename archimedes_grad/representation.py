@@ -96,11 +96,13 @@ def _choice(graph: Graph, primal: cs.Function) -> tuple[str, str]:
         return "array", "a node must stay whole: a factorisation, a choice, a solver or a long loop"
     instructions = primal.n_instructions()
     scalars = max(0, instructions - graph.array_nodes)
+    # As scalars every number that goes in or out is an instruction too.
+    at_the_border = primal.nnz_in() + primal.nnz_out()
     entries = scalars + graph.array_entries
     if graph.array_entries > (_LARGEST_EXPANSION_OF_BRANCHES if graph.selects else _LARGEST_EXPANSION):
         return "array", f"{entries} scalar operations are too many to expand"
-    as_scalars = _SCALAR_OPERATION * entries
-    as_arrays = _ARRAY_NODE * instructions + _ARRAY_ENTRY * graph.array_entries
+    as_scalars = _SCALAR_OPERATION * (entries + at_the_border)
+    as_arrays = _ARRAY_NODE * instructions + _ARRAY_ENTRY * (graph.array_entries + at_the_border)
     estimate = f"estimated {as_scalars / 1000:.3g} µs as scalars, {as_arrays / 1000:.3g} µs as arrays"
     if graph.selects:
         return "scalar", f"a branch of np.where holds a singular operation behind a gather; {estimate}"

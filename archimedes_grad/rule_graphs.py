@@ -1,14 +1,6 @@
 """A function with a derivative rule of the user's own, as a CasADi Function.
 
-CasADi looks for a Function's derivatives in the Function's cache before it makes them. So a rule is traced to a graph
-of its own and put there, as the forward derivative and, transposed, as the reverse derivative (a rule is linear in
-its directions). It then counts in every order, under map, loops, conditionals and expansion, at the cost of its own
-graph, where the option ``custom_jacobian`` needs the Jacobian entry by entry. Of several directions at once, and of
-small Functions as whole Jacobians, CasADi would ask elsewhere: ``max_num_dir`` and ``jac_penalty`` make it ask for
-one direction at a time.
-
-CasADi does not store the cache when it serialises a Function: a compiled derivative keeps the rule, which it has in
-it, but a Function from ``to_casadi`` must be differentiated before it is serialised, not after.
+A rule is traced to a graph of its own, and given to CasADi as ``given_derivatives.py`` says.
 """
 
 from __future__ import annotations
@@ -31,37 +23,12 @@ from archimedes_grad.bodies import (
     values_of,
 )
 from archimedes_grad.closures import closed_over
+from archimedes_grad.given_derivatives import never_constant, nothing_of, total_of, with_derivatives
 from archimedes_grad.graph import Output
 from archimedes_grad.operands import node_of, value_of
 from archimedes_grad.simplification import derivative_sweep, forward_nodes
 from archimedes_grad.specs import flatten, is_tree
 from archimedes_grad.trace_state import Trace, current_trace, trace_error
-
-_NAME = "custom"
-FORWARD, REVERSE = f"fwd1_{_NAME}", f"adj1_{_NAME}"
-
-
-def with_derivatives(
-    inputs: list[cs.MX], outputs: list[cs.MX], forward: cs.Function, reverse: cs.Function
-) -> cs.Function:
-    """Return the Function of a graph whose derivatives are those given, named as CasADi would name its own."""
-    return cs.Function(_NAME, inputs, outputs, {
-        "cache": {FORWARD: forward, REVERSE: reverse}, "max_num_dir": 1, "jac_penalty": -1, "never_inline": True,
-    })  # fmt: skip
-
-
-def nothing_of(x: cs.MX) -> cs.MX:
-    """Return 0, as an expression in x: no number is less than itself."""
-    return cs.MX.binary(cs.OP_IF_ELSE_ZERO, cs.MX.binary(cs.OP_LT, x, x), x)
-
-
-def never_constant(name: str, inputs: list[cs.MX], outputs: list[cs.MX]) -> cs.Function:
-    """Return a Function of which no output is constant: of such a one CasADi's Jacobian within scalars is nan."""
-    function = cs.Function(name, inputs, outputs)
-    if all(any(function.jac_sparsity(o, i).nnz() for i in range(len(inputs))) for o in range(len(outputs))):
-        return function
-    nothing = nothing_of(_total(inputs))
-    return cs.Function(name, inputs, [cs.MX.binary(cs.OP_ADD, output, nothing) for output in outputs])
 
 
 class Rule(Protocol):
@@ -225,13 +192,9 @@ class RuleCall:
             for i in range(len(inputs)):
                 own = plain.jac_sparsity(o, i)
                 if (own + forward.jac_sparsity(o, first_seed + i)).nnz() != own.nnz():
-                    nothing = nothing_of(_total(inputs))
+                    nothing = nothing_of(total_of(inputs))
                     return [cs.MX.binary(cs.OP_ADD, y, nothing) for y in outputs]
         return outputs
-
-
-def _total(nodes: list[cs.MX]) -> cs.MX:
-    return cs.sum1(cs.vertcat(*(cs.vec(node) for node in nodes)))
 
 
 def _trace_under_way() -> Trace:

@@ -9,28 +9,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+#: What tells seconds.
+Clock = Callable[[], float]
 
-def seconds_per_call(call: Callable[[], Any], at_least: float = 0.02) -> float:
+
+def seconds_per_call(call: Callable[[], Any], at_least: float = 0.02, clock: Clock = time.perf_counter) -> float:
     """Time one batch of calls, as many as fill ``at_least`` seconds."""
     count = 1
     while True:
-        start = time.perf_counter()
+        start = clock()
         for _ in range(count):
             call()
-        elapsed = time.perf_counter() - start
+        elapsed = clock() - start
         if elapsed >= at_least:
             return elapsed / count
         count = max(count * 2, int(count * at_least / max(elapsed, 1e-9)))
 
 
-def compared(calls: dict[str, Callable[[], Any]], rounds: int = 7) -> dict[str, float]:
+def compared(
+    calls: dict[str, Callable[[], Any]], rounds: int = 7, at_least: float = 0.02, clock: Clock = time.perf_counter
+) -> dict[str, float]:
     """Return the median seconds of a call of each, measured in turn, round after round."""
     for call in calls.values():
         call()
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            samples[name].append(seconds_per_call(call))
+            samples[name].append(seconds_per_call(call, at_least, clock))
     return {name: statistics.median(times) for name, times in samples.items()}
 
 

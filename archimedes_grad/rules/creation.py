@@ -11,7 +11,7 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.constants import constant_node
 from archimedes_grad.dispatch import FUNCTIONS, implements
-from archimedes_grad.gather import reshaped, stored_shape
+from archimedes_grad.gather import repeated, reshaped, stored_shape
 from archimedes_grad.operands import gathered, is_traced, literal, require_real, value_of
 
 
@@ -25,7 +25,7 @@ def constant(value: Any) -> SymbolicArray:
 def _uniform_or_given(value: np.ndarray[Any, Any]) -> cs.MX:
     rows, columns = stored_shape(value.shape)
     if value.size and not np.any(value.ravel()[1:] != value.ravel()[0]):
-        return cs.repmat(cs.MX(float(value.ravel()[0])), rows, columns)
+        return repeated(cs.MX(float(value.ravel()[0])), rows, columns)
     return reshaped(constant_node(value), value.shape)
 
 

@@ -259,11 +259,10 @@ def _integer_fmod(x: MX, y: MX) -> MX:
 
 
 def _rint(x: MX) -> MX:
-    """Round half to even, as the addition of 2**52 does in hardware."""
+    """Round half to even, as the addition of 2**52 does in hardware; from there on all numbers are whole."""
     magnitude = _unary(cs.OP_FABS, x)
-    shift = scalar_node(2.0**52)
-    small = _binary(cs.OP_LT, magnitude, shift)
-    rounded = select(small, sub(add(magnitude, shift), shift), magnitude)
+    shift = mul(_binary(cs.OP_LT, magnitude, scalar_node(2.0**52)), scalar_node(2.0**52))
+    rounded = sub(add(magnitude, shift), shift)
     return _binary(cs.OP_COPYSIGN, _unary(cs.OP_FLOOR, rounded), x)
 
 
@@ -366,6 +365,11 @@ def _boolean(x: MX) -> MX:
     return _binary(cs.OP_NE, x, scalar_node(0))
 
 
+def _either(x: MX, y: MX) -> MX:
+    """1 where one of two truth values is 1: CasADi's own or and and branch at each entry."""
+    return _boolean(add(x, y))
+
+
 def _logical(opcode: int) -> Callable[[MX, MX], MX]:
     return lambda x, y: _binary(opcode, _boolean(x), _boolean(y))
 
@@ -425,8 +429,8 @@ ELEMENTWISE.update({
 })  # fmt: skip
 
 ELEMENTWISE_BY_KIND.update({
-    (np.add, "b"): _with(cs.OP_OR), (np.multiply, "b"): _with(cs.OP_AND),
-    (np.bitwise_and, "b"): _with(cs.OP_AND), (np.bitwise_or, "b"): _with(cs.OP_OR),
+    (np.add, "b"): _either, (np.multiply, "b"): mul,
+    (np.bitwise_and, "b"): mul, (np.bitwise_or, "b"): _either,
     (np.bitwise_xor, "b"): _with(cs.OP_NE), (np.invert, "b"): negated,
     (np.remainder, "i"): _integer_remainder, (np.floor_divide, "i"): _integer_floor_divide,
     (np.divmod, "i"): _integer_divmod, (np.fmod, "i"): _integer_fmod,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import casadi as cs
@@ -9,7 +10,8 @@ import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import implements
-from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import chosen, composed, static
 from archimedes_grad.trace_state import trace_error
 
@@ -51,16 +53,15 @@ def _edges(a: Any, bins: Any, range_: Any, name: str) -> Any:
     return np.concatenate([spaced, np.reshape(high, (1,))])
 
 
-def _below(x: Any, edges: Any) -> Any:
-    """Return which entries (first axis) lie below each edge (second axis); on the last edge is below it too."""
-    column = np.reshape(x, (-1, 1))
-    return np.concatenate([np.less(column, edges[:-1]), np.less_equal(column, edges[-1:])], 1)
+def _bin_of(x: Any, edges: Any) -> Any:
+    """Return the number of the bin of each entry; of those outside the edges, the number of bins.
 
-
-def _in_bins(x: Any, edges: Any) -> Any:
-    """Return which bin (second axis) holds each entry (first axis)."""
-    below = _below(x, edges)
-    return np.logical_and(below[:, 1:], np.logical_not(below[:, :-1]))
+    The last edge belongs to the last bin.
+    """
+    count = edges.shape[0] - 1
+    place = np.searchsorted(edges, x, "right") - 1 - np.equal(x, edges[-1])
+    outside = np.logical_or(np.less(place, 0), np.logical_not(np.less_equal(x, edges[-1])))
+    return np.where(outside, count, place)
 
 
 @composed(np.histogram_bin_edges)
@@ -74,14 +75,18 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
     """How many entries, or how much weight, lies in each bin, and the edges."""
     a = np.ravel(a)
     edges = _edges(a, bins, range, "np.histogram")
-    counts = np.diff(np.sum(_below(a, edges), 0)) if weights is None else _totals(_in_bins(a, edges), weights)
+    counts = _totals(_bin_of(a, edges), edges.shape[0] - 1, weights)
+    counts = counts.astype(int) if weights is None else counts
     return (counts / np.diff(edges) / np.sum(counts) if density else counts), edges
 
 
-def _totals(members: Any, weights: Any) -> Any:
-    if weights is None:
-        return np.sum(members, 0, dtype=np.float64)
-    return np.sum(chosen(members, np.reshape(weights, (-1, 1)), 0.0), 0)
+def _totals(bins: Any, count: int, weights: Any) -> Any:
+    """Return how many entries, or how much weight, each bin holds."""
+    weights = np.ones(bins.shape) if weights is None else np.ravel(weights)
+    if found.compared_in_graph(bins.size * count):
+        members = np.equal(np.reshape(bins, (-1, 1)), np.arange(count))
+        return np.sum(chosen(members, np.reshape(weights, (-1, 1)), 0.0), 0)
+    return found.totals(as_traced(bins), as_traced(weights), count)
 
 
 @composed(np.histogramdd)
@@ -91,12 +96,14 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = N
     per_axis = list(bins) if isinstance(bins, list | tuple) else [bins] * len(columns)
     ranges = [None] * len(columns) if range is None else list(range)
     edges = [_edges(c, b, r, "np.histogramdd") for c, b, r in zip(columns, per_axis, ranges, strict=True)]
-    members: Any = np.ones((columns[0].shape[0], 1), dtype=bool)
-    for column, edge in zip(columns, edges, strict=True):
-        inside = _in_bins(column, edge)
-        members = np.logical_and(members[:, :, None], inside[:, None, :])
-        members = np.reshape(members, (members.shape[0], -1))
-    counts = np.reshape(_totals(members, weights), tuple(edge.shape[0] - 1 for edge in edges))
+    shape = tuple(edge.shape[0] - 1 for edge in edges)
+    each = [_bin_of(column, edge) for column, edge in zip(columns, edges, strict=True)]
+    inside = np.all(np.stack([np.less(k, n) for k, n in zip(each, shape, strict=True)]), 0)
+    cell: Any = 0
+    for k, n in zip(each, shape, strict=True):
+        cell = cell * n + k
+    cell = np.where(inside, cell, math.prod(shape))
+    counts = np.reshape(_totals(cell, math.prod(shape), weights), shape)
     if density:
         counts = counts / np.sum(counts)
         for axis, edge in enumerate(edges):

@@ -9,9 +9,10 @@ import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.gather import flat, reshaped
-from archimedes_grad.operands import is_traced, node_of, value_of
+from archimedes_grad.operands import as_traced, is_traced, node_of, value_of
+from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import chosen, composed, counted
-from archimedes_grad.rules.networks import sorted_with
+from archimedes_grad.rules.sorting import sorted_by
 
 
 def _array(operand: Any) -> Any:
@@ -22,8 +23,7 @@ def _array(operand: Any) -> Any:
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """Values between those of a table, by straight lines; beyond its ends ``left`` and ``right``.
 
-    The slope at a node is that of the interval that begins there. The work grows as the length of the table
-    times the number of points.
+    The slope at a node is that of the interval that begins there.
     """
     x, xp, fp = _array(x), _array(xp), _array(fp)
     if period is not None:
@@ -32,10 +32,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     points = np.ravel(x)
     result: Any = np.zeros(points.shape)
     if xp.shape[0] > 1:
-        # Which interval holds each point: intervals are half open, so a node begins the next one.
-        reached = np.greater_equal(np.reshape(points, (-1, 1)), xp)
-        inside = reached[:, :-1] * 1.0 - reached[:, 1:]
-        x0, x1, f0, f1 = _picked(inside, [xp[:-1], xp[1:], fp[:-1], fp[1:]])
+        x0, x1, f0, f1 = _intervals(points, xp, fp)
         outside = np.equal(x0, x1)
         result = (f1 - f0) / (x1 - x0 + outside) * (points - x0) + f0
     below, above = np.less(points, xp[0]), np.greater_equal(points, xp[-1])
@@ -43,6 +40,20 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     last = chosen(np.equal(points, xp[-1]), fp[-1], fp[-1] if right is None else right)
     result = chosen(above, last, result)
     return np.reshape(chosen(np.isnan(points), np.nan, result), np.shape(value_of(x)))
+
+
+def _intervals(points: Any, xp: Any, fp: Any) -> list[Any]:
+    """Return the ends of the interval that holds each point, and the values there.
+
+    Intervals are half open, so that a node begins the next one.
+    """
+    if not found.compared_in_graph(points.shape[0] * xp.shape[0]):
+        first = np.clip(found.places_in_sorted(xp, points, "right") - 1, 0, xp.shape[0] - 2)
+        tables = [as_traced(table) for table in (xp, fp)]
+        return [found.in_order(table, first + k) for table in tables for k in (0, 1)]
+    reached = np.greater_equal(np.reshape(points, (-1, 1)), xp)
+    inside = reached[:, :-1] * 1.0 - reached[:, 1:]
+    return _picked(inside, [xp[:-1], xp[1:], fp[:-1], fp[1:]])
 
 
 def _picked(inside: Any, lists: list[Any]) -> list[Any]:
@@ -58,11 +69,7 @@ def _one_period(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:
     """Return points and table moved into one period, sorted, with one node more at each end."""
     x, xp = np.mod(x, period), np.mod(xp, period)
     if is_traced(xp):
-        keys = xp.node
-        _, payloads, ordered = sorted_with([keys], [_full(fp)])
-        order = np.argsort(xp.value, kind="stable")
-        xp = new_array(ordered[0], xp.value[order])
-        fp = new_array(payloads[0], np.asarray(value_of(fp), dtype=float)[order])
+        xp, fp = sorted_by(xp, as_traced(fp))
     else:
         order = np.argsort(xp)
         xp, fp = xp[order], fp[order]

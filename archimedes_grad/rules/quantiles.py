@@ -6,17 +6,17 @@ The places follow Hyndman and Fan (1996). Without nan they come from NumPy itsel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.gather import reshaped
-from archimedes_grad.operands import gathered, is_traced, node_of, value_of
+from archimedes_grad.array import SymbolicArray
+from archimedes_grad.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import NO_VALUE, composed
-from archimedes_grad.rules.networks import sorted_with
-from archimedes_grad.rules.sorting import sorted_last
+from archimedes_grad.rules.sorting import partitioned_last, sorted_by, sorted_last
 from archimedes_grad.trace_state import trace_error
 
 # (alpha, beta) of the continuous methods: the place is n q + alpha + q (1 - alpha - beta) - 1.
@@ -77,14 +77,20 @@ def _at_static_place(ordered: SymbolicArray, place: float) -> Any:
 
 
 def _at_traced_place(ordered: Any, place: Any) -> Any:
-    """Return entries at places that are known only when the graph runs, chosen by comparisons."""
-    numbers = np.arange(ordered.shape[-1])
+    """Return entries at places that are known only when the graph runs."""
     below = np.floor(place)
-    first = _picked(ordered, np.equal(numbers, np.expand_dims(below, -1)))
-    last = np.minimum(below + 1, ordered.shape[-1] - 1)
+    first = _entry_at(ordered, below)
+    second = _entry_at(ordered, np.minimum(below + 1, ordered.shape[-1] - 1))
     fraction = place - below
-    second = _picked(ordered, np.equal(numbers, np.expand_dims(last, -1)))
     return np.where(np.equal(fraction, 0), first, _between(first, second, fraction))
+
+
+def _entry_at(ordered: Any, place: Any) -> Any:
+    """Return the entry at a whole place along the last axis."""
+    column: Any = np.expand_dims(place, -1)
+    if found.sorted_in_graph(ordered) or not is_traced(column):
+        return _picked(ordered, np.equal(np.arange(ordered.shape[-1]), column))
+    return found.in_order(ordered, column.astype(int))[..., 0]
 
 
 def _picked(ordered: Any, chosen: Any) -> Any:
@@ -105,29 +111,36 @@ def _with_axes(result: Any, axes: tuple[int, ...], keepdims: Any, leading: int =
     return np.expand_dims(result, tuple(axis + leading for axis in sorted(axes)))
 
 
-def _as_traced(array: Any) -> Any:
-    return array if isinstance(array, SymbolicArray) else new_array(node_of(np.asarray(array)), np.array(array))
-
-
 def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: Any, ignore_nan: bool) -> Any:
     merged, axes = _merged(a, axis)
     if merged.dtype.kind != "f":
         merged = merged.astype(float)
-    ordered = sorted_last(_as_traced(merged))
+    numbers = _each(q)
+    ordered = _ordered(as_traced(merged), numbers, method, ignore_nan)
     results = []
-    for number in _each(q):
+    for number in numbers:
         if ignore_nan:
             count = np.sum(np.logical_not(np.isnan(ordered)), -1)
             place = _places(np.asarray(count) if not isinstance(count, SymbolicArray) else count, number, method)
-            found = np.where(np.equal(count, 0), np.nan, _at_traced_place(ordered, place))
+            result = np.where(np.equal(count, 0), np.nan, _at_traced_place(ordered, place))
         elif is_traced(number):
             place = np.broadcast_to(_places(merged.shape[-1], number, method), merged.shape[:-1])
-            found = _or_nan(ordered, _at_traced_place(ordered, place))
+            result = _or_nan(ordered, _at_traced_place(ordered, place))
         else:
-            found = _or_nan(ordered, _at_static_place(ordered, float(_places(merged.shape[-1], number, method))))
-        results.append(_with_axes(found, axes, keepdims))
+            result = _or_nan(ordered, _at_static_place(ordered, float(_places(merged.shape[-1], number, method))))
+        results.append(_with_axes(result, axes, keepdims))
     shape = np.shape(value_of(q))
     return np.reshape(np.stack(results), shape + results[0].shape) if shape else results[0]
+
+
+def _ordered(merged: SymbolicArray, numbers: list[Any], method: str, ignore_nan: bool) -> SymbolicArray:
+    """Return the entries sorted, or only those that are asked for at their places in the sorted array."""
+    if ignore_nan or any(map(is_traced, numbers)):
+        return sorted_last(merged)
+    last = merged.shape[-1] - 1
+    places = [float(_places(last + 1, number, method)) for number in numbers]
+    # The last entry is nan where there is one.
+    return partitioned_last(merged, sorted({*map(math.floor, places), *map(math.ceil, places), last}))
 
 
 def _each(q: Any) -> list[Any]:
@@ -151,18 +164,16 @@ def _require_method(q: Any, method: str) -> None:
 def _weighted(a: Any, q: Any, axis: Any, weights: Any, keepdims: Any, ignore_nan: bool) -> Any:
     """Return the first sorted entries at which the summed weights reach q of the whole."""
     if np.ndim(value_of(weights)) != a.ndim:
-        shape = [1] * a.ndim
-        shape[axis if axis is not None else 0] = -1
-        weights = np.reshape(weights, shape)
+        lengths = [1] * a.ndim
+        lengths[axis if axis is not None else 0] = -1
+        weights = np.reshape(weights, lengths)
     weights = np.broadcast_to(weights, a.shape)
     if ignore_nan:
         weights = np.where(np.isnan(a), 0.0, weights)
     (merged, axes), (merged_weights, _) = _merged(a, axis), _merged(weights, axis)
-    merged = _as_traced(merged.astype(float))
+    merged = as_traced(merged.astype(float))
     shape = merged.shape
-    _, payloads, keys = sorted_with([merged.node], [_as_traced(merged_weights).node])
-    ordered = new_array(reshaped(keys[0], shape), np.sort(merged.value, -1))
-    steps = new_array(reshaped(payloads[0], shape), np.zeros(shape))
+    ordered, steps = sorted_by(merged, as_traced(merged_weights))
     running = np.cumsum(steps, -1)
     share = running / running[..., -1:]
     share = np.where(np.equal(share, 0), -1.0, share)
@@ -170,10 +181,10 @@ def _weighted(a: Any, q: Any, axis: Any, weights: Any, keepdims: Any, ignore_nan
     results = []
     for number in _each(q):
         chosen = np.logical_and(np.less(before, number), np.greater_equal(share, number))
-        found = _picked(ordered, chosen)
+        result = _picked(ordered, chosen)
         if not ignore_nan:
-            found = np.where(np.any(np.isnan(merged), -1), np.nan, found)
-        results.append(_with_axes(found, axes, keepdims))
+            result = np.where(np.any(np.isnan(merged), -1), np.nan, result)
+        results.append(_with_axes(result, axes, keepdims))
     q_shape = np.shape(value_of(q))
     return np.reshape(np.stack(results), q_shape + results[0].shape) if q_shape else results[0]
 

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray
+from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import FUNCTIONS, implements, implements_ufunc
-from archimedes_grad.operands import gathered, is_traced, value_of
-from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, chosen, composed, values_in, written
+from archimedes_grad.operands import broadcast_node, gathered, is_traced, value_of
+from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, composed, values_in, written
+from archimedes_grad.rules.elementwise import add, is_nan, only_where
 from archimedes_grad.trace_state import trace_error
 
 
 def _limited(a: Any, low: Any, high: Any) -> Any:
     if not any(limit is None or is_traced(limit) or np.any(np.isnan(limit)) for limit in (low, high)):
-        # fmax and fmin leave nan out: it is put back once.
-        limited = np.fmin(np.fmax(a, low), high)
-        return limited + chosen(np.isnan(a), a, 0.0) if a.dtype.kind == "f" else limited
+        limited = np.minimum(np.maximum(value_of(a), low), high)
+        nodes = (broadcast_node(operand, limited.shape) for operand in (a, low, high))
+        return new_array(_between(*nodes), limited[()])
     a = a if low is None else np.maximum(a, low)
     return a if high is None else np.minimum(a, high)
+
+
+def _between(a: cs.MX, low: cs.MX, high: cs.MX) -> cs.MX:
+    """Return a number held between limits that are not nan; CasADi's fmax leaves out nan, which is put back."""
+    limited = cs.MX.binary(cs.OP_FMIN, cs.MX.binary(cs.OP_FMAX, a, low), high)
+    return add(limited, only_where(is_nan(a), a))
 
 
 @implements(np.clip)

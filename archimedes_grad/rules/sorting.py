@@ -1,11 +1,13 @@
 """Sorting, ranking and searching: graphs that do it for any values, not an order frozen while tracing.
 
-Results that are indices are whole numbers with derivative zero. A partition is a full sort here, which is one
-of the partitions that NumPy may give.
+Small arrays are compared in the graph, in large ones NumPy finds the order (``found.py``). Results that are
+indices are whole numbers with derivative zero. A partition of a small array is a full sort, which is one of the
+partitions that NumPy may give.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import casadi as cs
@@ -15,6 +17,7 @@ from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import ELEMENTWISE, implements
 from archimedes_grad.gather import reshaped
 from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import NO_VALUE, composed
 from archimedes_grad.rules.networks import first_extreme, sorted_rows, sorted_with
 from archimedes_grad.rules.reductions import folded, reduced_columns
@@ -31,7 +34,29 @@ def _axis_back(last: Any, axis: int | None) -> Any:
 
 def sorted_last(array: SymbolicArray) -> SymbolicArray:
     """Return an array sorted along its last axis."""
-    return new_array(reshaped(sorted_rows(array.node), array.shape), np.sort(array.value, -1))
+    if found.sorted_in_graph(array):
+        return new_array(reshaped(sorted_rows(array.node), array.shape), np.sort(array.value, -1))
+    return found.in_order(array, found.order(array))
+
+
+def partitioned_last(array: SymbolicArray, kth: Iterable[int]) -> SymbolicArray:
+    """Return an array whose k-th entries along the last axis are those of the sorted one."""
+    if found.sorted_in_graph(array):
+        return sorted_last(array)
+    return found.in_order(array, found.partition_order(array, tuple(kth)))
+
+
+def sorted_by(keys: SymbolicArray, payload: SymbolicArray) -> tuple[SymbolicArray, SymbolicArray]:
+    """Return an array sorted along its last axis, nan or inf at the end, and another one in its order."""
+    if not found.sorted_in_graph(keys):
+        places = found.order(keys, "stable")
+        return found.in_order(keys, places), found.in_order(payload, places)
+    _, payloads, ordered = sorted_with([keys.node], [payload.node])
+    order = np.argsort(keys.value, -1, kind="stable")
+    values = (np.take_along_axis(array.value, order, -1) for array in (keys, payload))
+    nodes = (reshaped(node, keys.shape) for node in (ordered[0], payloads[0]))
+    first, second = map(new_array, nodes, values)
+    return first, second
 
 
 @composed(np.sort)
@@ -40,15 +65,19 @@ def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, 
     return _axis_back(sorted_last(_axis_last(a, axis)), axis)
 
 
+def _kth_of(kth: Any) -> tuple[int, ...]:
+    return tuple(np.ravel(kth).tolist())
+
+
 def _partition(array: Any, kth: Any, axis: int | None, kind: Any) -> Any:
     array = gathered(array)
     np.partition(value_of(array), kth, axis, kind)
-    return np.sort(array, axis)
+    return _axis_back(partitioned_last(_axis_last(array, axis), _kth_of(kth)), axis)
 
 
 @implements(np.partition)
 def partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: Any = None) -> Any:
-    """The entries sorted along an axis: every entry at its place, the k-th as well."""
+    """The entries with the k-th at its place along an axis, no larger ones before it and no smaller ones after."""
     return _partition(a, kth, axis, kind)
 
 
@@ -62,8 +91,21 @@ def sort_in_place(a: SymbolicArray, axis: int = -1, kind: Any = None, order: Any
 def partition_in_place(
     a: SymbolicArray, kth: Any, axis: int = -1, kind: Any = "introselect", order: Any = None
 ) -> None:
-    """Sort an array along an axis, in place."""
+    """Partition an array along an axis, in place."""
     a[...] = _partition(a, kth, axis, kind)
+
+
+@implements(np.argsort)
+def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    """The indices that sort an array along an axis; of a few equal entries the first comes first."""
+    a = gathered(a)
+    np.argsort(a.value, axis, kind, order, stable=stable)
+    if a.ndim == 0:
+        return new_array(cs.MX(0.0), np.argsort(a.value, axis))
+    last = _axis_last(a, axis)
+    if found.sorted_in_graph(last):
+        return _axis_back(_order([last], np.argsort(last.value, -1, "stable")), axis)
+    return _axis_back(found.order(last, "stable" if stable else kind), axis)
 
 
 def _order(keys: list[SymbolicArray], value: Any) -> SymbolicArray:
@@ -72,22 +114,15 @@ def _order(keys: list[SymbolicArray], value: Any) -> SymbolicArray:
     return new_array(reshaped(order, np.shape(value)), value)
 
 
-@implements(np.argsort)
-def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """The indices that sort an array along an axis; of equal entries the first comes first."""
-    a = gathered(a)
-    np.argsort(a.value, axis, kind, order, stable=stable)
-    if a.ndim == 0:
-        return new_array(cs.MX(0.0), np.argsort(a.value, axis))
-    last = _axis_last(a, axis)
-    return _axis_back(_order([last], np.argsort(last.value, -1, "stable")), axis)
-
-
 @implements(np.argpartition)
 def argpartition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: Any = None) -> Any:
-    """The indices that sort an array along an axis."""
-    np.argpartition(value_of(gathered(a)), kth, axis, kind)
-    return argsort(a, axis)
+    """The indices that partition an array along an axis."""
+    a = gathered(a)
+    np.argpartition(a.value, kth, axis, kind)
+    last = _axis_last(a, axis)
+    if found.sorted_in_graph(last):
+        return argsort(a, axis)
+    return _axis_back(found.partition_order(last, _kth_of(kth)), axis)
 
 
 @implements(np.lexsort)
@@ -95,12 +130,12 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
     """The indices that sort by several keys, the last one most significant."""
     keys = gathered(keys)
     value = np.lexsort(keys.value, axis)
-    if keys.ndim == 1:
-        return _order([keys], value)
     if value.ndim == 0:
         return new_array(cs.MX(0.0), value)
-    ranked: list[Any] = [_axis_last(keys[k], axis) for k in reversed(range(keys.shape[0]))]
-    return _axis_back(_order(ranked, np.moveaxis(value, axis, -1)), axis)
+    ranked: list[Any] = [_axis_last(keys[k], axis) for k in range(keys.shape[0])]
+    if found.sorted_in_graph(ranked[0]):
+        return _axis_back(_order(ranked[::-1], np.moveaxis(value, axis, -1)), axis)
+    return _axis_back(found.order_by_keys(ranked), axis)
 
 
 # --- the place of an extreme ----------------------------------------------------------------------
@@ -110,9 +145,12 @@ def _place_of(function: Any, combine: Any) -> None:
     @composed(function)
     def program(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NO_VALUE) -> Any:
         last = _axis_last(a, axis if a.ndim else None)
-        node = first_extreme(reduced_columns(last, (last.ndim - 1,)), combine, folded)
-        place = np.argmax(last.value, -1)
-        result = new_array(reshaped(node, np.shape(place)), place)
+        if found.compared_in_graph(last.size):
+            place = function(last.value, -1)
+            node = first_extreme(reduced_columns(last, (last.ndim - 1,)), combine, folded)
+            result = new_array(reshaped(node, np.shape(place)), place)
+        else:
+            result = found.first_extreme(last, largest=function is np.argmax)
         if keepdims is not NO_VALUE and keepdims:
             return np.reshape(result, (1,) * a.ndim) if axis is None else np.expand_dims(result, axis)
         return result
@@ -144,6 +182,8 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     v = np.asarray(v) if not isinstance(v, SymbolicArray) else v
     if sorter is not None:
         a = a[sorter]
+    if not found.compared_in_graph(a.size * v.size):
+        return found.places_in_sorted(a, v, side)
     column = np.expand_dims(v, -1)
     left = side[0] in "lL"
     before = np.sum(np.less(a, column) if left else np.less_equal(a, column), -1, dtype=np.intp)
@@ -156,7 +196,10 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     """The bin of each entry: a count of the edges below it, or above it where the edges descend."""
     bins = np.asarray(bins) if not isinstance(bins, SymbolicArray) else bins
-    column = np.expand_dims(x, -1) if isinstance(x, SymbolicArray) else np.expand_dims(np.asarray(x), -1)
+    x = np.asarray(x) if not isinstance(x, SymbolicArray) else x
+    if not found.compared_in_graph(x.size * bins.size):
+        return found.bins_of(x, bins, right)
+    column = np.expand_dims(x, -1)
     below, above = (np.less, np.greater_equal) if right else (np.less_equal, np.greater)
     if is_traced(bins):
         ascending, descending = (np.sum(f(bins, column), -1, dtype=np.intp) for f in (below, above))
@@ -171,8 +214,12 @@ def isin(
 ) -> Any:
     """Whether each entry is among others."""
     element = np.asarray(element) if not isinstance(element, SymbolicArray) else element
-    found = np.any(np.equal(np.expand_dims(element, -1), np.ravel(test_elements)), -1)
-    return np.logical_not(found) if invert else found
+    others = np.ravel(test_elements)
+    if found.compared_in_graph(element.size * others.size):
+        among = np.any(np.equal(np.expand_dims(element, -1), others), -1)
+    else:
+        among = found.members(element, others)
+    return np.logical_not(among) if invert else among
 
 
 if hasattr(np, "in1d"):

@@ -15,7 +15,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.dispatch import ELEMENTWISE, UFUNC_METHODS
-from archimedes_grad.gather import flat
+from archimedes_grad.gather import flat, repeated
 from archimedes_grad.operands import is_traced
 from archimedes_grad.rules import special_graphs as graphs
 from archimedes_grad.rules.elementwise import add, div, exp, log, mul, negated, only_where, select, sub
@@ -37,7 +37,7 @@ def evaluated(name: str, *operands: MX) -> MX:
     """Return a SciPy ufunc of nodes that broadcast elementwise, as one call."""
     shape = max((node.shape for node in operands), key=math.prod)
     size = math.prod(shape)
-    columns = [flat(cs.repmat(node, *shape) if node.shape != shape else node) for node in operands]
+    columns = [flat(repeated(node, *shape) if node.shape != shape else node) for node in operands]
     trace = current_trace()
     if trace is not None:
         trace.opaque = True

@@ -9,6 +9,7 @@ import numpy as np
 
 from archimedes_grad.dispatch import implements, implements_ufunc
 from archimedes_grad.operands import gathered
+from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import as_numpy_gives, composed, written
 from archimedes_grad.rules.creation import constant
 
@@ -114,6 +115,9 @@ def frexp(x: Any, out: Any = None, **options: Any) -> Any:
     """A fraction between 1/2 and 1 and the power of two that it is to be multiplied by."""
     x = gathered(x)
     value = np.frexp(x.value, **options)
+    if not found.compared_in_graph(x.size):
+        parts = (x * found.binary_scales(x), found.binary_exponents(x))
+        return written(out, as_numpy_gives(parts, value), "frexp")
     ordinary = np.logical_and(np.isfinite(x), np.not_equal(x, 0))
     exponent = np.floor(np.log2(np.where(ordinary, np.abs(x), 1.0))) + 1
     exponent = np.where(ordinary, exponent, 0.0)

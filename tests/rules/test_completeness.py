@@ -13,30 +13,17 @@ FUNCTIONS = sorted(overrides.get_overridable_numpy_array_functions(), key=lambda
 UFUNCS = sorted(overrides.get_overridable_numpy_ufuncs(), key=lambda u: u.__name__)
 
 
-def public(function):
-    """Return the function that a rule is registered for: of those with ``like=``, what NumPy itself calls."""
-    return function if function in dispatch.FUNCTIONS or function in dispatch.REFUSED else getattr(
-        function, "__wrapped__", function
-    )  # fmt: skip
+def is_refused(function):
+    return function in dispatch.REFUSED or getattr(function, "__wrapped__", function) in dispatch.REFUSED
 
 
-def has_rule(ufunc):
-    return (
-        ufunc in dispatch.ELEMENTWISE
-        or (ufunc, "__call__") in dispatch.UFUNC_METHODS
-        or any(key[0] is ufunc for key in dispatch.ELEMENTWISE_BY_KIND)
-    )
+def name(function):
+    return f"{getattr(function, '__module__', 'ufunc')}.{function.__name__}"
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f"{f.__module__}.{f.__name__}")
+@pytest.mark.parametrize("function", [*FUNCTIONS, *UFUNCS], ids=name)
 def test_functions(function):
-    function = public(function)
-    assert (function in dispatch.FUNCTIONS) != (function in dispatch.REFUSED)
-
-
-@pytest.mark.parametrize("ufunc", UFUNCS, ids=lambda u: u.__name__)
-def test_ufuncs(ufunc):
-    assert has_rule(ufunc) != (ufunc in dispatch.REFUSED)
+    assert dispatch.has_rule(function) != is_refused(function)
 
 
 def test_every_refusal_gives_its_reason_and_a_way_on():

@@ -1,0 +1,47 @@
+"""A CasADi Function with derivatives that are given, not derived.
+
+CasADi looks for a Function's derivatives in the Function's cache before it makes them. So a rule is traced to a graph
+of its own and put there, as the forward derivative and, transposed, as the reverse derivative (a rule is linear in
+its directions). It then counts in every order, under map, loops, conditionals and expansion, at the cost of its own
+graph, where the option ``custom_jacobian`` needs the Jacobian entry by entry. Of several directions at once, and of
+small Functions as whole Jacobians, CasADi would ask elsewhere: ``max_num_dir`` and ``jac_penalty`` make it ask for
+one direction at a time.
+
+CasADi does not store the cache when it serialises a Function: a compiled derivative keeps the rule, which it has in
+it, but a Function from ``to_casadi`` must be differentiated before it is serialised, not after.
+"""
+
+from __future__ import annotations
+
+import casadi as cs
+
+_NAME = "custom"
+FORWARD, REVERSE = f"fwd1_{_NAME}", f"adj1_{_NAME}"
+
+
+def with_derivatives(
+    inputs: list[cs.MX], outputs: list[cs.MX], forward: cs.Function, reverse: cs.Function
+) -> cs.Function:
+    """Return the Function of a graph whose derivatives are those given, named as CasADi would name its own."""
+    return cs.Function(_NAME, inputs, outputs, {
+        "cache": {FORWARD: forward, REVERSE: reverse}, "max_num_dir": 1, "jac_penalty": -1, "never_inline": True,
+    })  # fmt: skip
+
+
+def nothing_of(x: cs.MX) -> cs.MX:
+    """Return 0, as an expression in x: no number is less than itself."""
+    return cs.MX.binary(cs.OP_IF_ELSE_ZERO, cs.MX.binary(cs.OP_LT, x, x), x)
+
+
+def never_constant(name: str, inputs: list[cs.MX], outputs: list[cs.MX]) -> cs.Function:
+    """Return a Function of which no output is constant: of such a one CasADi's Jacobian within scalars is nan."""
+    function = cs.Function(name, inputs, outputs)
+    if all(any(function.jac_sparsity(o, i).nnz() for i in range(len(inputs))) for o in range(len(outputs))):
+        return function
+    nothing = nothing_of(total_of(inputs))
+    return cs.Function(name, inputs, [cs.MX.binary(cs.OP_ADD, output, nothing) for output in outputs])
+
+
+def total_of(nodes: list[cs.MX]) -> cs.MX:
+    """Return the sum of all entries."""
+    return cs.sum1(cs.vertcat(*(cs.vec(node) for node in nodes)))

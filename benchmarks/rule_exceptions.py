@@ -1,0 +1,2 @@
+"""Why a rule is over its limit."""
+REASONS: dict[str, str] = {}
