@@ -18,7 +18,7 @@ import numpy.typing as npt
 from archimedes_grad import dispatch
 from archimedes_grad.array_methods import ArrayMethods
 from archimedes_grad.decisions import decided_integer, decided_truth
-from archimedes_grad.gather import Geometry, Shape, filled, window
+from archimedes_grad.gather import Geometry, Shape, filled, geometry_of, reshaped, window
 from archimedes_grad.operators import Operators
 from archimedes_grad.plain_numbers import plain_number_error
 from archimedes_grad.trace_state import current_trace, outlived, trace_error
@@ -103,8 +103,22 @@ class SymbolicArray(Operators, ArrayMethods):
 
     @property
     def shape(self) -> Shape:
-        """The lengths of the axes."""
+        """The lengths of the axes; written to, it reshapes the array in place."""
         return np.shape(self.value)
+
+    @shape.setter
+    def shape(self, shape: Shape) -> None:
+        value = self.value[...] if isinstance(self.value, np.ndarray) else self.value
+        value.shape = shape
+        if self.root is None:
+            # An array of its own: views of it count on its entries, which stay where they are.
+            self._node = reshaped(self._node, value.shape)
+            self._read = None
+            value = self.value.reshape(value.shape)
+        else:
+            self.geometry = geometry_of(value, self.root.value)
+            self.version = -1
+        self.value = value
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -135,14 +149,16 @@ class SymbolicArray(Operators, ArrayMethods):
         return f"SymbolicArray(shape={self.shape}, dtype={self.dtype}, value={self.value!r})"
 
     def __format__(self, form: str) -> str:
-        """Return the text of the value while tracing; a text of fixed digits would be a constant of the trace."""
+        """Return the text of the value in the run being traced: a constant of the trace, as what is printed is."""
         if not form:
             return str(self)
-        raise trace_error(
-            f"A traced value is formatted as {form!r}, and a number was expected: the text would be that of the first "
-            f"call.",
-            "Print it without a format while tracing, or return it and format the result.",
-        )
+        trace = current_trace()
+        if trace is None or not trace.values_known:
+            raise trace_error(
+                f"A traced value is formatted as {form!r}, and there is no value: a body is traced without any.",
+                "Print it without a format, or return it and format the result.",
+            )
+        return format(self.value, form)
 
     def __hash__(self) -> int:
         raise trace_error(

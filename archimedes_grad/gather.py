@@ -125,14 +125,20 @@ def _distinct_entries(
         length, stride = axes[0]
         if stride == 1 and length == size:
             return root
-        if stride > 0:
-            return root.get_nz(False, cs.Slice(offset, offset + (length - 1) * stride + 1, stride))
+        return root.get_nz(False, _slice(offset, length, stride, size))
     if len(axes) == 2:
         block = _block(root, root_shape, offset, axes)
         if block is not None:
             return block
     geometry = Geometry(tuple(a[0] for a in axes), offset, tuple(a[1] for a in axes))
     return root.get_nz(False, geometry.indices().ravel().tolist())
+
+
+def _slice(first: int, length: int, step: int, size: int) -> cs.Slice:
+    """Return a slice of so many entries of ``size``; a step down to the first entry stops before it, at -1."""
+    last = first + (length - 1) * step
+    stop = last + 1 if step > 0 else last - 1
+    return cs.Slice(first, stop if stop >= 0 else -size - 1, step)
 
 
 def _block(
@@ -143,25 +149,20 @@ def _block(
     if abs(stride_1) < abs(stride_2):
         swapped = _block(root, root_shape, offset, [axes[1], axes[0]])
         return None if swapped is None else swapped.T
-    if stride_1 <= 0 or stride_2 <= 0:
-        return None
     size = math.prod(root_shape)
-    for row_length in dict.fromkeys((root_shape[-1] if root_shape else 1, stride_1)):
+    for row_length in dict.fromkeys((root_shape[-1] if root_shape else 1, abs(stride_1))):
         if row_length == 0 or size % row_length or stride_1 % row_length:
             continue
+        rows = size // row_length
         first_row, first_column = divmod(offset, row_length)
-        column_stop = first_column + (length_2 - 1) * stride_2 + 1
         row_step = stride_1 // row_length
-        row_stop = first_row + (length_1 - 1) * row_step + 1
-        if column_stop <= row_length and row_stop <= size // row_length:
-            matrix = cs.reshape(root, row_length, size // row_length)
-            if (length_2, length_1) == matrix.shape:
+        last_row, last_column = first_row + (length_1 - 1) * row_step, first_column + (length_2 - 1) * stride_2
+        if 0 <= last_column < row_length and 0 <= last_row < rows:
+            matrix = cs.reshape(root, row_length, rows)
+            if (length_2, length_1) == matrix.shape and row_step == stride_2 == 1:
                 return matrix
-            return matrix.get(
-                False,
-                cs.Slice(first_column, column_stop, stride_2),
-                cs.Slice(first_row, row_stop, row_step),
-            )
+            columns = _slice(first_column, length_2, stride_2, row_length)
+            return matrix.get(False, columns, _slice(first_row, length_1, row_step, rows))
     return None
 
 
@@ -171,29 +172,63 @@ def taken(root: cs.MX, root_shape: Shape, indices: IndexArray) -> cs.MX:
     if rows * columns == 0:
         return cs.MX(rows, columns)
     entries = indices.ravel()
-    progression = _progression(entries)
-    if progression is not None:
-        return window(root, root_shape, Geometry(indices.shape, *_strides_of(indices.shape, progression)))
-    node = root.get_nz(False, entries.tolist())
-    # Entries of a row are a row, whatever the shape of the indices.
-    return cs.reshape(node, rows, columns) if node.shape != (rows, columns) else node
+    structure = _progression(entries) or _grid(entries)
+    if structure is not None:
+        node = window(root, root_shape, structure)
+    else:
+        runs = _runs(entries)
+        # Entries of a row are a row, whatever the shape of the indices.
+        parts = [flat(root.get_nz(False, _slice(*run, math.prod(root_shape)))) for run in runs]
+        node = cs.vertcat(*parts) if parts else root.get_nz(False, entries.tolist())
+    return node if node.shape == (rows, columns) else cs.reshape(node, rows, columns)
 
 
-def _progression(entries: IndexArray) -> tuple[int, int] | None:
-    """Return start and step when the entries are an arithmetic progression."""
+def _progression(entries: IndexArray) -> Geometry | None:
+    """Return the window that an arithmetic progression is."""
     start = int(entries[0])
     if entries.size == 1:
-        return start, 1
+        return Geometry((1,), start, (1,))
     step = int(entries[1]) - start
-    if int(entries[-1]) != start + step * (entries.size - 1):
+    if int(entries[-1]) != start + step * (entries.size - 1) or not np.all(np.diff(entries) == step):
         return None
-    return (start, step) if bool(np.all(np.diff(entries) == step)) else None
+    return Geometry((entries.size,), start, (step,))
 
 
-def _strides_of(shape: Shape, progression: tuple[int, int]) -> tuple[int, tuple[int, ...]]:
-    start, step = progression
-    strides = tuple(step * math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
-    return start, strides
+def _grid(entries: IndexArray) -> Geometry | None:
+    """Return the window that progressions of one length are, each as far from the one before."""
+    steps = np.diff(entries)
+    length = int(np.argmax(steps != steps[0])) + 1
+    if entries.size % length or length == 1:
+        return None
+    rows = entries.reshape(-1, length)
+    row_steps = np.diff(rows[:, 0])
+    if not (np.all(row_steps == row_steps[0]) and np.all(rows - rows[:, :1] == rows[0] - rows[0, 0])):
+        return None
+    return Geometry((len(rows), length), int(entries[0]), (int(row_steps[0]), int(steps[0])))
+
+
+#: Up to this many runs are cut out and joined; more take an index list.
+_MOST_RUNS = 64
+
+
+def _runs(entries: IndexArray) -> list[tuple[int, int, int]]:
+    """Return the (start, length, step) of the few progressions that make up a long list, else nothing."""
+    if entries.size <= 4 * _MOST_RUNS:
+        return []
+    steps = np.diff(entries)
+    runs: list[tuple[int, int, int]] = []
+    start = 0
+    changes = np.append(np.flatnonzero(steps[1:] != steps[:-1]) + 1, entries.size - 1)
+    if len(changes) > 2 * _MOST_RUNS:
+        return []
+    for change in changes.tolist():
+        # The step to the next run belongs to none.
+        if change >= start:
+            runs.append((int(entries[start]), change - start + 1, int(steps[start]) if change > start else 1))
+            start = change + 1
+    if start < entries.size:
+        runs.append((int(entries[start]), entries.size - start, 1))
+    return runs if all(step for _, _, step in runs) and len(runs) <= _MOST_RUNS else []
 
 
 def broadcast(node: cs.MX, shape: Shape, target: Shape) -> cs.MX:

@@ -46,6 +46,18 @@ def _operator(ufunc: np.ufunc, function: _Operator, opcode: int) -> tuple[_Opera
     return forward, reflected
 
 
+def _equality(ufunc: np.ufunc, function: _Operator, opcode: int) -> _Operator:
+    """Return a comparison that also takes what is no number: NumPy's answer, the same for every value."""
+    compare, _ = _operator(ufunc, function, opcode)
+
+    def method(self: Any, other: Any) -> Any:
+        if other is None or isinstance(other, str | bytes):
+            return function(self.value, other)
+        return compare(self, other)
+
+    return method
+
+
 def _in_place(ufunc: np.ufunc, function: _Operator) -> _Operator:
     """Return an in-place operator's method: NumPy writes into arrays and rebinds scalars."""
 
@@ -73,8 +85,8 @@ class Operators:
     __truediv__, _divided = _operator(np.true_divide, operator.truediv, cs.OP_DIV)
     __lt__, _ = _operator(np.less, operator.lt, cs.OP_LT)
     __le__, _ = _operator(np.less_equal, operator.le, cs.OP_LE)
-    __eq__, _ = _operator(np.equal, operator.eq, cs.OP_EQ)
-    __ne__, _ = _operator(np.not_equal, operator.ne, cs.OP_NE)
+    __eq__ = _equality(np.equal, operator.eq, cs.OP_EQ)
+    __ne__ = _equality(np.not_equal, operator.ne, cs.OP_NE)
     __gt__, _ = _of_ufunc(np.greater)
     __ge__, _ = _of_ufunc(np.greater_equal)
     __floordiv__, __rfloordiv__ = _of_ufunc(np.floor_divide)
@@ -84,6 +96,8 @@ class Operators:
     __and__, __rand__ = _of_ufunc(np.bitwise_and)
     __or__, __ror__ = _of_ufunc(np.bitwise_or)
     __xor__, __rxor__ = _of_ufunc(np.bitwise_xor)
+    __lshift__, __rlshift__ = _of_ufunc(np.left_shift)
+    __rshift__, __rrshift__ = _of_ufunc(np.right_shift)
     del _
 
     __iadd__ = _in_place(np.add, operator.add)
@@ -97,6 +111,8 @@ class Operators:
     __iand__ = _in_place(np.bitwise_and, operator.and_)
     __ior__ = _in_place(np.bitwise_or, operator.or_)
     __ixor__ = _in_place(np.bitwise_xor, operator.xor)
+    __ilshift__ = _in_place(np.left_shift, operator.lshift)
+    __irshift__ = _in_place(np.right_shift, operator.rshift)
 
     def __rtruediv__(self: Any, other: Any) -> Any:
         # CasADi would simplify 1 / (1 / x) to x and so lose an overflow: the ufunc's rule does not let it.

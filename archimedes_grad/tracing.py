@@ -30,6 +30,7 @@ _OBJECT_LOOP = re.compile(r"loop of ufunc does not support argument \d+ of type 
 
 
 # What SciPy says of the product of a sparse array with an array of objects, which it takes a traced array for.
+_NO_INDEX = "only integers, slices"
 _SPARSE_PRODUCT = "unsupported data types in input"
 
 
@@ -251,6 +252,10 @@ def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any
             hidden = hidden.__cause__ or hidden.__context__
         if hidden is not None:
             raise hidden from None
+        if isinstance(error, IndexError) and str(error).startswith(_NO_INDEX):
+            error.add_note(
+                "If the index is a traced array and what it is put to is a plain one: write arc.array(table)[index]."
+            )
         if str(error) == _SPARSE_PRODUCT:
             raise trace_error(
                 "A scipy.sparse array met a traced one; plain arrays were expected.",

@@ -183,6 +183,7 @@ ROWS: dict[Any, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
     np.apply_along_axis: on("tall", call=lambda x: np.apply_along_axis(np.sum, 0, x)),
     np.apply_over_axes: on("matrix", call=lambda x: np.apply_over_axes(np.sum, x, [0, 1])),
     np.poly: on("side", call=lambda x: np.poly(x[:10])),
+    np.roots: on("side", call=lambda x: np.roots(np.poly(x[:6]))),
     np.polyder: on("vector"), np.polymul: on("vector", "three"), np.polydiv: on("vector", "three"),
     np.polyfit: on("vector", "another", call=lambda x, y: np.polyfit(x, y, 2)),
     np.polyval: on("three", "vector"), np.vander: on("vector", call=lambda x: np.vander(x, 4)),
@@ -208,6 +209,8 @@ ROWS: dict[Any, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
     np.ldexp: on("vector", "small integers"),
     **dict.fromkeys((np.bitwise_and, np.bitwise_or, np.bitwise_xor), on("mask", "truths")),
     np.invert: on("mask"),
+    **dict.fromkeys((np.gcd, np.lcm, np.left_shift, np.right_shift), on("small integers", "small integers")),
+    np.bitwise_count: on("small integers"),
     np.can_cast: on("vector", call=lambda x: np.can_cast(x.dtype, float)),
     # --- complex results, by a real one
     **{f: on("vector", call=lambda x, f=f: np.abs(f(x))) for f in (fft.fft, fft.ifft, fft.rfft, fft.ihfft)},
@@ -226,6 +229,13 @@ ROWS: dict[Any, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
     linalg.multi_dot: on("matrix", "another matrix", call=lambda a, b: linalg.multi_dot([a, b, a])),
     linalg.tensorsolve: on("matrix", "side"), linalg.tensorinv: on("matrix", call=lambda x: linalg.tensorinv(x, 1)),
 }  # fmt: skip
+
+
+#: Functions that leave a node or a guard for each entry: larger ones take their time to trace.
+LARGEST: dict[Any, int] = dict.fromkeys(
+    (np.polydiv, np.unique, np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d, np.unique_all, np.unique_counts,
+     np.unique_inverse, np.unique_values), 1_000,
+)  # fmt: skip
 
 
 def public_name(function: Any) -> str:

@@ -7,9 +7,18 @@ without a rule is first met: together they take longer to import than the rest o
 from importlib import import_module
 
 from archimedes_grad.dispatch import on_demand, when_imported
-from archimedes_grad.rules import creation, elementwise, indexing, movement, products, reductions, ufuncs
+from archimedes_grad.rules import (
+    creation,
+    elementwise,
+    indexing,
+    movement,
+    products,
+    python_classes,
+    reductions,
+    ufuncs,
+)
 
-__all__ = ["creation", "elementwise", "indexing", "movement", "products", "reductions", "ufuncs"]
+__all__ = ["creation", "elementwise", "indexing", "movement", "products", "python_classes", "reductions", "ufuncs"]
 
 #: Modules of rules that are loaded on demand.
 ON_DEMAND = (
@@ -20,6 +29,7 @@ ON_DEMAND = (
     "differences",
     "fourier",
     "histograms",
+    "integers",
     "interpolation",
     "linalg",
     "padding",

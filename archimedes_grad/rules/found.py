@@ -37,7 +37,8 @@ def sorted_in_graph(array: SymbolicArray) -> bool:
     return array.shape[-1] <= _LONGEST_NETWORK or not array.size
 
 
-def _no_derivative(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+def without_derivative(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    """Return zeros: the reverse form of what is constant between jumps."""
     return [cs.MX(cs.DM.zeros(*node.shape)) for node in inputs]
 
 
@@ -48,7 +49,7 @@ def _kind(name: str, find: Callable[..., Any], options: tuple[tuple[str, Any], .
     def evaluate(inputs: Any, wanted: Any) -> Any:
         return (find(*inputs, **keywords),)
 
-    return Kind(name, evaluate, _no_derivative)
+    return Kind(name, evaluate, without_derivative)
 
 
 def found(

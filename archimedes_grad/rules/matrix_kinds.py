@@ -97,11 +97,18 @@ def solver(n: int) -> cs.Linsol:
 
 
 def _gaps_inverse(w: cs.MX) -> cs.MX:
-    """Return 1 / (w_j - w_i), and 0 where the two are equal up to the error of LAPACK."""
+    """Return 1 / (w_j - w_i), and 0 where the two are equal up to the error of LAPACK.
+
+    Where they are equal its derivative is nan: what follows from it would leave out how the space splits.
+    """
     n = w.size1()
     gap = _rows(w, n) - _columns(w, n)
     largest = cs.mmax(cs.fabs(w))
-    return _inverse_where(cs.fabs(gap) > 4 * n * _EPS * largest, gap)
+    differ = cs.fabs(gap) > 4 * n * _EPS * largest
+    fine = differ + _mask(np.eye(n))
+    # sqrt(0) where two are equal, sqrt(1) elsewhere: 0 in both cases, with slope nan in the first.
+    no_slope = (1 - fine) * cs.sqrt(fine + (1 - fine) * differ * gap)
+    return _inverse_where(differ, gap) + no_slope
 
 
 @functools.cache

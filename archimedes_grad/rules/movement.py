@@ -172,14 +172,20 @@ def _chosen(condition: Any, x: Any, y: Any, shape: tuple[int, ...]) -> cs.MX:
 def tril(m: Any, k: int = 0) -> Any:
     """The lower triangle of a matrix or a stack of them; zeros elsewhere."""
     m = gathered(m)
-    return np.where(np.tri(m.shape[-2], m.shape[-1], k, bool), m, np.zeros(1, m.dtype))
+    return np.where(_below_diagonal(m, k), m, np.zeros(1, m.dtype))
+
+
+def _below_diagonal(m: Any, k: int) -> np.ndarray[Any, Any]:
+    # NumPy broadcasts a vector to the rows of a square matrix.
+    rows, columns = np.tri(*m.shape[-2:]).shape
+    return np.tri(rows, columns, k, bool)
 
 
 @implements(np.triu)
 def triu(m: Any, k: int = 0) -> Any:
     """The upper triangle of a matrix or a stack of them; zeros elsewhere."""
     m = gathered(m)
-    return np.where(np.tri(m.shape[-2], m.shape[-1], k - 1, bool), np.zeros(1, m.dtype), m)
+    return np.where(_below_diagonal(m, k - 1), np.zeros(1, m.dtype), m)
 
 
 @implements(np.diag)

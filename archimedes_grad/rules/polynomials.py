@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray
+from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import implements
-from archimedes_grad.operands import gathered, is_traced, value_of
-from archimedes_grad.rules.composition import composed
+from archimedes_grad.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.rules.composition import as_numpy_gives, composed, static_mask
+from archimedes_grad.rules.decompositions import mark_opaque
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
 from archimedes_grad.trace_state import trace_error
 
 
@@ -96,11 +99,8 @@ def poly(seq_of_zeros: Any) -> Any:
     """The coefficients of the polynomial with given roots."""
     roots = gathered(seq_of_zeros)
     value = np.poly(value_of(roots))
-    if roots.ndim != 1:
-        raise trace_error(
-            f"np.poly of an array of shape {roots.shape} needs its eigenvalues, which may be complex.",
-            "Use np.poly(np.linalg.eigvalsh(A)) for a symmetric matrix.",
-        )
+    if roots.ndim == 2:
+        return as_numpy_gives(_characteristic(roots), value)
     coefficients: Any = np.ones(1, value.dtype)
     for k in range(roots.shape[0]):
         shifted = np.concatenate([np.zeros(1), coefficients * roots[k]])
@@ -108,16 +108,71 @@ def poly(seq_of_zeros: Any) -> Any:
     return coefficients
 
 
+def _characteristic(matrix: Any) -> Any:
+    """Return the coefficients of det(x - A) by the method of Faddeev and Le Verrier: products and traces alone."""
+    n = matrix.shape[0]
+    coefficients: list[Any] = [1.0]
+    factor: Any = np.eye(n)
+    for k in range(1, n + 1):
+        product = np.matmul(matrix, factor)
+        coefficients.append(np.trace(product) / -k)
+        factor = product + coefficients[-1] * np.eye(n)
+    return gathered(coefficients)
+
+
+def _roots_evaluate(inputs: Any, wanted: Any) -> Any:
+    roots = np.roots(inputs[0][0])
+    if roots.dtype.kind == "c" or roots.size != inputs[0].shape[-1] - 1:
+        raise np.linalg.LinAlgError("Roots are complex")
+    return (roots,)
+
+
+def _roots_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    """Return the sensitivities by dr = -r**k / p'(r) dp_k (implicit function theorem)."""
+    (p,), (roots,), (seed,) = inputs, outputs, seeds
+    value, slope = cs.MX.zeros(*roots.shape), cs.MX.zeros(*roots.shape)
+    for k in range(p.numel()):
+        slope = slope * roots + value
+        value = value * roots + p.nz[k]
+    columns = [cs.sum1(-seed / slope)]
+    power = -seed / slope
+    for _ in range(p.numel() - 1):
+        power = power * roots
+        columns.append(cs.sum1(power))
+    return [cs.vertcat(*reversed(columns))]
+
+
+_ROOTS = Kind("roots", _roots_evaluate, _roots_reverse)
+
+
+@implements(np.roots)
+def roots(p: Any) -> Any:
+    """The roots of a polynomial that has real ones only."""
+    p = gathered(p)
+    value = np.roots(p.value)
+    if value.dtype.kind == "c":
+        raise trace_error(
+            "np.roots: the polynomial has complex roots, and traced arrays hold real numbers.",
+            "Use np.linalg.eigvalsh of a symmetric companion matrix, or Newton's method on np.polyval.",
+        )
+    # Zeros at the ends are no coefficients of the polynomial that is solved.
+    places = np.flatnonzero(static_mask(p))
+    if not places.size:
+        return value
+    inner = p[places[0] : places[-1] + 1]
+    zeros = np.zeros(p.shape[0] - 1 - int(places[-1]))
+    if inner.shape[0] == 1:
+        return zeros
+    mark_opaque()
+    (node,) = matrix_call(_ROOTS, [inner.shape], [(inner.shape[0] - 1,)]).call([inner.node])
+    return np.concatenate([new_array(node, np.roots(inner.value)), zeros])
+
+
 @implements(np.polyfit)
 def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: Any = False, w: Any = None, cov: Any = False) -> Any:
     """The polynomial of least squares through points, and with ``cov`` the covariance of its coefficients."""
     x, y, w = gathered(x), gathered(y), gathered(w)
     np.polyfit(value_of(x), value_of(y), deg, rcond, full, value_of(w), cov)
-    if full:
-        raise trace_error(
-            "np.polyfit got full=True: rank and singular values are not part of the graph.",
-            "Leave full=True out; np.polyval gives the residuals.",
-        )
     matrix = np.vander(x * 1.0, int(deg) + 1)
     right = y * 1.0
     if w is not None:
@@ -125,6 +180,10 @@ def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: Any = False, w: A
         right = right * (np.reshape(w, (-1, 1)) if y.ndim == 2 else w)
     scale = np.sqrt(np.sum(matrix * matrix, 0))
     scaled = matrix / scale
+    if full:
+        rcond = len(x) * np.finfo(float).eps if rcond is None else rcond
+        coefficients, *rest = np.linalg.lstsq(as_traced(scaled), right, rcond)
+        return (coefficients.T / scale).T, *rest, rcond
     if is_traced(scaled):
         coefficients = np.linalg.lstsq(scaled, right, rcond)[0]
     else:

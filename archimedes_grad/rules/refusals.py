@@ -36,20 +36,11 @@ _refuse(
 )  # fmt: skip
 _refuse(
     "It works on the bits of integers. Pass the integers through static_argnames.",
-    np, "bitwise_count", "left_shift", "packbits", "right_shift", "unpackbits",
-)  # fmt: skip
-_refuse(
-    "It works on whole numbers, factor by factor. Pass them through static_argnames.",
-    np, "gcd", "lcm",
+    np, "packbits", "unpackbits",
 )  # fmt: skip
 _refuse(
     "Distances between neighbouring floating point numbers have no derivative. Use np.finfo(x.dtype).eps.",
     np, "nextafter", "spacing",
-)  # fmt: skip
-_refuse(
-    "Its result is complex, and traced arrays hold real numbers. Use np.linalg.eigvalsh of a symmetric companion "
-    "matrix, or Newton's method on np.polyval.",
-    np, "roots",
 )  # fmt: skip
 _refuse("Its result is complex, and traced arrays hold real numbers. Use np.sort.", np, "sort_complex")
 _refuse("It is for NumPy's own use. Use np.ones_like.", np._core.umath, "_ones_like")  # type: ignore[attr-defined]

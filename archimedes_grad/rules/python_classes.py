@@ -1,0 +1,73 @@
+"""What NumPy writes as classes in Python and does not dispatch: ``vectorize`` with a signature, ``ndenumerate``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad.array import SymbolicArray
+from archimedes_grad.dispatch import INTERCEPTED
+from archimedes_grad.operands import gathered, value_of
+
+_implementation: Any = np.lib._function_base_impl
+
+
+def _vectorized_with_signature(original: Callable[..., Any], self: Any, func: Any, args: Any) -> Any:
+    """Return what a function of core arrays gives for each position of the axes before them."""
+    inputs, outputs = self._in_and_out_core_dims
+    if len(args) != len(inputs):
+        original(self, func, tuple(map(value_of, args)))
+    args = [array if isinstance(array, SymbolicArray) else np.asarray(array) for array in map(gathered, args)]
+    # NumPy's own judgement of the shapes; it only asks for them.
+    lead, sizes = _implementation._parse_input_dimensions([value_of(array) for array in args], inputs)
+    shapes = _implementation._calculate_shapes(lead, sizes, inputs)
+    args = [np.broadcast_to(array, shape) for array, shape in zip(args, shapes, strict=True)]
+    if 0 in lead:
+        return original(self, func, tuple(map(value_of, args)))
+    rows: list[tuple[Any, ...]] = []
+    for index in np.ndindex(*lead):
+        results = func(*(array[index] for array in args))
+        results = results if isinstance(results, tuple) else (results,)
+        if len(results) != len(outputs):
+            raise ValueError(
+                f"wrong number of outputs from pyfunc: expected {len(outputs)!r}, got {len(results)!r}"
+            )
+        if not rows:
+            for result, core in zip(results, outputs, strict=True):
+                _implementation._update_dim_sizes(sizes, value_of(gathered(result)), core)
+        rows.append(results)
+    stacked = []
+    for position, results in enumerate(zip(*rows, strict=True)):
+        array: Any = np.stack(list(map(gathered, results)))
+        array = np.reshape(array, lead + array.shape[1:])
+        stacked.append(array.astype(self.otypes[position]) if self.otypes else array)
+    return stacked[0] if len(outputs) == 1 else tuple(stacked)
+
+
+class _Entries:
+    """What ``ndenumerate`` asks of an array: the place of the next entry, then the entry."""
+
+    def __init__(self, array: SymbolicArray) -> None:
+        self._array = array
+        self._places = iter(np.ndindex(array.shape))
+        self.coords: tuple[int, ...] = next(self._places, ())
+        self._more = array.size > 0
+
+    def __next__(self) -> Any:
+        if not self._more:
+            raise StopIteration
+        entry = self._array[self.coords]
+        following = next(self._places, None)
+        self._more = following is not None
+        self.coords = following or ()
+        return entry
+
+
+def _ndenumerate(original: Callable[..., Any], self: Any, arr: Any) -> None:
+    self.iter = _Entries(gathered(arr))
+
+
+INTERCEPTED[np.vectorize._vectorize_call_with_signature] = _vectorized_with_signature  # type: ignore[attr-defined]
+INTERCEPTED[np.ndenumerate.__init__] = _ndenumerate

@@ -1,0 +1,132 @@
+"""Python and NumPy spelled otherwise than by functions: classes, formats, comparisons with None, shapes written to."""
+
+import numpy as np
+import pytest
+from checks import check_row, row
+from helpers import assert_same, check, check_gradient, check_value, sample
+
+import archimedes_grad as arc
+
+
+def reshaped_in_place(x, shape):
+    y = x * 1.0
+    first = y[:1]
+    y.shape = shape
+    y[0] = y[-1] * 3
+    return y, first
+
+
+def view_reshaped_in_place(x):
+    y = x * 1.0
+    half = y[3:]
+    half.shape = (3, 1)
+    half[1] = 7.0
+    return y * 2, half
+
+
+ROOTS = np.array([1.0, -2.0, 3.5, 0.25])
+
+ROWS = [
+    row(lambda x: np.vectorize(lambda r: np.sum(r * r), signature="(n)->()")(x), (2, 3), second=True),
+    row(lambda x, y: np.vectorize(lambda r, s: r * np.sum(s), signature="(n),(m)->(n)")(x, y), (2, 3), (4,)),
+    row(lambda x: np.vectorize(lambda r: (r * 2, r.max()), signature="(n)->(n),()")(x), (2, 2, 3)),
+    row(lambda x: np.vectorize(lambda r: r @ r.T, signature="(n,m)->(n,n)", otypes=[float])(x), (2, 2, 3)),
+    row(lambda x: sum(entry * (2 * i + j) for (i, j), entry in np.ndenumerate(x)), (2, 3)),
+    row(lambda x: [entry for _, entry in np.ndenumerate(x)], ()),
+    row(lambda x: np.tril(x), (3,)), row(lambda x: np.triu(x, 1), (3,)),
+    row(lambda x: reshaped_in_place(x, (3, 2)), (6,)), row(lambda x: reshaped_in_place(x, (2, -1)), (2, 3)),
+    row(view_reshaped_in_place, (6,)),
+    row(lambda x: np.poly(x), (3, 3), second=True), row(lambda x: np.poly(x), (1, 1)),
+    row(lambda x: np.roots(np.poly(ROOTS + x / 20)), (4,), second=True),
+    row(lambda x: np.roots(np.concatenate([[0.0], np.poly(ROOTS + x / 20), [0.0]])), (4,)),
+    row(lambda x, y: np.polyfit(x, y, 1, full=True)[:2], (6,), (6,)),
+    row(lambda y: np.polyfit(np.arange(6.0), y, 2, full=True), (6,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "shapes", "options"), ROWS)
+def test_values_and_derivatives(function, shapes, options):
+    check_row(function, shapes, options)
+
+
+INTEGERS = [
+    lambda i, k: i & k, lambda i, k: i | 5, lambda i, k: 3 ^ k, lambda i, k: ~i, lambda i, k: np.abs(i) << 2,
+    lambda i, k: i >> np.abs(k), lambda i, k: 1 << np.abs(k), np.gcd, np.lcm, lambda i, k: np.bitwise_count(i),
+    lambda i, k: np.bitwise_xor(i[:, None], k),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int8, np.uint8])
+@pytest.mark.parametrize("function", INTEGERS)
+def test_bits_and_divisors(function, dtype):
+    rng = np.random.default_rng(0)
+    low = 0 if np.dtype(dtype).kind == "u" else -9
+    i, k = (rng.integers(low, 9, 7).astype(dtype) for _ in range(2))
+    check_value(function, i, k)
+
+
+def test_gradients_pass_by_bits():
+    check_gradient(lambda x: x * ((10 * x).astype(int) & 6), sample((5,), "positive"))
+
+
+def test_none_and_text_equal_no_number():
+    def f(x, options=None):
+        assert not np.any(x == None)  # noqa: E711
+        assert np.all(x != None)  # noqa: E711
+        assert not np.any(x == "text")
+        assert x[0] != None  # noqa: E711
+        return x * 2 if options is None else x
+
+    check(f, sample((3,)))
+
+
+def test_a_format_gives_the_text_of_the_value_being_traced():
+    seen = []
+
+    def f(x):
+        seen.append(f"{x[0]:.3f} {x.sum():8.2e} {len(x):03d}")
+        return x * 2
+
+    compiled = arc.compile(f)
+    compiled(np.array([1.5, 2.0]))
+    compiled(np.array([2.5, 2.0]))
+    assert seen == ["1.500 3.50e+00 002"]
+    with pytest.raises(arc.TraceError, match="a body is traced without any"):
+        arc.vmap(lambda x: (f"{x:.2f}", x)[1])(np.ones(3))
+
+
+def test_a_shape_that_does_not_fit_raises_what_numpy_raises():
+    def f(x):
+        x.shape = (5,)
+        return x
+
+    with pytest.raises(ValueError, match="cannot reshape array of size 6 into shape"):
+        arc.compile(f)(np.ones(6))
+
+
+def test_a_plain_table_indexed_by_a_traced_array_names_the_way_on():
+    table = np.arange(4.0)
+    with pytest.raises(IndexError) as error:
+        arc.compile(lambda i: table[i])(np.array([1, 2]))
+    assert "arc.array(table)[index]" in error.value.__notes__[0]
+    assert_same(arc.compile(lambda i: arc.array(table)[i])(np.array([1, 2])), table[1:3])
+
+
+def test_complex_roots_are_refused():
+    with pytest.raises(arc.TraceError, match="complex roots"):
+        arc.compile(np.roots)(np.array([1.0, 0.0, 1.0]))
+    compiled = arc.compile(np.roots)
+    compiled(np.array([1.0, 0.5, -1.0]))
+    with pytest.raises(np.linalg.LinAlgError):
+        compiled(np.array([1.0, 0.5, 1.0]))
+
+
+@pytest.mark.parametrize("function", [
+    lambda A: np.sum(np.linalg.eigvalsh(A) ** 2), lambda A: np.sum(np.linalg.svd(A, compute_uv=False) ** 2),
+])  # fmt: skip
+def test_second_derivatives_by_equal_eigenvalues_are_nan_not_wrong(function):
+    distinct = np.diag([1.0, 2.0, 4.0])
+    assert np.all(np.isfinite(arc.hess(function)(distinct)))
+    equal = np.diag([1.0, 1.0, 4.0])
+    np.testing.assert_allclose(np.diag(arc.grad(function)(equal)), [2, 2, 8])
+    assert np.any(np.isnan(arc.hess(function)(equal)))
