@@ -86,7 +86,8 @@ def costs_table() -> list[str]:
     return [
         f"`python benchmarks/rules.py` times each supported function at 10 and at 10,000 entries beside NumPy's own "
         f"evaluation in the same run. Asked at 10,000: a value within 10 times NumPy's time, a gradient within 25. "
-        f"Times are the processor's. {len(results['targets']) - len(missed)} of {len(results['targets'])} are. The others:",
+        f"Times are the processor's. {len(results['targets']) - len(missed)} of {len(results['targets'])} are. "
+        f"The others:",
         "",
         "| function | times NumPy | asked | reason |",
         "|---|---|---|---|",
