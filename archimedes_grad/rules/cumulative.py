@@ -129,12 +129,12 @@ def reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: A
     rows = np.reshape(ordered, (-1, *ordered.shape[len(axes) :]))
     if dtype is not None:
         rows = rows.astype(dtype, copy=False)
+    if rows.shape[0] and initial is not NO_VALUE and initial is not None:
+        rows = np.concatenate([np.broadcast_to(initial, (1, *rows.shape[1:])), rows])
     if rows.shape[0]:
         result = _folded(ufunc, rows)
         if rows.shape[0] == 1 and ufunc is np.hypot:
             result = np.absolute(result)
-        if initial is not NO_VALUE and initial is not None:
-            result = ufunc(initial, result)
     else:
         result = np.broadcast_to(value, np.shape(value))
     if not isinstance(result, SymbolicArray):

@@ -11,7 +11,7 @@ import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.constants import constant_node
-from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements
+from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
 from archimedes_grad.gather import Shape, reshaped
 from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.rules.composition import counted
@@ -232,8 +232,24 @@ def _logical_reduction(function: Callable[..., Any]) -> Callable[..., Any]:
 
 FUNCTIONS[np.any] = _logical_reduction(np.any)
 FUNCTIONS[np.all] = _logical_reduction(np.all)
-UFUNC_METHODS[np.logical_or, "reduce"] = lambda a, axis=0, dtype=None, out=None, **kw: np.any(a, axis, out, **kw)
-UFUNC_METHODS[np.logical_and, "reduce"] = lambda a, axis=0, dtype=None, out=None, **kw: np.all(a, axis, out, **kw)
+
+
+def _logical_ufunc_reduction(ufunc: np.ufunc, function: Callable[..., Any]) -> None:
+    @implements_ufunc("reduce", ufunc)
+    def rule(a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False,
+             initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
+        a = gathered(a)
+        # NumPy's own judgement of the arguments comes first.
+        keywords = _given(initial=value_of(initial))
+        ufunc.reduce(value_of(a), axis=axis, dtype=dtype, keepdims=keepdims, where=value_of(where), **keywords)
+        result = function(a, axis, keepdims=keepdims, where=where)
+        if initial is not _NO_VALUE and initial is not None:
+            result = ufunc(result, initial)
+        return result if out is None else _finish(result, result.value, out, ufunc)
+
+
+_logical_ufunc_reduction(np.logical_or, np.any)
+_logical_ufunc_reduction(np.logical_and, np.all)
 
 
 @implements(np.count_nonzero)

@@ -34,8 +34,8 @@ def test_every_refusal_gives_its_reason_and_a_way_on():
 
 
 @pytest.mark.parametrize("call", [
-    np.roots, np.spacing, np.isnat, lambda x: np.nextafter(x, 1.0), lambda x: np.gcd(x, 2), np.sort_complex,
-    lambda x: np.save("x.npy", x), lambda x: np.busday_count(x, x), np.packbits, lambda x: np.left_shift(x, 1),
+    np.spacing, np.isnat, lambda x: np.nextafter(x, 1.0), np.sort_complex,
+    lambda x: np.save("x.npy", x), lambda x: np.busday_count(x, x), np.packbits, np.unpackbits,
 ])  # fmt: skip
 def test_a_refused_function_raises_trace_error(call):
     with pytest.raises(arc.TraceError, match="does not take traced arrays: "):

@@ -10,6 +10,11 @@ import archimedes_grad as arc
 LENGTHS = (1, 2, 3, 7, 16, 33)
 
 ROWS = [
+    *(row(lambda x, f=f: f.reduce(x, axis=0, initial=0.7), (3, 4), positive=True)
+      for f in (np.subtract, np.true_divide, np.power, np.arctan2, np.logaddexp)),
+    row(lambda x: np.subtract.reduce(x, axis=1, initial=x[0, 0] * 1, keepdims=True), (3, 4)),
+    row(lambda x: np.logical_or.reduce(x > 1, axis=1, initial=True), (3, 4)),
+    row(lambda x: np.logical_and.reduce(x > -3, axis=0, initial=False, where=np.arange(4) > 1), (3, 4)),
     *(row(lambda x: np.cumsum(x), (n,)) for n in LENGTHS),
     *(row(lambda x: np.cumprod(x), (n,), second=True) for n in (1, 2, 3, 7)),
     *(row(lambda x, axis=axis: np.cumsum(x, axis), (3, 4)) for axis in (0, 1, -1, None)),

@@ -52,6 +52,7 @@ def test_second_derivatives_of_a_long_sort():
     check_second_order(lambda x: np.sort(x)[::7] ** 3 + np.max(x) * np.median(x), apart((60,), 1))
 
 
+@pytest.mark.filterwarnings("ignore:All-NaN")
 def test_extremes_of_many_share_among_ties_and_keep_nan():
     x = np.arange(100.0) % 25
     np.testing.assert_array_equal(arc.grad(np.max)(x), (x == 24) / 4)
