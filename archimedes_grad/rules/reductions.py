@@ -164,7 +164,7 @@ def _extreme(ufunc: np.ufunc) -> Callable[[SymbolicArray, tuple[int, ...]], cs.M
             tied = negated(cs.MX.binary(cs.OP_LT, inner, outer))
         share = cs.MX.binary(cs.OP_DIV, matrix, _along_columns(_total(tied), length))
         shared = _total(only_where(tied, share))
-        return add(shared, only_where(is_nan(extreme), extreme)) if skips_nan else shared
+        return add(shared, only_where(is_nan(extreme), cs.MX(math.nan))) if skips_nan else shared
 
     return reduce_node
 

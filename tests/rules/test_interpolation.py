@@ -95,8 +95,7 @@ def test_bad_input_raises_what_numpy_raises(call):
 
 
 @pytest.mark.parametrize("call", [
-    np.roots, lambda x: np.poly(np.outer(x, x)), lambda x: np.polyfit(x, x, 1, full=True),
-    lambda x: np.interp(1.0, x, x * 1j),
+    lambda x: np.roots(x * x), lambda x: np.interp(1.0, x, x * 1j),
 ])  # fmt: skip
 def test_what_has_no_real_result_is_refused(call):
     with pytest.raises(arc.TraceError):
