@@ -289,13 +289,15 @@ def hidden_values(hidden: Sequence[cs.MX], outer: Trace) -> list[npt.NDArray[np.
 
 
 def applied(
-    function: cs.Function, nodes: Sequence[cs.MX], values: Sequence[npt.ArrayLike], outputs: Sequence[Output],
+    function: cs.Function, nodes: Sequence[cs.MX], values: Sequence[npt.ArrayLike], outputs: Sequence[Output | None],
     times: int = 1, can_fail: bool = False, opaque: bool | None = None,
 ) -> list[SymbolicArray]:  # fmt: skip
     """Put a Function into the graph under way as one node, and return its outputs as traced arrays.
 
     Parameters
     ----------
+    outputs
+        The outputs in NumPy; None for one that only derivatives read, which is left out of the result.
     times
         Instructions that an evaluation runs, in all.
     can_fail
@@ -322,7 +324,9 @@ def applied(
             raise
         flat = [np.ones(function.nnz_out(k)) for k in range(function.n_out())]
     return [
-        _as_array(node, value, output) for node, value, output in zip(results, flat, outputs, strict=False)
+        _as_array(node, value, output)
+        for node, value, output in zip(results, flat, outputs, strict=False)
+        if output is not None
     ]
 
 

@@ -41,6 +41,8 @@ def constant_node(constant: npt.NDArray[Any] | np.generic | float | int) -> cs.M
     TraceError
         If the constant has no real numeric dtype.
     """
+    if type(constant) is float or type(constant) is int:
+        return scalar_node(constant)
     array = np.asarray(constant)
     if array.dtype.kind not in "fiub":
         raise trace_error(

@@ -32,7 +32,7 @@ from archimedes_grad.closures import closed_over
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.gather import stored_shape
 from archimedes_grad.graph import Output
-from archimedes_grad.loops import looped_while, scanned
+from archimedes_grad.loops import checkpoints, looped_while, scanned
 from archimedes_grad.operands import node_of, value_of
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.trace_state import current_trace, trace_error
@@ -42,7 +42,7 @@ _binary = cs.MX.binary
 
 
 def scan(
-    f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int | None = None, *, checkpoint: bool | int = True
+    f: Callable[[Any, Any], Any], init: Any, xs: Any, length: int | None = None, *, checkpoint: bool | int = False
 ) -> Any:
     """Run ``carry, y = f(carry, x)`` over the first axis of ``xs``, and return the last carry and the stacked ys.
 
@@ -57,8 +57,9 @@ def scan(
     length
         The number of steps; must equal the first axes of xs where both are given.
     checkpoint : bool or int
-        What a reverse sweep keeps. True: carries at the ends of blocks of sqrt(n) steps, the rest being computed
-        again. An int: blocks of that many steps. False: all carries; the graph then grows with the number of steps.
+        What a reverse sweep keeps. False: the carries of all steps. An int: those between blocks of so many steps;
+        those inside a block are computed again, at the price of one more evaluation. True: blocks of sqrt(n) steps,
+        with which memory grows as sqrt(n).
 
     Returns
     -------
@@ -95,7 +96,7 @@ def _scan(owner: str, f: Callable[[Any, Any], Any], init: Any, xs: Any, length: 
     slices, xs_structure = apart(owner, "xs", xs)
     n = _length(slices, xs_structure, length)
     if isinstance(checkpoint, bool):
-        block = None if checkpoint else max(n, 1)
+        block = checkpoints(n) if checkpoint else None
     else:
         block = required_integer(owner, "checkpoint", checkpoint, 1, "True chooses blocks, False keeps all carries.")
     if current_trace() is None:
@@ -200,16 +201,16 @@ def _scanned(
         owner, f, carry, structure, [xs_structure.build(first)], ["carry", "x"], closed_over([f]), split
     )
     n_carry = len(carry)
-    outputs = [*_carried(carry, dtypes), *(stacked(output, n) for output in body.outputs[n_carry:])]
+    ys = [stacked(output, n) for output in body.outputs[n_carry:]]
     if n == 0:
-        ys = [np.zeros(output.shape, output.dtype) for output in outputs[n_carry:]]
-        return structure.build([as_traced(x) for x in carry]), body.structure.build(ys)
+        nothing = [np.zeros(output.shape, output.dtype) for output in ys]
+        return structure.build([as_traced(x) for x in carry]), body.structure.build(nothing)
     with forward_nodes():
         function = scanned(body.function, n, n_carry, len(slices), block)
         nodes = [*map(node_of, carry), *(_side_by_side(node_of(x), np.shape(value_of(x))[1:]) for x in slices)]
     results = applied(
         function, [*nodes, *body.closed_nodes], [*values_of(carry), *values_of(slices), *body.closed_values],
-        outputs, times=n * body.n_instructions, can_fail=body.can_fail,
+        [*_carried(carry, dtypes), *[None] * n_carry, *ys], times=n * body.n_instructions, can_fail=body.can_fail,
     )  # fmt: skip
     return structure.build(results[:n_carry]), body.structure.build(results[n_carry:])
 

@@ -1,24 +1,40 @@
 """Loops as CasADi Functions: chains of calls of a step, nested so that the graph stays small.
 
-A chain of n steps is one Function of n calls. Nested twice, in blocks of sqrt(n) steps, it has 2 sqrt(n) calls, and
-its reverse sweep keeps the carries between blocks only, computing those inside one block again: checkpointing
-(Griewank and Walther, *Evaluating Derivatives*, chapter 12). CasADi's own mapaccum is the same tower, but repeats for
-every step what all steps share.
+A chain of n steps is one Function of n calls; nested twice, in blocks of sqrt(n) steps, it has 2 sqrt(n) calls. Beside
+its results a chain gives the carries that its steps began with, and its reverse derivative is a chain of the steps'
+reverse derivatives that starts from these: nothing but the step itself is computed twice. Where carries are to be
+forgotten inside blocks, those between blocks are kept, and a block is computed again before its reverse derivative:
+checkpointing (Griewank and Walther, *Evaluating Derivatives*, chapter 12).
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import casadi as cs
 
-from archimedes_grad.simplification import forward_nodes
+from archimedes_grad.simplification import derivative_sweep, forward_nodes
 
 #: Loops of fewer steps are one chain.
 _LONGEST_SINGLE_CHAIN = 32
 #: Steps or blocks in one chain of a loop with an early end: at most this many conditions are asked after it.
 _GUARDED_CHAIN = 32
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A link of a chain: a Function of some steps.
+
+    Takes carries, slices side by side, and what all steps share; gives carries, then, where ``keeps`` is set, the
+    carries that each of its steps began with, side by side, then outputs side by side.
+    """
+
+    function: cs.Function
+    length: int
+    keeps: bool = False
 
 
 def scanned(step: cs.Function, n: int, n_carry: int, n_sliced: int, block: int | None) -> cs.Function:
@@ -29,47 +45,160 @@ def scanned(step: cs.Function, n: int, n_carry: int, n_sliced: int, block: int |
     step
         Takes carries, slices, and what all steps share; gives carries, then outputs.
     block
-        Steps in a block; None for sqrt(n) where n is large.
+        Forget the carries inside blocks of so many steps; None keeps all.
 
     Returns
     -------
     Function
-        Takes carries, slices side by side, and what is shared; gives the last carries and outputs side by side.
+        Takes carries, slices side by side, and what is shared; gives the last carries, carries on the way, and
+        outputs side by side.
     """
+
+    def chain(part: _Part, times: int) -> cs.Function:
+        return _chain([part] * times, n_carry, n_sliced)
+
+    keeps = block is None
     if block is None:
         block = n if n <= _LONGEST_SINGLE_CHAIN else math.isqrt(n - 1) + 1
+    one = _Part(step, 1)
+    if block == 1 or block >= n:
+        return chain(one, n)
+
+    def of_steps(length: int) -> _Part:
+        function = chain(one, length)
+        return _Part(function if keeps else _forgetting(function, n_carry), length, keeps)
+
+    parts = [of_steps(block)] * (n // block)
+    if n % block:
+        parts.append(of_steps(n % block))
+    return _chain(parts, n_carry, n_sliced)
+
+
+def checkpoints(n: int) -> int:
+    """Return the length of blocks with which a loop keeps fewest carries: between blocks, and inside one."""
+    return max(1, math.isqrt(n))
+
+
+def _forgetting(function: cs.Function, n_carry: int) -> cs.Function:
+    """Return a chain without the carries on the way: CasADi computes it again before its reverse derivative."""
     with forward_nodes():
-        if block >= n:
-            return _chain("steps", [(step, 1)] * n, n_carry, n_sliced)
-        inner = _chain("block", [(step, 1)] * block, n_carry, n_sliced) if block > 1 else step
-        parts = [(inner, block)] * (n // block)
-        if n % block:
-            parts.append((_chain("rest", [(step, 1)] * (n % block), n_carry, n_sliced), n % block))
-        return _chain("scan", parts, n_carry, n_sliced)
+        inputs = _symbols("x", function.size_in, range(function.n_in()))
+        results = function.call(inputs, False, True)
+        return cs.Function("block", inputs, [*results[:n_carry], *results[2 * n_carry :]])
 
 
-def _chain(name: str, parts: Sequence[tuple[cs.Function, int]], n_carry: int, n_sliced: int) -> cs.Function:
-    """Return Functions called one after the other, each on its number of slices."""
-    first, first_length = parts[0]
-    carries = [cs.MX.sym(f"carry{i}", *first.size_in(i)) for i in range(n_carry)]
-    total = sum(length for _, length in parts)
-    sliced, slices = [], []
-    for i in range(n_carry, n_carry + n_sliced):
-        width = first.size2_in(i) // first_length
-        sliced.append(cs.MX.sym(f"sliced{i}", first.size1_in(i), width * total))
-        offsets = [0]
-        for _, length in parts:
-            offsets.append(offsets[-1] + width * length)
-        slices.append(cs.horzsplit(sliced[-1], offsets))
-    shared = [cs.MX.sym(f"shared{i}", *first.size_in(i)) for i in range(n_carry + n_sliced, first.n_in())]
-    outputs: list[list[cs.MX]] = [[] for _ in range(first.n_out() - n_carry)]
-    current = carries
-    for k, (part, _) in enumerate(parts):
-        results = part.call([*current, *(pieces[k] for pieces in slices), *shared], False, True)
-        current = results[:n_carry]
-        for collected, result in zip(outputs, results[n_carry:], strict=True):
-            collected.append(result)
-    return cs.Function(name, [*carries, *sliced, *shared], [*current, *(cs.horzcat(*o) for o in outputs)])
+class _Layout:
+    """Where things stand among the inputs of a chain, and how they are cut into the slices of its parts."""
+
+    def __init__(self, parts: Sequence[_Part], n_carry: int, n_sliced: int) -> None:
+        first = parts[0]
+        function = first.function
+        self.carries = range(n_carry)
+        self.sliced = range(n_carry, n_carry + n_sliced)
+        self.shared = range(n_carry + n_sliced, function.n_in())
+        self.lengths = [part.length for part in parts]
+        # Of a part that keeps none, the carry that it begins with is kept.
+        self.kept_lengths = [part.length if part.keeps else 1 for part in parts]
+        first_output = n_carry * (2 if first.keeps else 1)
+        self.shapes_of_carries = [function.size_in(i) for i in self.carries]
+        self.shapes_of_slices = [_each(function.size_in(i), first.length) for i in self.sliced]
+        self.shapes_of_outputs = [
+            _each(function.size_out(i), first.length) for i in range(first_output, function.n_out())
+        ]
+        self.shapes_of_shared = [function.size_in(i) for i in self.shared]
+
+    def pieces(
+        self, arrays: Sequence[cs.MX], shapes: Sequence[tuple[int, int]], lengths: list[int]
+    ) -> list[list[cs.MX]]:
+        """Return, for each part, its slices of arrays whose slices of one step have these shapes."""
+        cut = [
+            cs.horzsplit(array, [columns * end for end in itertools.accumulate(lengths, initial=0)])
+            if columns
+            else [array] * len(lengths)
+            for array, (_, columns) in zip(arrays, shapes, strict=True)
+        ]
+        return [[pieces[k] for pieces in cut] for k in range(len(lengths))]
+
+
+def _each(shape: tuple[int, int], length: int) -> tuple[int, int]:
+    rows, columns = shape
+    return rows, columns // length
+
+
+def _symbols(name: str, size: Callable[[int], tuple[int, int]], indices: Sequence[int]) -> list[cs.MX]:
+    return [cs.MX.sym(f"{name}{i}", *size(i)) for i in indices]
+
+
+def _chain(parts: Sequence[_Part], n_carry: int, n_sliced: int) -> cs.Function:
+    """Return parts called one after the other, each on its slices, with a reverse derivative of its own."""
+    layout = _Layout(parts, n_carry, n_sliced)
+    total = sum(layout.lengths)
+    with forward_nodes():
+        carries = [cs.MX.sym(f"carry{i}", *shape) for i, shape in enumerate(layout.shapes_of_carries)]
+        sliced = [cs.MX.sym(f"x{i}", rows, total * n) for i, (rows, n) in enumerate(layout.shapes_of_slices)]
+        shared = [cs.MX.sym(f"shared{i}", *shape) for i, shape in enumerate(layout.shapes_of_shared)]
+        current, kept, outputs = carries, [], []
+        for part, slices in zip(parts, layout.pieces(sliced, layout.shapes_of_slices, layout.lengths), strict=True):
+            results = part.function.call([*current, *slices, *shared], False, True)
+            kept.append(results[n_carry : 2 * n_carry] if part.keeps else current)
+            outputs.append(results[2 * n_carry if part.keeps else n_carry :])
+            current = results[:n_carry]
+        inputs = [*carries, *sliced, *shared]
+        results = [*current, *_side_by_side(kept), *_side_by_side(outputs)]
+        plain = cs.Function("steps", inputs, results)
+    reverse = _reversed_chain(parts, layout, plain)
+    # Without a penalty CasADi would take whole Jacobians of chains with few inputs.
+    options = {"cache": {reverse.name(): reverse}, "never_inline": True, "jac_penalty": -1}
+    with forward_nodes():
+        return cs.Function("steps", inputs, results, options)
+
+
+def _side_by_side(rows: Sequence[Sequence[cs.MX]]) -> list[cs.MX]:
+    return [cs.horzcat(*column) for column in zip(*rows, strict=True)]
+
+
+def _reversed_chain(parts: Sequence[_Part], layout: _Layout, chain: cs.Function) -> cs.Function:
+    """Return a chain's reverse derivative, with the signature that CasADi gives its own: inputs, outputs, seeds."""
+    n_carry = len(layout.carries)
+    kept_ones, last = range(n_carry, 2 * n_carry), 2 * n_carry
+    with derivative_sweep():
+        inputs = _symbols("x", chain.size_in, range(chain.n_in()))
+        # Of the results only the carries on the way are read: empty symbols stand for the others.
+        given = [
+            cs.MX.sym(f"y{i}", *shape) if i in kept_ones else cs.MX.sym(f"y{i}", cs.Sparsity(*shape))
+            for i, shape in enumerate(map(chain.size_out, range(chain.n_out())))
+        ]
+        seeds = _symbols("seed", chain.size_out, range(chain.n_out()))
+        slices = layout.pieces([inputs[i] for i in layout.sliced], layout.shapes_of_slices, layout.lengths)
+        kept = layout.pieces([given[i] for i in kept_ones], layout.shapes_of_carries, layout.kept_lengths)
+        of_kept = layout.pieces([seeds[i] for i in kept_ones], layout.shapes_of_carries, layout.kept_lengths)
+        of_outputs = layout.pieces(seeds[last:], layout.shapes_of_outputs, layout.lengths)
+        shared = [inputs[i] for i in layout.shared]
+        carried = seeds[:n_carry]
+        of_slices: list[list[cs.MX]] = []
+        of_shared: list[cs.MX] = [cs.MX(*shape) for shape in layout.shapes_of_shared]
+        for k in reversed(range(len(parts))):
+            part = parts[k]
+            first = [x[:, :columns] for x, (_, columns) in zip(kept[k], layout.shapes_of_carries, strict=True)]
+            nothing = [cs.MX(*part.function.size_out(i)) for i in range(part.function.n_out())]
+            if part.keeps:
+                nothing[n_carry:last] = kept[k]
+            adjoints = part.function.reverse(1).call(
+                [*first, *slices[k], *shared, *nothing, *carried, *(of_kept[k] if part.keeps else ()), *of_outputs[k]],
+                False, True,
+            )  # fmt: skip
+            carried = [_filled(adjoints[i]) for i in layout.carries]
+            if not part.keeps:
+                carried = [x + y for x, y in zip(carried, of_kept[k], strict=True)]
+            of_slices.append([_filled(adjoints[i]) for i in layout.sliced])
+            of_shared = [x + adjoints[i] for x, i in zip(of_shared, layout.shared, strict=True)]
+        results = [*carried, *_side_by_side(of_slices[::-1]), *map(_filled, of_shared)]
+        return cs.Function(f"adj1_{chain.name()}", [*inputs, *given, *seeds], results)
+
+
+def _filled(adjoint: cs.MX) -> cs.MX:
+    """Return an adjoint with its structural zeros as entries."""
+    return cs.densify(adjoint)
 
 
 def looped_while(condition: cs.Function, step: cs.Function, n: int, n_carry: int) -> cs.Function:

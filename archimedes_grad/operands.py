@@ -76,19 +76,21 @@ def _entries(structure: Any) -> Iterator[Any]:
 
 def require_real(value: Any) -> None:
     """Raise TraceError where a result is not made of real numbers."""
-    value = np.asarray(value)
-    if value.dtype.kind not in "fiub":
+    dtype = dtype_of(value)
+    if dtype.kind not in "fiub":
         raise trace_error(
-            f"The result has dtype {value.dtype}; traced arrays hold real numbers.",
+            f"The result has dtype {dtype}; traced arrays hold real numbers.",
             "Write complex numbers by their real and imaginary parts."
-            if value.dtype.kind == "c"
+            if dtype.kind == "c"
             else "Keep text, None and other objects in a list or tuple of their own.",
         )
 
 
 def dtype_of(operand: Any) -> np.dtype[Any]:
     """Return NumPy's dtype of an operand."""
-    return np.asarray(value_of(operand)).dtype
+    value = value_of(operand)
+    # Asked of every operation of a trace: of NumPy's own objects at once, without the constructor that asks for more.
+    return value.dtype if isinstance(value, np.ndarray | np.generic) else np.asarray(value).dtype
 
 
 def node_of(operand: Any) -> cs.MX:

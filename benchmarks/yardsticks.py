@@ -80,6 +80,14 @@ def gaussian_mixture(alphas, means, icf, points, gamma, m):
     return gradients
 
 
+def lstm(main, extra, state, sequence):
+    gradients = np.empty_like(main), np.empty_like(extra)
+    layers, steps, width = len(main) // 2, len(sequence) - 1, sequence.shape[1]
+    arrays = (pointer(array) for array in (main, extra, state, sequence, *gradients))
+    library("lstm.cpp").lstm_gradient(layers, width, steps, *arrays)
+    return gradients
+
+
 #: By the name of the problem.
 YARDSTICKS: dict[str, Yardstick] = {
     "rosenbrock": rosenbrock,
@@ -89,4 +97,5 @@ YARDSTICKS: dict[str, Yardstick] = {
     "llsq": least_squares,
     "k-means": k_means,
     "gmm": gaussian_mixture,
+    "lstm": lstm,
 }

@@ -10,7 +10,7 @@ import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import FUNCTIONS, implements
-from archimedes_grad.gather import stored_shape
+from archimedes_grad.gather import reshaped, stored_shape
 from archimedes_grad.operands import (
     broadcast_node,
     cast_node,
@@ -101,11 +101,10 @@ def concatenate(
         shape = np.shape(value_of(array))
         if 0 not in shape:
             node = cast_node(full_node(array, shape), dtype_of(array), value.dtype)
-            parts.append(cs.reshape(node, node.numel() // outer, outer))
+            parts.append(reshaped(node, (outer, node.numel() // outer)))
     if not parts:
         return new_array(cs.MX(*stored_shape(value.shape)), value)
-    rows, columns = value.shape[-1] if value.ndim else 1, value.size // value.shape[-1]
-    result = new_array(cs.reshape(cs.vertcat(*parts), rows, columns), value)
+    result = new_array(reshaped(cs.vertcat(*parts), value.shape), value)
     return result if out is None else _written(out, result)
 
 

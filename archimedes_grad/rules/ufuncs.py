@@ -35,12 +35,13 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
     results = ufunc(*values, **options)
     if not isinstance(results, tuple):
         results = (results,)
-    if np.asarray(results[0]).dtype.kind == "c" and out is None and where is True and not options:
+    first = dtype_of(results[0])
+    if first.kind == "c" and out is None and where is True and not options:
         return complex_rule(ufunc)(*operands)
     for result in results:
         require_real(result)
-    rule = _rule(ufunc, np.asarray(results[0]).dtype)
-    shape = np.broadcast_shapes(*map(np.shape, values))
+    rule = _rule(ufunc, first)
+    shape = np.shape(results[0])
     nodes = [broadcast_node(operand, shape) for operand in operands]
     if options.get("dtype") is not None and ufunc not in _PREDICATES:
         computing = np.dtype(options["dtype"])
@@ -48,7 +49,7 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
     computed = rule(*nodes)
     outputs = []
     for node, result in zip(computed if isinstance(computed, tuple) else (computed,), results, strict=True):
-        dtype = np.asarray(result).dtype
+        dtype = dtype_of(result)
         outputs.append(new_array(wrapped(node, dtype) if dtype.kind in "iu" else node, result))
     targets = out if isinstance(out, tuple) else (out,) * len(outputs)
     written = [_written(o, t, where, ufunc) for o, t in zip(outputs, targets, strict=True)]

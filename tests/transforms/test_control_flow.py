@@ -3,6 +3,7 @@
 import contextlib
 import math
 
+import casadi as cs
 import numpy as np
 import pytest
 
@@ -34,7 +35,7 @@ def python_scan(f, carry, xs):
 
 
 @pytest.mark.parametrize("n", [1, 5, 33, 50])
-@pytest.mark.parametrize("checkpoint", [True, False, 7])
+@pytest.mark.parametrize("checkpoint", [True, False, 7, 1, 100])
 def test_scan_gradients_equal_those_of_a_python_loop(n, checkpoint):
     xs = RNG.normal(size=(n, 3))
     loss = recurrent(lambda f, c, x: arc.scan(f, c, x, checkpoint=checkpoint))
@@ -69,6 +70,55 @@ def test_ten_thousand_steps_are_one_small_graph():
     gradient = arc.grad(recurrent(arc.scan))
     gradient(W, C0, xs)
     assert gradient.explain(W, C0, xs).n_operations < 50
+
+
+@pytest.mark.parametrize("checkpoint", [True, False, 7])
+def test_every_order_and_direction_of_a_scan(checkpoint):
+    """Its reverse derivative is the library's own: differentiated forward and in reverse, and again."""
+    xs = RNG.normal(size=(40, 3))
+    scanned = recurrent(lambda f, c, x: arc.scan(f, c, x, checkpoint=checkpoint))
+    looped = recurrent(python_scan)
+    v = RNG.normal(size=(3, 3))
+    for transform in (
+        lambda f: arc.hess(f, 1)(W, C0, xs),
+        lambda f: arc.hvp(f)(W, C0, xs, v),
+        lambda f: arc.jvp(f)(W, C0, xs, v),
+        lambda f: arc.vjp(f, (0, 2))(W, C0, xs, 2.0)[1],
+        lambda f: arc.grad(lambda w: np.sum(arc.grad(f)(w, C0, xs) * v))(W),
+        lambda f: arc.jac(lambda c: arc.jvp(arc.grad(f, 1), 1)(W, c, xs, v[0]))(C0),
+    ):
+        np.testing.assert_allclose(transform(scanned), transform(looped), rtol=1e-8, atol=1e-9)
+
+
+def work_memory(steps, checkpoint, width=3):
+    """How many numbers an evaluation of a gradient holds, where nothing but the carry is as long as the loop."""
+
+    def loss(c):
+        return np.sum(arc.scan(lambda c, _: (np.sin(c) * c, None), c, None, length=steps, checkpoint=checkpoint)[0])
+
+    return arc.grad(loss).to_casadi(np.ones(width)).sz_w()
+
+
+def test_memory_grows_with_state_times_steps_and_with_checkpoints_as_their_root():
+    assert work_memory(64_000, False) < 17 * work_memory(4_000, False)
+    assert work_memory(64_000, False, width=12) < 4.1 * work_memory(64_000, False)
+    assert work_memory(64_000, False) < 6 * 3 * 64_000
+    assert work_memory(64_000, True) < 4.5 * work_memory(4_000, True)
+
+
+def test_nothing_but_the_step_is_computed_twice():
+    """A gradient runs each step once forward and once in reverse: the sines of both, and no more."""
+    gradient = arc.grad(lambda x: arc.scan(lambda c, _: (np.sin(c), None), x, None, length=1_000)[0])
+
+    def sines(function, times=1):
+        total = 0
+        for k in range(function.n_instructions()):
+            if function.instruction_id(k) == cs.OP_CALL:
+                total += sines(function.instruction_MX(k).which_function())
+            total += function.instruction_id(k) in (cs.OP_SIN, cs.OP_COS)
+        return total
+
+    assert sines(gradient.to_casadi(0.5)) == 2_000
 
 
 def test_trees_of_carries_and_slices():
