@@ -94,9 +94,69 @@ def where_true(x):
     return np.sum(x[positive] ** 3)
 
 
+def asserted_and_caught(x):
+    try:
+        assert x[0] > x[1], "the first is the larger one"
+    except AssertionError:
+        return x[1] ** 3
+    return x[0] ** 2
+
+
+def else_of_a_loop(x):
+    total = x[0]
+    for value in x:
+        if value > 1.5:
+            break
+        total = total * value
+    else:
+        total = total + x[2] ** 2
+    return total
+
+
+def matched(x):
+    match int(x[2]):
+        case 0:
+            return x[0] * x[1]
+        case 1 | 2:
+            return x[1] ** 2
+    return x[2] * x[0]
+
+
+def sorted_by_a_key(x):
+    first, *_ = sorted(x, key=lambda value: -abs(value))
+    return first**2 + x[1]
+
+
+def distinct_entries(x):
+    values, inverse = np.unique(x, return_inverse=True)
+    return np.sum(values**2 * np.arange(3)) + np.sum(values[inverse] * x)
+
+
+def whole_order(x):
+    return np.sum(x[np.argsort(x)] ** 2 * np.arange(1.0, 4.0))
+
+
+def extreme_places(x):
+    return x[np.argmax(x)] ** 2 * x[np.argmin(x)]
+
+
+def key_of_a_dictionary(x):
+    return {0: x[0], 1: x[1] ** 2, 2: x[2] ** 3}[int(abs(x[0]))]
+
+
+def entries_left(x):
+    return np.sum(np.delete(x, int(abs(x[1]))) ** 2) / (1 + np.count_nonzero(x > 0))
+
+
+def decision_in_a_nested_gradient(x):
+    return x[2] * arc.grad(lambda y: y**2 * x[1] if y > x[0] else y**3)(0.3)
+
+
 FUNCTIONS = [
     if_else, while_loop, for_with_break, and_or_not, chained, builtins_of_python, any_all, integer_range, traced_slice,
-    boolean_mask, masked_write, sort_order, comparison_of_integers, where_true,
+    boolean_mask, masked_write, sort_order, comparison_of_integers, where_true, asserted_and_caught, else_of_a_loop,
+    matched, sorted_by_a_key, distinct_entries, whole_order, extreme_places, key_of_a_dictionary, entries_left,
+    decision_in_a_nested_gradient,
 ]  # fmt: skip
 
 
@@ -124,14 +184,34 @@ def test_value_and_gradient_on_every_path(function):
         np.testing.assert_allclose(gradient, central_difference(function, x), rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("function", [if_else, while_loop, boolean_mask, sort_order], ids=lambda f: f.__name__)
-def test_other_transformations_follow_paths(function):
-    gradient, hessian, product = arc.grad(function), arc.hess(function), arc.hvp(function)
-    direction = np.array([1.0, -2.0, 0.5])
-    for x in inputs(12, seed=3):
-        expected = np.array([central_difference(lambda y, i=i: gradient(y)[i], x) for i in range(3)])
-        np.testing.assert_allclose(hessian(x), expected, rtol=1e-5, atol=1e-5)
-        np.testing.assert_allclose(product(x, direction), hessian(x) @ direction, rtol=1e-10, atol=1e-10)
+def tripled_and_summed(function):
+    """A gradient inside a differentiated function: the decisions of both traces guard the outer path."""
+    return arc.grad(lambda x: 3.0 * np.sum(arc.grad(function)(x)))
+
+
+DIRECTION = np.array([1.0, -2.0, 0.5])
+
+#: Name -> what makes it of a function, what arguments it takes after x, and what it is by gradient and Hessian.
+TRANSFORMATIONS = {
+    "jac": (arc.jac, (), lambda gradient, hessian: gradient),
+    "jvp": (arc.jvp, (DIRECTION,), lambda gradient, hessian: gradient @ DIRECTION),
+    "vjp": (arc.vjp, (-2.0,), lambda gradient, hessian: -2.0 * gradient),
+    "hess": (arc.hess, (), lambda gradient, hessian: hessian),
+    "hvp": (arc.hvp, (DIRECTION,), lambda gradient, hessian: hessian @ DIRECTION),
+    "grad inside grad": (tripled_and_summed, (), lambda gradient, hessian: 3.0 * np.sum(hessian, axis=0)),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_every_transformation_follows_paths(function):
+    transformed = {name: (make(function), *rest) for name, (make, *rest) in TRANSFORMATIONS.items()}
+    slope = arc.grad(function)
+    for x in inputs(6, seed=3):
+        gradient = central_difference(function, x)
+        hessian = np.array([central_difference(lambda y, i=i: slope(y)[i], x) for i in range(3)])
+        for name, (compiled, more, expected) in transformed.items():
+            got = compiled(x, *more)
+            np.testing.assert_allclose(got, expected(gradient, hessian), rtol=1e-5, atol=1e-5, err_msg=name)
 
 
 def counted(function):
@@ -150,6 +230,20 @@ def test_a_path_is_traced_once():
         gradient(x)
     assert function.traces == 2
     assert gradient.explain(1.0).paths == 2
+
+
+def test_a_path_that_returns_a_constant():
+    def function(x):
+        return {"y": 0.0 if x[0] < 0 else x[0] ** 2, "z": x[1] * 2.0}
+
+    for x, slope in (([-1.0, 3.0], 0.0), ([2.0, 3.0], 4.0)):
+        x = np.array(x)
+        np.testing.assert_array_equal(arc.vjp(function)(x, {"y": 1.0, "z": 1.0}), [slope, 2.0])
+        np.testing.assert_array_equal(arc.jvp(function)(x, np.ones(2))["y"], slope)
+        np.testing.assert_array_equal(arc.jac(function)(x)["y"], [slope, 0.0])
+        np.testing.assert_array_equal(arc.grad(lambda x: function(x)["y"])(x), [slope, 0.0])
+        with pytest.raises(ValueError, match=r"shapes \[\(2,\), \(\)\]"):
+            arc.vjp(function)(x, {"y": np.ones(2), "z": 1.0})
 
 
 def test_merged_paths_give_the_same_results():
@@ -193,6 +287,25 @@ def test_nan_is_true_and_compares_false_as_in_python():
     assert gradient(np.nan) == 2.0
     assert gradient(0.0) == 3.0
     assert arc.grad(lambda x: 2 * x if x < 1 else 3 * x)(np.nan) == 3.0
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_nan_among_what_is_ordered_as_in_python(place):
+    x = np.array([2.0, 1.0, 3.0])
+    x[place] = np.nan
+    weights = np.array([1.0, 10.0, 100.0])
+
+    def chosen(x):
+        return max(x) + 2.0 * min(x) + sum(w * v for w, v in zip(weights, sorted(x), strict=True))
+
+    np.testing.assert_array_equal(arc.compile(chosen)(x), chosen(x))
+
+    def places(x):
+        numbered = [(value, k) for k, value in enumerate(x)]
+        order = sorted(numbered, key=lambda pair: pair[0])
+        return x[order[0][1]] * 0 + sum(10.0**k * place for k, (_, place) in enumerate(order))
+
+    np.testing.assert_array_equal(arc.compile(lambda x: places(x))(x), places(x))
 
 
 def test_int_of_nan_raises_as_python_does():
@@ -257,6 +370,50 @@ def test_past_the_limit_results_stay_right_and_one_warning_names_the_line():
 def test_structured_control_flow_refuses_decisions(transform):
     with pytest.raises(arc.TraceError, match=r"(?s)structured.*test_paths\.py.*np\.where"):
         transform(lambda x: x if x > 0 else -x, control_flow="structured")(1.0)
+
+
+def absolute(x):
+    return x if x > 0 else -x
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda x: np.sum(arc.vmap(absolute)(x)),
+        lambda x: arc.scan(lambda c, u: (c + absolute(u), None), 0.0, x)[0],
+        lambda x: arc.fori_loop(0, 3, lambda i, s: absolute(s), x[0]),
+        lambda x: arc.while_loop(lambda s: s < 9, lambda s: 2.0 * absolute(s), x[0], 9),
+        lambda x: arc.while_loop(lambda s: absolute(s) < 9, lambda s: 2.0 * s, x[0], 9),
+        lambda x: arc.cond(x[0] > 0, absolute, lambda y: y, x[1]),
+        lambda x: arc.switch(np.argmax(x), [absolute, np.sin], x[1]),
+    ],
+    ids=["vmap", "scan", "fori_loop", "body of while_loop", "cond of while_loop", "cond", "switch"],
+)
+@pytest.mark.parametrize("transform", [arc.compile, arc.grad], ids=["compile", "grad"])
+def test_where_there_are_no_values_decisions_are_refused(transform, body):
+    message = r"(?s)no actual value.*test_paths\.py.*return x if x > 0 else -x.*np\.where"
+    with pytest.raises(arc.TraceError, match=message):
+        transform(body)(np.array([1.0, -2.0, 3.0]))
+
+
+def every_kind_of_decision(x):
+    return [
+        lambda: x[0] if x[0] > 0 else x[1], lambda: max(x), lambda: sorted(x)[0], lambda: x[x > 0],
+        lambda: range(int(x[2])), lambda: np.nonzero(x), lambda: x[np.argsort(x)], lambda: np.unique(x),
+        lambda: x[0] in x, lambda: not x[0],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", range(10))
+@pytest.mark.parametrize("transform", [arc.compile, arc.value_and_grad, arc.hess])
+def test_structured_control_flow_refuses_every_kind(transform, kind):
+    def function(x):
+        every_kind_of_decision(x)[kind]()
+        return np.sum(x**2)
+
+    with pytest.raises(arc.TraceError, match=r'(?s)control_flow="structured".*test_paths\.py'):
+        transform(function, control_flow="structured")(np.array([1.0, -2.0, 3.0]))
+    transform(function)(np.array([1.0, -2.0, 3.0]))
 
 
 @pytest.mark.parametrize(("name", "value"), [("control_flow", "loose"), ("max_paths", 0), ("max_paths", 1.5)])
