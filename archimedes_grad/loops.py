@@ -1,16 +1,18 @@
 """Loops as CasADi Functions: chains of calls of a step, nested so that the graph stays small.
 
-A chain of n steps is one Function of n calls; nested twice, in blocks of sqrt(n) steps, it has 2 sqrt(n) calls. Beside
-its results a chain gives the carries that its steps began with, and its reverse derivative is a chain of the steps'
-reverse derivatives that starts from these: nothing but the step itself is computed twice. Where carries are to be
-forgotten inside blocks, those between blocks are kept, and a block is computed again before its reverse derivative:
+A chain of n steps is one Function of n calls; a tower of chains, each of the one below, needs few calls on each level.
+Beside its results a chain gives the carries that its steps began with, and its reverse derivative is a chain of the
+steps' reverse derivatives that starts from these: nothing but the step itself is computed twice. Where carries are to
+be forgotten inside blocks, those between blocks are kept, and a block is computed again before its reverse derivative:
 checkpointing (Griewank and Walther, *Evaluating Derivatives*, chapter 12).
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +21,8 @@ import casadi as cs
 
 from archimedes_grad.simplification import derivative_sweep, forward_nodes
 
-#: Loops of fewer steps are one chain.
-_LONGEST_SINGLE_CHAIN = 32
+#: Links in one chain.
+_LONGEST_CHAIN = 32
 #: Steps or blocks in one chain of a loop with an early end: at most this many conditions are asked after it.
 _GUARDED_CHAIN = 32
 
@@ -29,13 +31,13 @@ _GUARDED_CHAIN = 32
 class _Part:
     """A link of a chain: a Function of some steps.
 
-    Takes carries, slices side by side, and what all steps share; gives carries, then, where ``keeps`` is set, the
-    carries that each of its steps began with, side by side, then outputs side by side.
+    Takes carries, slices side by side, and what all steps share; gives carries, then, where it keeps some, so many
+    ``kept`` carries on the way, side by side, then outputs side by side.
     """
 
     function: cs.Function
-    length: int
-    keeps: bool = False
+    length: int = 1
+    kept: int = 0
 
 
 def scanned(step: cs.Function, n: int, n_carry: int, n_sliced: int, block: int | None) -> cs.Function:
@@ -55,24 +57,32 @@ def scanned(step: cs.Function, n: int, n_carry: int, n_sliced: int, block: int |
         outputs side by side.
     """
 
-    def chain(part: _Part, times: int) -> cs.Function:
-        return _chain([part] * times, n_carry, n_sliced)
+    def repeated(part: _Part, times: int) -> _Part:
+        """Return a part as often as asked for: a tower of chains."""
+        levels = max(1, math.ceil(math.log(times, _LONGEST_CHAIN))) if times > 1 else 1
+        group = math.ceil(times ** ((levels - 1) / levels))
+        if group == 1:
+            return _joined([part] * times, n_carry, n_sliced)
+        parts = [repeated(part, group)] * (times // group)
+        if times % group:
+            parts.append(repeated(part, times % group))
+        return _joined(parts, n_carry, n_sliced)
 
-    keeps = block is None
-    if block is None:
-        block = n if n <= _LONGEST_SINGLE_CHAIN else math.isqrt(n - 1) + 1
-    one = _Part(step, 1)
-    if block == 1 or block >= n:
-        return chain(one, n)
+    one = _Part(step)
+    if block is None or block == 1 or block >= n:
+        return repeated(one, n).function
 
-    def of_steps(length: int) -> _Part:
-        function = chain(one, length)
-        return _Part(function if keeps else _forgetting(function, n_carry), length, keeps)
+    def forgetting(steps: int) -> _Part:
+        return _Part(_forgetting(repeated(one, steps).function, n_carry), steps)
 
-    parts = [of_steps(block)] * (n // block)
-    if n % block:
-        parts.append(of_steps(n % block))
-    return _chain(parts, n_carry, n_sliced)
+    blocks = repeated(forgetting(block), n // block)
+    rest = [forgetting(n % block)] if n % block else []
+    return _joined([blocks, *rest], n_carry, n_sliced).function if rest else blocks.function
+
+
+def _joined(parts: Sequence[_Part], n_carry: int, n_sliced: int) -> _Part:
+    length, kept = sum(part.length for part in parts), sum(part.kept or 1 for part in parts)
+    return _Part(_chain(parts, n_carry, n_sliced), length, kept)
 
 
 def checkpoints(n: int) -> int:
@@ -99,8 +109,8 @@ class _Layout:
         self.shared = range(n_carry + n_sliced, function.n_in())
         self.lengths = [part.length for part in parts]
         # Of a part that keeps none, the carry that it begins with is kept.
-        self.kept_lengths = [part.length if part.keeps else 1 for part in parts]
-        first_output = n_carry * (2 if first.keeps else 1)
+        self.kept_lengths = [part.kept or 1 for part in parts]
+        first_output = n_carry * (2 if first.kept else 1)
         self.shapes_of_carries = [function.size_in(i) for i in self.carries]
         self.shapes_of_slices = [_each(function.size_in(i), first.length) for i in self.sliced]
         self.shapes_of_outputs = [
@@ -141,8 +151,8 @@ def _chain(parts: Sequence[_Part], n_carry: int, n_sliced: int) -> cs.Function:
         current, kept, outputs = carries, [], []
         for part, slices in zip(parts, layout.pieces(sliced, layout.shapes_of_slices, layout.lengths), strict=True):
             results = part.function.call([*current, *slices, *shared], False, True)
-            kept.append(results[n_carry : 2 * n_carry] if part.keeps else current)
-            outputs.append(results[2 * n_carry if part.keeps else n_carry :])
+            kept.append(results[n_carry : 2 * n_carry] if part.kept else current)
+            outputs.append(results[2 * n_carry if part.kept else n_carry :])
             current = results[:n_carry]
         inputs = [*carries, *sliced, *shared]
         results = [*current, *_side_by_side(kept), *_side_by_side(outputs)]
@@ -177,24 +187,32 @@ def _reversed_chain(parts: Sequence[_Part], layout: _Layout, chain: cs.Function)
         shared = [inputs[i] for i in layout.shared]
         carried = seeds[:n_carry]
         of_slices: list[list[cs.MX]] = []
-        of_shared: list[cs.MX] = [cs.MX(*shape) for shape in layout.shapes_of_shared]
+        of_shared: list[cs.MX] = []
         for k in reversed(range(len(parts))):
             part = parts[k]
             first = [x[:, :columns] for x, (_, columns) in zip(kept[k], layout.shapes_of_carries, strict=True)]
             nothing = [cs.MX(*part.function.size_out(i)) for i in range(part.function.n_out())]
-            if part.keeps:
+            if part.kept:
                 nothing[n_carry:last] = kept[k]
             adjoints = part.function.reverse(1).call(
-                [*first, *slices[k], *shared, *nothing, *carried, *(of_kept[k] if part.keeps else ()), *of_outputs[k]],
+                [*first, *slices[k], *shared, *nothing, *carried, *(of_kept[k] if part.kept else ()), *of_outputs[k]],
                 False, True,
             )  # fmt: skip
             carried = [_filled(adjoints[i]) for i in layout.carries]
-            if not part.keeps:
+            if not part.kept:
                 carried = [x + y for x, y in zip(carried, of_kept[k], strict=True)]
             of_slices.append([_filled(adjoints[i]) for i in layout.sliced])
-            of_shared = [x + adjoints[i] for x, i in zip(of_shared, layout.shared, strict=True)]
-        results = [*carried, *_side_by_side(of_slices[::-1]), *map(_filled, of_shared)]
-        return cs.Function(f"adj1_{chain.name()}", [*inputs, *given, *seeds], results)
+            of_shared.append(cs.veccat(*(_filled(adjoints[i]) for i in layout.shared)))
+        # CasADi evaluates in the order in which the outputs, one after the other, ask for it. So the sum comes first,
+        # as one array: each of its terms is added when it is there, and not kept to the end.
+        total = functools.reduce(operator.add, of_shared)
+        arguments = [*inputs, *given, *seeds]
+        summed = cs.Function("summed", arguments, [total, *carried, *_side_by_side(of_slices[::-1])])
+        total, *results = summed.call(arguments, False, True)
+        sizes = [math.prod(shape) for shape in layout.shapes_of_shared]
+        sums = cs.vertsplit(total, [*itertools.accumulate(sizes, initial=0)]) if sizes else []
+        results += [cs.reshape(x, *shape) for x, shape in zip(sums, layout.shapes_of_shared, strict=True)]
+        return cs.Function(f"adj1_{chain.name()}", arguments, results)
 
 
 def _filled(adjoint: cs.MX) -> cs.MX:
