@@ -1,6 +1,6 @@
 """The gradient of an LSTM, 2 layers of 14 over 1,024 steps: as a scan, as a Python loop, by hand in C++, by CasADi.
 
-    python -m pip install ".[benchmark]" && python benchmarks/lstm.py
+python -m pip install ".[benchmark]" && python benchmarks/lstm.py
 
 Needs g++. All gradients are compared with the one by hand before anything is timed.
 """

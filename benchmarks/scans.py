@@ -1,6 +1,6 @@
 """What a scan costs as it grows: work memory, the first gradient, a gradient beside the value; with checkpoints too.
 
-    python -m pip install ".[benchmark]" && python benchmarks/scans.py
+python -m pip install ".[benchmark]" && python benchmarks/scans.py
 """
 
 from __future__ import annotations
