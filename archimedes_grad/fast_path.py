@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.engines.vm import DIRECT_FROM, Slot, failures, forget_failure, raise_failure
+from archimedes_grad.engines.vm import DIRECT_FROM, Slot, failures, forget_failure, raise_failure, raise_interrupt
 from archimedes_grad.graph import Leaf, Output, Template
 from archimedes_grad.representation import Derived
 from archimedes_grad.signature import Layout
@@ -114,6 +114,7 @@ class _Source:
             "static_key": static_key,
             "contiguous": np.ascontiguousarray, "EvaluationError": EvaluationError, "Miss": Miss, "path": path,
             "hits": [0], "failures": failures, "raise_failure": raise_failure, "forget_failure": forget_failure,
+            "raise_interrupt": raise_interrupt,
         }  # fmt: skip
         self._fresh = 0
 
@@ -209,7 +210,12 @@ class _Source:
                 body.append(f"bind_output({k}, memoryview(r{k}))")
         if self.derived.can_fail:
             body.append("succeeded[0] = 0.0")
-        body.append("evaluate()")
+        if self.derived.graph.black_boxes:
+            # What an interrupted evaluation of another call has left behind.
+            body.append("if failures: forget_failure()")
+            body += ["try: evaluate()", "except RuntimeError as error: raise_interrupt(error)"]
+        else:
+            body.append("evaluate()")
         if self.derived.n_guards:
             # Before all else: where a guard failed, whatever was computed after it is meaningless.
             leaves = ", ".join(f"l{k}" for k in range(len(self.leaves)))

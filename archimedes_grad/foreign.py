@@ -8,8 +8,7 @@ own code otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -17,13 +16,8 @@ from archimedes_grad import dispatch
 from archimedes_grad.operands import is_traced
 from archimedes_grad.trace_state import current_trace
 
-# How many traces want the functions replaced. Changed under the tracing lock only.
-_depth = 0
-
 #: Position in this list -> the function, a copy with its own code, the rule, and the code that routes to either.
 _routes: list[tuple[FunctionType, FunctionType, Callable[..., Any], CodeType]] = []
-
-_replaced: list[tuple[FunctionType, CodeType]] = []
 
 
 def route(position: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -44,25 +38,18 @@ def _routing_code(position: int) -> CodeType:
     return next(constant for constant in constants if isinstance(constant, CodeType))
 
 
-@contextmanager
-def intercepted_functions() -> Iterator[None]:
-    """Let functions that do not dispatch take traced arguments, for the length of a with statement."""
-    global _depth
-    _depth += 1
-    try:
-        if _depth == 1:
-            dispatch.add_rules_of_imported()
-            _add_routes()
-            for function, _, _, code in _routes:
-                _replaced.append((function, function.__code__))
-                function.__code__ = code
-        yield
-    finally:
-        _depth -= 1
-        if _depth == 0:
-            while _replaced:
-                function, code = _replaced.pop()
-                function.__code__ = code
+def replace() -> None:
+    """Let functions that do not dispatch take traced arguments."""
+    dispatch.add_rules_of_imported()
+    _add_routes()
+    for function, _, _, code in _routes:
+        function.__code__ = code
+
+
+def restore() -> None:
+    """Give all of them their own code again."""
+    for function, original, _, _ in _routes:
+        function.__code__ = original.__code__
 
 
 def _add_routes() -> None:

@@ -8,8 +8,7 @@ traced value, in the thread of the trace only, and do NumPy's own work otherwise
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,9 @@ from archimedes_grad.trace_state import current_trace
 
 _CONSTRUCTORS = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require")
 
-# How many traces want the constructors replaced. Changed under the tracing lock only.
-_depth = 0
+# What NumPy had in its place, while one is replaced. Changed under the tracing lock only.
 _originals: dict[str, Callable[..., Any]] = {}
+_replacements: dict[str, Callable[..., Any]] = {}
 
 
 def _intercepting(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,19 +40,18 @@ def _intercepting(original: Callable[..., Any]) -> Callable[..., Any]:
     return constructor
 
 
-@contextmanager
-def traced_literals() -> Iterator[None]:
-    """Let NumPy's array constructors take lists of traced values, for the length of a with statement."""
-    global _depth
-    _depth += 1
-    try:
-        if _depth == 1:
-            for name in _CONSTRUCTORS:
-                _originals[name] = getattr(np, name)
-                setattr(np, name, _intercepting(_originals[name]))
-        yield
-    finally:
-        _depth -= 1
-        if _depth == 0:
-            for name in _CONSTRUCTORS:
-                setattr(np, name, _originals.pop(name))
+def replace() -> None:
+    """Let NumPy's array constructors take lists of traced values."""
+    for name in _CONSTRUCTORS:
+        present = getattr(np, name)
+        if present is not _replacements.get(name):
+            _originals[name] = present
+            _replacements[name] = _intercepting(present)
+            setattr(np, name, _replacements[name])
+
+
+def restore() -> None:
+    """Put NumPy's own array constructors back, those of them that are replaced."""
+    for name, original in _originals.items():
+        if getattr(np, name) is _replacements.get(name):
+            setattr(np, name, original)

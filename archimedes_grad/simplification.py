@@ -8,12 +8,41 @@ gradients inside traced functions.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import casadi as cs
+from casadi import _casadi  # type: ignore[attr-defined]
+
+Result = TypeVar("Result")
 
 _lock = threading.RLock()
+
+# The thread that is inside ``owned``, or None. Written under the lock.
+_owner: int | None = None
+
+# Without the function of Python around it: at the entry of that an interrupt could come between.
+_set_simplification: Callable[[bool], None] = _casadi.GlobalOptions_setSimplificationOnTheFly
+
+
+def owned(work: Callable[[], Result]) -> Result:
+    """Do some work as the one owner of the flag; afterwards the flag is as it was and the lock free, in any case.
+
+    Inside, ``forward_nodes`` and ``derivative_sweep`` take no lock: where an interrupt keeps one of them from putting
+    the flag back, it is put back here.
+    """
+    global _owner
+    if _owner == threading.get_ident():
+        return work()
+    with _lock:
+        before = cs.GlobalOptions.getSimplificationOnTheFly()
+        try:
+            _owner = threading.get_ident()
+            return work()
+        finally:
+            _owner = None
+            _set_simplification(before)
 
 
 @contextmanager
@@ -35,10 +64,17 @@ def derivative_sweep() -> Iterator[None]:
 
 @contextmanager
 def _simplification(on: bool) -> Iterator[None]:
-    with _lock:
-        before = cs.GlobalOptions.getSimplificationOnTheFly()
-        cs.GlobalOptions.setSimplificationOnTheFly(on)
-        try:
-            yield
-        finally:
-            cs.GlobalOptions.setSimplificationOnTheFly(before)
+    if _owner == threading.get_ident():
+        yield from _set_meanwhile(on)
+    else:
+        with _lock:
+            yield from _set_meanwhile(on)
+
+
+def _set_meanwhile(on: bool) -> Iterator[None]:
+    before = cs.GlobalOptions.getSimplificationOnTheFly()
+    try:
+        _set_simplification(on)
+        yield
+    finally:
+        _set_simplification(before)

@@ -10,8 +10,6 @@ import linecache
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType, ModuleType
 from typing import Any
@@ -219,18 +217,11 @@ def current_trace() -> Trace | None:
     return getattr(_thread, "trace", None)
 
 
-@contextmanager
-def entered(trace: Trace) -> Iterator[Trace]:
-    """Make ``trace`` the one under way in this thread, for the length of a with statement."""
+def set_under_way(trace: Trace | None, active: int) -> None:
+    """Make a trace the one under way in this thread, and say how many are in all; the caller has the tracing lock."""
     global active_traces
-    outer = current_trace()
     _thread.trace = trace
-    active_traces += 1
-    try:
-        yield trace
-    finally:
-        active_traces -= 1
-        _thread.trace = outer
+    active_traces = active
 
 
 def user_frame() -> FrameType | None:

@@ -15,15 +15,13 @@ import archimedes_grad.rules  # noqa: F401  # registers the rules
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.closures import closed_over
 from archimedes_grad.errors import TraceError
-from archimedes_grad.foreign import intercepted_functions
 from archimedes_grad.gather import stored_shape
 from archimedes_grad.graph import Graph, Leaf, Output, Template
-from archimedes_grad.literals import traced_literals
 from archimedes_grad.operands import gathered, node_of
 from archimedes_grad.signature import Layout
-from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.specs import as_array, flatten, is_static_by_nature, is_tree, unlike_arrays
-from archimedes_grad.trace_state import Trace, current_trace, entered, leaked, line_that_raised, outlived, trace_error
+from archimedes_grad.surroundings import within
+from archimedes_grad.trace_state import Trace, current_trace, leaked, line_that_raised, outlived, trace_error
 
 # What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry.
 _OBJECT_LOOP = re.compile(r"loop of ufunc does not support argument \d+ of type \S+ which has no callable (\w+) method")
@@ -169,31 +167,35 @@ def trace(
     TypeError, ValueError
         If the function does not return numbers; if ``has_aux`` is set and it returns no pair.
     """
-    parent = current_trace()
-    current = Trace(parent, values_known, script, structured)
-    with forward_nodes(), entered(current), traced_literals(), intercepted_functions(), np.errstate(all="ignore"):
-        symbols = tuple(
-            _symbol(current, leaf, value) for leaf, value in zip(bound.leaves, bound.values, strict=True)
-        )
-        arrays = [
-            SymbolicArray(symbol, _carried_value(leaf, value))
-            for symbol, leaf, value in zip(symbols, bound.leaves, bound.values, strict=True)
-        ]
-        passed = [bound.trees[position].build(arrays) for position in range(len(bound.trees))]
-        keywords = dict(zip(layout.keywords, passed[layout.n_positional :], strict=True))
-        returned = _called(function, passed[: layout.n_passed], keywords)
-        auxiliary = None
-        collector = _Outputs(bound.name, parent is None)
-        if has_aux:
-            returned, auxiliary = auxiliary_pair(bound.name, returned)
-        result = collector.template(returned)
-        auxiliary_template = None if not has_aux else collector.template(auxiliary)
-        conditions = [functools.reduce(_both, current.conditions)] if current.conditions else []
-        guards = current.guards
-        everything = [*collector.nodes, *conditions, *(guard.node for guard in guards)]
-        nodes, hidden, hidden_symbols = _closed(current, everything, symbols)
-        success = nodes[len(collector.nodes)] if conditions else None
-        guard_nodes = nodes[len(nodes) - len(guards) :]
+    current = Trace(current_trace(), values_known, script, structured)
+    return within(current, lambda: _traced(current, function, bound, layout, has_aux))
+
+
+def _traced(
+    current: Trace, function: Callable[..., Any], bound: BoundArguments, layout: Layout, has_aux: bool
+) -> Graph:
+    symbols = tuple(
+        _symbol(current, leaf, value) for leaf, value in zip(bound.leaves, bound.values, strict=True)
+    )
+    arrays = [
+        SymbolicArray(symbol, _carried_value(leaf, value))
+        for symbol, leaf, value in zip(symbols, bound.leaves, bound.values, strict=True)
+    ]
+    passed = [bound.trees[position].build(arrays) for position in range(len(bound.trees))]
+    keywords = dict(zip(layout.keywords, passed[layout.n_positional :], strict=True))
+    returned = _called(function, passed[: layout.n_passed], keywords)
+    auxiliary = None
+    collector = _Outputs(bound.name, current.parent is None)
+    if has_aux:
+        returned, auxiliary = auxiliary_pair(bound.name, returned)
+    result = collector.template(returned)
+    auxiliary_template = None if not has_aux else collector.template(auxiliary)
+    conditions = [functools.reduce(_both, current.conditions)] if current.conditions else []
+    guards = current.guards
+    everything = [*collector.nodes, *conditions, *(guard.node for guard in guards)]
+    nodes, hidden, hidden_symbols = _closed(current, everything, symbols)
+    success = nodes[len(collector.nodes)] if conditions else None
+    guard_nodes = nodes[len(nodes) - len(guards) :]
     return Graph(
         name=bound.name,
         leaves=tuple(bound.leaves),

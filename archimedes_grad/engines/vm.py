@@ -34,6 +34,13 @@ def forget_failure() -> None:
     failures.pop(threading.get_ident(), None)
 
 
+def raise_interrupt(error: RuntimeError) -> None:
+    """Raise what CasADi made of an interrupt that came on the way into a function called back; else the error."""
+    if "KeyboardInterrupt" in str(error):
+        raise KeyboardInterrupt from error
+    raise error
+
+
 class Slot:
     """One set of buffers with everything that must stay alive while they are bound.
 
