@@ -53,6 +53,7 @@ class Mutant:
 
     path: str
     line: int
+    lines: tuple[int, int]
     start: int
     end: int
     old: str
@@ -73,7 +74,16 @@ class _Finder(ast.NodeVisitor):
             self.starts.append(self.starts[-1] + len(line.encode()))
         self.bytes = text.encode()
         self.depth = 0
+        self.statement = (0, 0)
         self.found: list[Mutant] = []
+
+    def visit(self, node: ast.AST) -> None:
+        """Visit a node; coverage knows a statement of several lines by some of them."""
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            last = body[0].lineno - 1 if isinstance(body, list) and body else node.end_lineno or node.lineno
+            self.statement = node.lineno, max(last, node.lineno)
+        super().visit(node)
 
     def place(self, node: ast.AST) -> tuple[int, int]:
         return (
@@ -83,7 +93,8 @@ class _Finder(ast.NodeVisitor):
 
     def add(self, node: ast.AST, start: int, end: int, new: str) -> None:
         old = self.bytes[start:end].decode()
-        self.found.append(Mutant(self.path, node.lineno, start, end, old, new, self.depth > 0))  # type: ignore[attr-defined]
+        line: int = node.lineno  # type: ignore[attr-defined]
+        self.found.append(Mutant(self.path, line, self.statement, start, end, old, new, self.depth > 0))
 
     def between(self, node: ast.AST, left: ast.AST, right: ast.AST, old: str, new: str) -> None:
         start, end = self.place(left)[1], self.place(right)[0]
@@ -93,9 +104,10 @@ class _Finder(ast.NodeVisitor):
             self.add(node, start + match.start(), start + match.end(), new)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self.depth += 1
+        # Defaults are evaluated at import.
         for default in [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]:
             self.visit(default)
+        self.depth += 1
         for statement in node.body:
             self.visit(statement)
         self.depth -= 1
@@ -163,7 +175,8 @@ class _Finder(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         for k, keyword in enumerate(node.keywords):
-            if keyword.arg is not None and (node.args or k):
+            # zip(strict=True) tells of faults that there are none of: without it nothing changes.
+            if keyword.arg is not None and keyword.arg != "strict" and (node.args or k):
                 start, end = self.place(keyword)
                 before = (node.keywords[k - 1] if k else node.args[-1])
                 if self.place(before)[1] < start:
@@ -228,7 +241,10 @@ class Tests:
     def of(self, mutant: Mutant, most: int, generator: random.Random) -> list[str]:
         """Return the tests to run: the most specific, and others drawn, one for each test function first."""
         by_line = self.lines.get(mutant.path, {})
+        first, last = mutant.lines
         found = set(by_line.get(mutant.line, []))
+        if not found:
+            found = {test for line in range(first, last + 1) for test in by_line.get(line, [])}
         if not mutant.in_function:
             # What runs at import counts for whatever the file does.
             found |= {test for tests in by_line.values() for test in tests}

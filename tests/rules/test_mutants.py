@@ -1,0 +1,104 @@
+"""Cases that mutants of the rules showed to be missing elsewhere: each of them kills some."""
+
+import numpy as np
+import pytest
+import scipy.special
+from helpers import check, check_value
+
+import archimedes_grad as arc
+
+FIVE = np.array([0.3, -1.2, 2.5, 0.9, -0.4])
+FOUR = FIVE[:4]
+GRID = np.linspace(-2.0, 2.0, 12).reshape(3, 4) + np.eye(3, 4)
+EDGES = np.array([-1.0, 0.0, 1.0, 2.0])
+MASK = np.array([True, False, True, True, False])
+DISCRETE = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "lower", "higher", "nearest", "midpoint")
+
+
+@pytest.mark.parametrize("method", DISCRETE)
+@pytest.mark.parametrize("q", [0.0, 0.1, 0.2, 0.25, 0.3, 0.5, 0.6, 0.75, 0.9, 1.0])
+def test_quantiles_at_ties_of_the_position(method, q):
+    for x in (FIVE, FOUR, FIVE[:1]):
+        check_value(lambda x: np.quantile(x, q, method=method), x)
+
+
+VALUES = {
+    "digitize, traced edges": (lambda e: np.digitize(np.array([-0.5, 1.5]), e), EDGES),
+    "digitize, one plain number": (lambda e: np.digitize(0.5, e), EDGES),
+    "digitize, plain edges": (lambda x: np.digitize(x, EDGES), FIVE),
+    "digitize, a list of edges": (lambda x: np.digitize(x, [2.0, 0.0, -1.0]), FIVE),
+    "digitize, right": (lambda e: np.digitize(np.array([0.0, 1.0]), e, right=True), EDGES),
+    "digitize, edges that descend": (lambda e: np.digitize(FIVE, e), EDGES[::-1].copy()),
+    "unwrap, integers with odd period": (lambda x: np.unwrap(x, period=5), np.array([0, 3, 6, 4, 11, 2])),
+    "unwrap, integers with even period": (lambda x: np.unwrap(x, period=4), np.array([0, 2, 4, 3, 9, 1])),
+    "unwrap, half a period": (lambda x: np.unwrap(x, period=2.0), np.array([0.0, 1.0, -1.0, 2.0])),
+    "array, ndmin": (lambda x: np.array(x, ndmin=3), FIVE),
+    "array, ndmin below": (lambda x: np.array(x, ndmin=1), GRID),
+    "corrcoef of rows alike": (lambda x: np.corrcoef(x, x), FIVE),
+    "det of a matrix with inf": (lambda a: np.linalg.det(a), np.array([[np.inf, 0.0], [0.0, 1.0]])),
+}
+
+
+@pytest.mark.parametrize("case", VALUES)
+def test_values(case):
+    function, *args = VALUES[case]
+    check_value(function, *args)
+
+
+def test_a_copied_array_is_not_its_source():
+    def f(x):
+        y = np.array(x)
+        y[0] = 0.0
+        return np.sum(x**2)
+
+    np.testing.assert_array_equal(arc.grad(f)(FIVE), 2 * FIVE)
+
+
+GRADIENTS = {
+    "hypot.reduce, where": (lambda x: np.hypot.reduce(x, where=MASK, initial=0.0), FIVE),
+    "logaddexp.reduce, where": (lambda x: np.logaddexp.reduce(x, where=MASK, initial=-np.inf), FIVE),
+    "logaddexp2.reduce, where": (lambda x: np.logaddexp2.reduce(x, where=MASK, initial=-1.0), FIVE),
+    "add.reduce, where": (lambda x: np.add.reduce(x, where=MASK), FIVE),
+    "multiply.reduce, where": (lambda x: np.multiply.reduce(x, where=MASK), FIVE),
+    "norm 3": (lambda x: np.linalg.norm(x, ord=3, axis=1), GRID),
+    "norm 3, keepdims": (lambda x: np.linalg.norm(x, ord=3, axis=0, keepdims=True) * x, GRID),
+    "norm -2, keepdims": (lambda x: np.linalg.norm(x + 5, ord=-2, axis=1, keepdims=True) * x, GRID),
+    "irfft of an even length": (lambda x: np.fft.irfft(x[:5] + 1j * x[5:], 8), np.linspace(0.1, 1.0, 10)),
+    "irfft of an odd length": (lambda x: np.fft.irfft(x[:5] + 1j * x[5:], 9), np.linspace(0.1, 1.0, 10)),
+    "irfft of length 1": (lambda x: np.fft.irfft(x[:1] + 1j * x[1:], 1), np.array([0.4, 0.3])),
+    "multi_dot of four": (lambda a: np.linalg.multi_dot([a, GRID.T, a, a.T]), GRID),
+    "det of a large matrix": (lambda a: np.linalg.det(a @ a.T + 3 * np.eye(6)), np.linspace(-1, 1, 36).reshape(6, 6)),
+    "stack of solves": (lambda a: np.linalg.solve(a @ a.swapaxes(-1, -2) + 4 * np.eye(3), np.ones((2, 3, 2))),
+                        np.linspace(-1, 1, 18).reshape(2, 3, 3)),
+    "solve, many right sides": (lambda b: np.linalg.solve(np.eye(3) + 0.1, b), np.linspace(-1, 1, 24).reshape(3, 8)),
+    "zeta below 0": (lambda s: scipy.special.zeta(s), np.array([-0.5, -1.5, -2.7])),
+    "polygamma below 0": (lambda x: scipy.special.polygamma(1, x), np.array([-0.4, -1.6, 0.7])),
+    "digamma below 0": (lambda x: scipy.special.digamma(x), np.array([-0.4, -1.6, 0.7])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", GRADIENTS)
+def test_gradients(case):
+    function, *args = GRADIENTS[case]
+    check(function, *args, rtol=1e-9)
+
+
+BESSEL = ("j0", "j1", "y0", "y1", "i0", "i1", "i0e", "i1e", "k0", "k1", "k0e", "k1e")
+
+
+@pytest.mark.parametrize("name", BESSEL)
+def test_bessel_functions_of_fixed_order(name):
+    check(getattr(scipy.special, name), np.array([0.4, 1.7, 3.2]), rtol=1e-10)
+
+
+def test_cofactors_near_a_singular_matrix():
+    near = np.array([[1.0, 2.0, 3.0, 1.0, 0.0], [2.0, 4.0, 6.0, 2.0, 1e-13], [0.0, 1.0, 1.0, 5.0, 2.0],
+                     [3.0, 1.0, 2.0, 0.5, 1.0], [1.0, 0.3, 0.2, 0.1, 4.0]])  # fmt: skip
+    cofactors = np.array([
+        [(-1) ** (i + j) * np.linalg.det(np.delete(np.delete(near, i, 0), j, 1)) for j in range(5)] for i in range(5)
+    ])  # fmt: skip
+    np.testing.assert_allclose(arc.grad(np.linalg.det)(near), cofactors, rtol=1e-9, atol=1e-9)
+    large = np.zeros((9, 9))
+    large[:5, :5] = near
+    large[5:, 5:] = np.eye(4)
+    np.testing.assert_allclose(arc.grad(np.linalg.det)(large)[:5, :5], cofactors, rtol=1e-8, atol=1e-8)
