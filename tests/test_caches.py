@@ -1,0 +1,97 @@
+"""What is part of a key and what is not: what the caches promise, and what the documentation says that they do not."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import archimedes_grad as arc
+
+FACTOR = 2.0
+X = np.array([1.0, 2.0])
+
+
+def uses_a_global(x):
+    return np.sum(FACTOR * x)
+
+
+def test_static_values_beyond_the_bound_are_forgotten_least_recently_used_first(monkeypatch):
+    monkeypatch.setattr("archimedes_grad.compiled.MAX_SPECIALISATIONS", 3)
+    traces = []
+
+    @arc.grad(static_argnames="k")
+    def scaled(x, k):
+        traces.append(k)
+        return np.sum(k * x)
+
+    for k in (1, 2, 3, 1, 1, 4):
+        np.testing.assert_array_equal(scaled(X, k), [k, k])
+    assert traces == [1, 2, 3, 4]
+    scaled(X, 1)
+    scaled(X, 2)
+    assert traces == [1, 2, 3, 4, 2]
+    assert scaled.explain(X, 1).n_specialisations == 3
+
+
+def test_what_calls_find_at_once_counts_as_used(monkeypatch):
+    monkeypatch.setattr("archimedes_grad.compiled.MAX_SPECIALISATIONS", 2)
+    traces = []
+
+    @arc.grad
+    def f(x):
+        traces.append(len(x))
+        return np.sum(x**2)
+
+    for n in (1, 2, 1, 1, 1, 3, 1):
+        np.testing.assert_array_equal(f(np.ones(n)), 2 * np.ones(n))
+    assert traces == [1, 2, 3]
+
+
+def test_functions_as_arguments_are_bounded_and_freed(monkeypatch):
+    monkeypatch.setattr("archimedes_grad.compiled.MAX_SPECIALISATIONS", 3)
+    gradient = arc.grad(lambda x, f: np.sum(f(x)))
+    first = lambda x: x**2
+    reference = weakref.ref(first)
+    gradient(X, first)
+    del first
+    for k in range(4):
+        np.testing.assert_array_equal(gradient(X, lambda x, k=k: k * x), [k, k])
+    gc.collect()
+    assert reference() is None
+
+
+@pytest.mark.parametrize("place", ["global", "closure", "attribute", "array in place"])
+def test_what_a_trace_has_met_stays_until_the_cache_is_cleared(place, monkeypatch):
+    class Model:
+        factor = 2.0
+
+    factor, array, model = 2.0, np.array([2.0, 2.0]), Model()
+    function = {
+        "global": uses_a_global, "closure": lambda x: np.sum(factor * x),
+        "attribute": lambda x: np.sum(model.factor * x), "array in place": lambda x: np.sum(array * x),
+    }[place]  # fmt: skip
+    slope = arc.grad(function)
+    np.testing.assert_array_equal(slope(X), [2.0, 2.0])
+    factor, model.factor = 3.0, 3.0
+    array[:] = 3.0
+    monkeypatch.setattr(f"{__name__}.FACTOR", 3.0)
+    np.testing.assert_array_equal(slope(X), [2.0, 2.0])
+    slope.clear_cache()
+    np.testing.assert_array_equal(slope(X), [3.0, 3.0])
+
+
+def test_a_static_array_changed_in_place_is_noticed():
+    table = np.array([1.0, 2.0])
+    slope = arc.grad(lambda x, table: np.sum(table * x), static_argnames="table")
+    np.testing.assert_array_equal(slope(X, table), [1.0, 2.0])
+    table[0] = 5.0
+    np.testing.assert_array_equal(slope(X, table), [5.0, 2.0])
+
+
+def test_a_static_list_and_dict_changed_in_place_are_noticed():
+    slope = arc.grad(lambda x, o: np.sum(x) * o["k"][0], static_argnames="o")
+    options = {"k": [1.0]}
+    np.testing.assert_array_equal(slope(X, options), [1.0, 1.0])
+    options["k"][0] = 2.0
+    np.testing.assert_array_equal(slope(X, options), [2.0, 2.0])
