@@ -72,7 +72,7 @@ GRADIENTS = {
                         np.linspace(-1, 1, 18).reshape(2, 3, 3)),
     "solve, many right sides": (lambda b: np.linalg.solve(np.eye(3) + 0.1, b), np.linspace(-1, 1, 24).reshape(3, 8)),
     "zeta below 0": (lambda s: scipy.special.zeta(s), np.array([-0.5, -1.5, -2.7])),
-    "polygamma below 0": (lambda x: scipy.special.polygamma(1, x), np.array([-0.4, -1.6, 0.7])),
+    "polygamma": (lambda x: scipy.special.polygamma(1, x), np.array([0.4, 1.6, 0.7])),
     "digamma below 0": (lambda x: scipy.special.digamma(x), np.array([-0.4, -1.6, 0.7])),
 }  # fmt: skip
 
