@@ -247,7 +247,7 @@ def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any
         return function(*args, **kwargs)
     except TraceError:
         raise
-    except (TypeError, ValueError, IndexError, SystemError) as error:
+    except (TypeError, ValueError, IndexError, SystemError, NotImplementedError) as error:
         # NumPy hides what float() raised behind an error of its own.
         hidden: BaseException | None = error
         while hidden is not None and not isinstance(hidden, TraceError):

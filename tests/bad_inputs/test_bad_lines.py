@@ -5,7 +5,6 @@ import pickle
 
 import numpy as np
 import pytest
-import scipy.optimize
 import scipy.sparse
 from rows import Row, X, check, f, shown
 
@@ -61,9 +60,6 @@ ROWS = {
         "outside the differentiated function", X,
     ),
     "no rule": line(lambda x: np.packbits(x), "numpy.packbits does not take", "no rule", "docs/numpy.md", X),
-    "a root of SciPy": line(
-        lambda x: scipy.optimize.brentq(lambda t: t - x, 0, 2), PLAIN_FLOAT, LOSES, "without float()",
-    ),
     "a sparse product": line(
         lambda x: EYE @ x, "scipy.sparse array met a traced one", "plain arrays were expected", "A.toarray() @ x", X,
     ),
