@@ -28,6 +28,7 @@ else:
     from archimedes_grad.control_flow import fori_loop, scan, while_loop
     from archimedes_grad.custom_rules import custom_jvp, custom_vjp, stop_gradient
     from archimedes_grad.derivative_kit import DerivativeKit
+    from archimedes_grad.engine_choice import cache_clear, set_engine
     from archimedes_grad.implicit import implicit_root, linear_solve, odeint
     from archimedes_grad.transform_types import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
 
@@ -35,6 +36,7 @@ else:
 _MODULE_OF = {
     "CalculusKit": "calculus_kit",
     "DerivativeKit": "derivative_kit",
+    "cache_clear": "engine_choice",
     "callback": "callbacks",
     "check_grads": "check",
     "compare_methods": "comparison",
@@ -46,6 +48,7 @@ _MODULE_OF = {
     "linear_solve": "implicit",
     "odeint": "implicit",
     "scan": "control_flow",
+    "set_engine": "engine_choice",
     "stop_gradient": "custom_rules",
     "switch": "choices",
     "vmap": "batching",
@@ -76,6 +79,7 @@ __all__ = [
     "__version__",
     "arange",
     "array",
+    "cache_clear",
     "callback",
     "check_grads",
     "compare_methods",
@@ -97,6 +101,7 @@ __all__ = [
     "odeint",
     "ones",
     "scan",
+    "set_engine",
     "stop_gradient",
     "switch",
     "value_and_grad",

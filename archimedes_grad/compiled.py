@@ -11,13 +11,16 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 import casadi as cs
 
 from archimedes_grad import trace_state
 from archimedes_grad.autodiff import value_function
+from archimedes_grad.engines.selection import default_engine
 from archimedes_grad.errors import PathLimitWarning, TraceError
+from archimedes_grad.evaluation import evaluated_by
 from archimedes_grad.fast_path import MISS, Miss, new_fast_path
 from archimedes_grad.merging import guards_alone, merged
 from archimedes_grad.nesting import nested_call
@@ -63,7 +66,7 @@ class CompiledFunction(Generic[P, R]):
     def __init__(
         self, function: Callable[..., Any], signature: CallSignature, transformation: Transformation,
         name: str, has_aux: bool = False, structured: bool = False, max_paths: int = 128,
-        recipe: Recipe | None = None, progress: bool = False,
+        recipe: Recipe | None = None, progress: bool = False, engine: str | None = None,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, function)
         self.__name__ = name
@@ -78,6 +81,7 @@ class CompiledFunction(Generic[P, R]):
         self._warned_of_paths = False
         self._progress = progress
         self._recipe = recipe
+        self._engine = engine
         self._specialisations: OrderedDict[Any, Specialisation] = OrderedDict()
         self._fast_call: Callable[[tuple[Any, ...], dict[str, Any]], Any] = _no_fast_path
         # Two threads that meet a new form of call trace it once.
@@ -198,7 +202,7 @@ class CompiledFunction(Generic[P, R]):
         path, paths = self._path(args, kwargs)
         derived = path.derived
         return Explanation(
-            name=self.__name__, method="symbolic", engine="vm", representation=derived.representation,
+            name=self.__name__, method="symbolic", engine=path.engine, representation=derived.representation,
             reason=derived.reason, n_operations=derived.function.n_instructions(),
             n_specialisations=len(self._specialisations), seconds=dict(path.seconds),
             paths=len(paths.by_outcomes), hits=[p.fast_path.hits[0] for p in paths.by_outcomes.values()],
@@ -337,13 +341,15 @@ class CompiledFunction(Generic[P, R]):
         with watched(self.__name__) if self._progress else nullcontext(unwatched) as begin:
             start = time.perf_counter()
             graph = trace(self._function, bound, layout, self._has_aux, script=script, structured=self._structured)
+            graph = replace(graph, engine=self._engine or default_engine())
             begin("differentiate")
             traced = time.perf_counter()
             derived = self._transformation(graph, layout, self._signature.selection.single)
             begin("compile")
             differentiated = time.perf_counter()
             path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
-            path.fast_path = new_fast_path(derived, layout, bound.trees, bound.values, path.reference)
+            evaluated, path.engine = evaluated_by(derived, graph.engine)
+            path.fast_path = new_fast_path(evaluated, layout, bound.trees, bound.values, path.reference)
             path.seconds["compile"] = time.perf_counter() - differentiated
         if len(paths.by_outcomes) >= paths.limit and not self._warned_of_paths:
             self._warned_of_paths = True

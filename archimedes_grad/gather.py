@@ -22,6 +22,9 @@ import numpy.typing as npt
 Shape = tuple[int, ...]
 IndexArray = npt.NDArray[np.intp]
 
+#: Names of the Functions that give the largest or smallest entry of each row; engines know them by these.
+EXTREMES = {cs.OP_FMAX: "maximum_of_columns", cs.OP_FMIN: "minimum_of_columns"}
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:

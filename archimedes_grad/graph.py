@@ -121,6 +121,8 @@ class Graph:
         The decisions that led along this path: it holds where all of them have the same outcome.
     failure
         What the error says where an evaluation fails.
+    engine
+        What evaluates it: between arrays and scalars, engines choose differently.
     array_nodes, array_entries, selects, can_fail, opaque, large_products
         What the choice of representation and the engine need: see ``trace_state.Trace``.
     """
@@ -145,6 +147,7 @@ class Graph:
     success: cs.MX | None = None
     failure: str = "Singular matrix"
     guards: tuple[Guard, ...] = ()
+    engine: str = "vm"
 
     @property
     def all_symbols(self) -> list[cs.MX]:

@@ -59,6 +59,8 @@ class Path:
         Evaluates the guards alone; None where that would cost about as much.
     last_used
         A number that grows with every switch of paths.
+    engine
+        What evaluates it.
     seconds
         What tracing, differentiating and compiling took.
     """
@@ -67,6 +69,7 @@ class Path:
         self._paths = weakref.ref(paths)
         self.derived = derived
         self.seconds = seconds
+        self.engine = "vm"
         self.outcomes = tuple(guard.outcome for guard in derived.graph.guards)
         self.trail: list[PathNode] = []
         self.fast_path: FastPath

@@ -25,6 +25,8 @@ _ARRAY_ENTRY = 0.3
 _LARGEST_EXPANSION = 200_000
 #: The same where only scalars keep the nan of a branch not taken out of the gradient: see rules/branches.py.
 _LARGEST_EXPANSION_OF_BRANCHES = 2_000_000
+#: Compiled code has a line for each scalar operation; loops over arrays are as fast, and short.
+_LARGEST_NATIVE_EXPANSION = 500
 
 
 @dataclass(frozen=True, repr=False)
@@ -94,6 +96,8 @@ class Representation:
 def _choice(graph: Graph, primal: cs.Function) -> tuple[str, str]:
     if graph.opaque:
         return "array", "a node must stay whole: a factorisation, a choice, a solver or a long loop"
+    if graph.engine == "native" and graph.array_entries > _LARGEST_NATIVE_EXPANSION:
+        return "array", "the native engine fuses operations on arrays"
     instructions = primal.n_instructions()
     scalars = max(0, instructions - graph.array_nodes)
     # As scalars every number that goes in or out is an instruction too.

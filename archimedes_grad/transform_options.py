@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from archimedes_grad.engines.selection import ENGINES
 from archimedes_grad.errors import asked_by
 from archimedes_grad.optional import require
 from archimedes_grad.signature import name_of
 
 METHODS = ("symbolic", "finite", "adaptive", "complex", "auto")
-ENGINES = ("vm",)
 CONTROL_FLOW = ("paths", "structured")
 
 #: How numeric methods are run, whichever it is.

@@ -66,7 +66,8 @@ def grad(
         ``"symbolic"``; ``"finite"``, ``"adaptive"`` or ``"complex"`` call the function at points and take the options
         of ``archimedes_grad.numeric``; ``"auto"`` is symbolic, and adaptive where tracing is impossible.
     engine
-        ``"vm"``, CasADi's interpreter; None for the default.
+        ``"vm"``, CasADi's interpreter; ``"native"``, C compiled for the function; ``"auto"``, the first at once and
+        the second where it proves worth it. None: what :func:`set_engine` says.
     **options
         ``control_flow`` and ``max_paths`` as in :func:`compile`; ``progress=True`` shows a bar (tqdm) where tracing,
         compiling or a numeric method take long; the options of a numeric ``method``.
@@ -329,7 +330,7 @@ def _transformed(
     name = name or f"{transform.__name__}_{name_of(func)}"
     compiled: CompiledFunction[..., Any] = CompiledFunction(
         func, signature, transformation, name, has_aux, control_flow == "structured", max_paths,
-        (transform, func, recipe), progress,
+        (transform, func, recipe), progress, engine,
     )  # fmt: skip
     if method == "symbolic":
         return compiled
@@ -357,7 +358,8 @@ def compile(
     name
         ``__name__`` of the result; the function's own when left out.
     engine
-        ``"vm"``, CasADi's interpreter; None for the default.
+        ``"vm"``, CasADi's interpreter; ``"native"``, C compiled for the function; ``"auto"``, the first at once and
+        the second where it proves worth it. None: what :func:`set_engine` says.
     control_flow, max_paths
         How Python's branches on traced values are treated: ``"paths"`` or ``"structured"``, and how many paths
         are kept.
@@ -401,4 +403,5 @@ def compile(
     return CompiledFunction(
         func, signature, value_function, name or name_of(func), structured=control_flow == "structured",
         max_paths=max_paths, recipe=(compile, func, recipe), progress=bool(progress),
+        engine=engine,
     )  # fmt: skip

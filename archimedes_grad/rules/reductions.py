@@ -12,7 +12,7 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.constants import constant_node
 from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
-from archimedes_grad.gather import Shape, reshaped
+from archimedes_grad.gather import EXTREMES, Shape, reshaped
 from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.rules.composition import counted
 from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, only_where, root_of_sum_of_squares
@@ -153,7 +153,7 @@ def _extreme(ufunc: np.ufunc) -> Callable[[SymbolicArray, tuple[int, ...]], cs.M
         if kept == 1 and not skips_nan:
             extreme = cs.mmax(matrix) if largest else cs.mmin(matrix)
         else:
-            extreme = folded(matrix, lambda x, y: cs.MX.binary(operation, x, y))
+            extreme = _extreme_of_columns(matrix, operation)
         counted(7, 5 * matrix.numel())
         spread = _along_columns(extreme, length)
         if skips_nan:
@@ -167,6 +167,15 @@ def _extreme(ufunc: np.ufunc) -> Callable[[SymbolicArray, tuple[int, ...]], cs.M
         return add(shared, only_where(is_nan(extreme), cs.MX(math.nan))) if skips_nan else shared
 
     return reduce_node
+
+
+def _extreme_of_columns(matrix: cs.MX, operation: int) -> cs.MX:
+    """Return the extreme of each row, nan ignored, as the call of a Function that engines know by its name."""
+    symbol = cs.MX.sym("columns", *matrix.shape)
+    extreme = folded(symbol, lambda first, second: cs.MX.binary(operation, first, second))
+    function = cs.Function(EXTREMES[operation], [symbol], [extreme], {"never_inline": True})
+    (result,) = function.call([matrix])
+    return result
 
 
 def _along_columns(column: cs.MX, count: int) -> cs.MX:

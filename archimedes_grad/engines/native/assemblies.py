@@ -1,0 +1,100 @@
+"""How an array is put together from parts: as pieces, each with loops of its own.
+
+Slices that are added into an array of equal numbers (what the reverse sweep of a slice leaves) are turned round: each stretch of
+the array is computed once, from all slices that reach it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad.engines.native.indices import Geometry, Index, in_order, refined_strides
+from archimedes_grad.engines.native.values import Assembly, Fill, Part, Value
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Entries of an assembly that are computed by the same expression.
+
+    Attributes
+    ----------
+    target
+        Where they go: a window, listed places or computed ones.
+    terms
+        What is added up for each: a value, and how far its entries are ahead of the piece's.
+    adds
+        Whether the sum is added to what is there.
+    """
+
+    target: Geometry | npt.NDArray[np.int64] | Value
+    terms: tuple[tuple[Value, int], ...]
+    adds: bool
+
+    @property
+    def loops(self) -> tuple[int, ...]:
+        """The loops to begin with."""
+        if isinstance(self.target, Geometry):
+            return tuple(length for length in self.target.shape if length > 1)
+        return (self.target.size,) if self.target.size > 1 else ()
+
+    def target_index(self, loops: tuple[int, ...]) -> Index:
+        """Return where an entry goes, for loops that refine the window's axes."""
+        assert isinstance(self.target, Geometry)
+        strides = refined_strides(self.target.simplified(), loops) if loops else ()
+        assert strides is not None
+        return Index(self.target.offset, strides)
+
+
+def term_index(shift: int, loops: tuple[int, ...]) -> Index:
+    """Return the index of a term."""
+    return Index(shift, in_order(loops).steps)
+
+
+def are_disjoint(assembly: Assembly) -> bool:
+    """Tell whether the pieces of an assembly write every entry once, so that their order does not matter."""
+    return all(_is_stretch(part) for part in assembly.parts)
+
+
+def pieces(assembly: Assembly) -> list[Piece]:
+    """Return the pieces of an assembly, in the order in which they are written."""
+    base = assembly.base
+    if are_disjoint(assembly):
+        return _stretches(assembly)
+    whole = Piece(Geometry((base.size,), 0, (1,)), ((base, 0),), False)
+    return [whole, *(_alone(part) for part in assembly.parts)]
+
+
+def _alone(part: Part) -> Piece:
+    where = part.where.simplified() if isinstance(part.where, Geometry) else part.where
+    return Piece(where, ((part.value, 0),), part.adds)
+
+
+def _is_stretch(part: Part) -> bool:
+    return isinstance(part.where, Geometry) and part.where.simplified().strides in ((), (1,))
+
+
+def _stretches(assembly: Assembly) -> list[Piece]:
+    """Cut the array where a part begins or ends."""
+    spans = []
+    for part in assembly.parts:
+        assert isinstance(part.where, Geometry)
+        spans.append((part.where.offset, part.where.offset + part.where.size, part))
+    cuts = sorted({0, assembly.size, *(low for low, _, _ in spans), *(high for _, high, _ in spans)})
+    starting: dict[int, list[int]] = {}
+    for number, (low, _, _) in enumerate(spans):
+        starting.setdefault(low, []).append(number)
+    active: list[int] = []
+    found = []
+    for low, high in zip(cuts, cuts[1:], strict=False):
+        active = sorted([*(k for k in active if spans[k][1] > low), *starting.get(low, [])])
+        terms = [(assembly.base, low)]
+        for number in active:
+            start, _, part = spans[number]
+            terms = [*terms, (part.value, low - start)] if part.adds else [(part.value, low - start)]
+        if len(terms) > 1 and isinstance(terms[0][0], Fill) and terms[0][0].number == 0.0:
+            terms = terms[1:]
+        found.append(Piece(Geometry((high - low,), low, (1,)), tuple(terms), False))
+    return found

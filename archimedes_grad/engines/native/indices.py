@@ -1,0 +1,172 @@
+"""Affine indices: which entry of an array a loop nest reads, as offset and a step for each loop.
+
+A position in a flat array that is affine in the loop counters stays affine through a strided view, where every axis of the
+view is stepped by loops of its own. Where one loop runs over several axes, it is split, and tried again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+class SplitError(Exception):
+    """A loop runs over more than one axis of a view: it has to be two loops, the inner one of a given length."""
+
+    def __init__(self, loop: int, inner: int) -> None:
+        self.loop = loop
+        self.inner = inner
+
+
+class NotAffineError(Exception):
+    """No splitting of loops makes the index affine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """``offset + sum(step * counter)`` over the loops of a nest."""
+
+    offset: int
+    steps: tuple[int, ...]
+
+    @property
+    def depth(self) -> int:
+        """How many loops, from the outermost on, must be entered before the index is known."""
+        return max((k + 1 for k, step in enumerate(self.steps) if step), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """A strided window on a flat array: the entry at position (i, j, ...) is ``offset + sum(stride * position)``."""
+
+    shape: tuple[int, ...]
+    offset: int
+    strides: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return math.prod(self.shape)
+
+    def simplified(self) -> Geometry:
+        """Return the same window without axes of length 1 and with axes merged that continue one another."""
+        axes: list[tuple[int, int]] = []
+        for length, stride in zip(self.shape, self.strides, strict=True):
+            if length == 1:
+                continue
+            if axes and axes[-1][1] == length * stride:
+                axes[-1] = (axes[-1][0] * length, stride)
+            else:
+                axes.append((length, stride))
+        return Geometry(tuple(a[0] for a in axes), self.offset, tuple(a[1] for a in axes))
+
+    def is_whole(self, size: int) -> bool:
+        """Whether the window is all of an array of a size, in order."""
+        return self.offset == 0 and self.size == size and (size == 1 or self.simplified().strides == (1,))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether some axis repeats entries."""
+        return any(stride == 0 and length > 1 for length, stride in zip(self.shape, self.strides, strict=True))
+
+    def follow(self, index: Index, loops: tuple[int, ...]) -> Index:
+        """Return where the entry at a position of the window lies in the array under it.
+
+        Raises
+        ------
+        SplitError, NotAffineError
+            If the loops have to be split first; if that would not help.
+        """
+        axes = _positions(index, loops, self.shape)
+        offset, steps = self.offset, [0] * len(loops)
+        for axis, stride in zip(axes, self.strides, strict=True):
+            offset += axis.offset * stride
+            for k, step in enumerate(axis.steps):
+                steps[k] += step * stride
+        return Index(offset, tuple(steps))
+
+
+def whole(size: int) -> Geometry:
+    """Return the window that is all of an array."""
+    return Geometry((size,), 0, (1,))
+
+
+def in_order(loops: tuple[int, ...]) -> Index:
+    """Return the index that runs through a flat array in order."""
+    steps, step = [], 1
+    for length in reversed(loops):
+        steps.append(step)
+        step *= length
+    return Index(0, tuple(reversed(steps)))
+
+
+def split(loops: tuple[int, ...], loop: int, inner: int) -> tuple[int, ...]:
+    """Return the loops with one of them made two."""
+    return (*loops[:loop], loops[loop] // inner, inner, *loops[loop + 1 :])
+
+
+def composed(outer: Geometry, inner: Geometry) -> Geometry | None:
+    """Return the window on the array that a window on a window is, or None where that is no strided window."""
+    shape = outer.shape
+    while True:
+        steps = refined_strides(outer, shape)
+        if steps is None:
+            return None
+        try:
+            index = inner.follow(Index(outer.offset, steps), shape)
+        except SplitError as error:
+            shape = split(shape, error.loop, error.inner)
+        except NotAffineError:
+            return None
+        else:
+            return Geometry(shape, index.offset, index.steps).simplified()
+
+
+def refined_strides(geometry: Geometry, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the strides of a window for a finer shape of the same window."""
+    strides: list[int] = []
+    lengths = list(shape)
+    for length, stride in zip(geometry.shape, geometry.strides, strict=True):
+        parts, product = [], 1
+        while product < length or (not parts and lengths):
+            parts.append(lengths.pop(0))
+            product *= parts[-1]
+        if product != length:
+            return None
+        inner = length
+        for part in parts:
+            inner //= part
+            strides.append(stride * inner)
+    return tuple(strides) if not lengths else None
+
+
+def _positions(index: Index, loops: tuple[int, ...], shape: tuple[int, ...]) -> list[Index]:
+    """Return the position along each axis of a C-ordered shape that a flat index stands for."""
+    n = len(shape)
+    sizes = [1] * n
+    for axis in range(n - 2, -1, -1):
+        sizes[axis] = sizes[axis + 1] * shape[axis + 1]
+    offsets, left = [0] * n, index.offset
+    for axis in range(n):
+        offsets[axis], left = divmod(left, sizes[axis]) if axis else (left // sizes[0], left % sizes[0])
+    steps = [[0] * len(loops) for _ in range(n)]
+    reach = list(offsets)
+    for k, (step, length) in enumerate(zip(index.steps, loops, strict=True)):
+        if step == 0 or length == 1:
+            continue
+        if step < 0:
+            raise NotAffineError
+        axis = next((a for a in range(n) if sizes[a] <= step and shape[a] > 1), None)
+        if axis is None or step % sizes[axis]:
+            raise NotAffineError
+        whole_axis = sizes[axis] * shape[axis]
+        if axis and step * length > whole_axis:
+            inner = whole_axis // step
+            if whole_axis % step or length % inner or inner == 1:
+                raise NotAffineError
+            raise SplitError(k, inner)
+        steps[axis][k] = step // sizes[axis]
+        reach[axis] += steps[axis][k] * (length - 1)
+    if any(reach[axis] >= shape[axis] for axis in range(n)):
+        raise NotAffineError
+    return [Index(offset, tuple(s)) for offset, s in zip(offsets, steps, strict=True)]

@@ -1,0 +1,252 @@
+"""Loop nests: the C statements of values that are computed in the same loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from archimedes_grad.engines.native.indices import Index, NotAffineError, SplitError, in_order, split
+from archimedes_grad.engines.native.operations import OPERATIONS, literal
+from archimedes_grad.engines.native.values import Elementwise, Fill, Gather, Pick, Reduction, Value, View
+
+Loops = tuple[int, ...]
+
+
+class MustStoreError(Exception):
+    """A view cannot be followed inside the loops at hand: it has to be stored first."""
+
+    def __init__(self, value: Value) -> None:
+        self.value = value
+
+
+def body(value: Value, index: Index, loops: Loops, is_stored: Callable[[Value], bool]) -> list[tuple[Value, Index]]:
+    """Return every value and index that computing an entry meets, operands before what uses them.
+
+    Stored values are met, but not what they are computed from.
+
+    Raises
+    ------
+    SplitError, MustStoreError
+        If the loops must be split first; if a value has to be stored first.
+    """
+    met: dict[tuple[int, Index], tuple[Value, Index]] = {}
+    waiting = [(value, index, False)]
+    while waiting:
+        current, place, is_ready = waiting.pop()
+        key = (current.serial, place)
+        if key in met:
+            continue
+        if is_ready:
+            met[key] = (current, place)
+            continue
+        waiting.append((current, place, True))
+        waiting.extend((*operand, False) for operand in reads(current, place, loops, is_stored))
+    return list(met.values())
+
+
+def reads(value: Value, index: Index, loops: Loops, is_stored: Callable[[Value], bool]) -> list[tuple[Value, Index]]:
+    """Return the operands of a value's entry, each with its index."""
+    nowhere = Index(0, (0,) * len(loops))
+    if isinstance(value, Fill) or is_stored(value):
+        return []
+    if isinstance(value, View):
+        try:
+            return [(value.source, value.geometry.follow(index, loops))]
+        except NotAffineError:
+            raise MustStoreError(value) from None
+    if isinstance(value, Elementwise):
+        return [(operand, index if operand.size > 1 else nowhere) for operand in value.operands]
+    if isinstance(value, Pick):
+        return [(value.places, index)]
+    return []
+
+
+def fitting_loops(
+    value: Value, loops: Loops, start: Callable[[Loops], Index], is_stored: Callable[[Value], bool]
+) -> tuple[Loops, list[tuple[Value, Index]]]:
+    """Return loops, split as far as a value's views need it, and the body for them."""
+    while True:
+        try:
+            return loops, body(value, start(loops), loops, is_stored)
+        except SplitError as error:
+            loops = split(loops, error.loop, error.inner)
+
+
+@dataclass
+class Nest:
+    """The statements of one loop nest, by how many loops have been entered.
+
+    Attributes
+    ----------
+    before, after
+        For each depth, the statements before the next inner loop, and those after it.
+    """
+
+    loops: Loops
+    names: Callable[[Value], str]
+    is_stored: Callable[[Value], bool]
+    places_of: Callable[[Gather], str]
+    before: list[list[str]] = field(init=False)
+    after: list[list[str]] = field(init=False)
+    accumulators: list[str] = field(default_factory=list)
+    known: dict[tuple[int, Index], tuple[str, int]] = field(default_factory=dict)
+    used: set[Value] = field(default_factory=set)
+    may_vectorise: bool = True
+    weight: int = 0
+
+    def __post_init__(self) -> None:
+        self.before = [[] for _ in range(len(self.loops) + 1)]
+        self.after = [[] for _ in range(len(self.loops) + 1)]
+
+    def entry(self, value: Value, index: Index) -> tuple[str, int]:
+        """Return the C expression of an entry, and the depth at which it is known."""
+        for current, place in body(value, index, self.loops, self.is_stored):
+            key = (current.serial, place)
+            if key not in self.known:
+                self.known[key] = self._computed(current, place)
+        return self.known[value.serial, index]
+
+    def _computed(self, value: Value, index: Index) -> tuple[str, int]:
+        if isinstance(value, Fill):
+            return literal(value.number), 0
+        if self.is_stored(value):
+            self.used.add(value)
+            if value.size == 1:
+                return self.names(value), 0
+            return self._temporary(f"{self.names(value)}[{position(index)}]", index.depth)
+        operands = [self.known[operand.serial, place] for operand, place in reads(value, index, self.loops, self.is_stored)]
+        if isinstance(value, View):
+            return operands[0]
+        depth = max((operand[1] for operand in operands), default=0)
+        if isinstance(value, Elementwise):
+            operation = OPERATIONS[value.operation]
+            self.weight += operation.cost
+            return self._temporary(operation.c.format(*(operand[0] for operand in operands)), depth)
+        if isinstance(value, Pick):
+            self.used.add(value.source)
+            place = operands[0][0]
+            source = self.names(value.source)
+            return self._temporary(f"picked({source}, {place}, {value.source.size})", depth)
+        assert isinstance(value, Gather)
+        self.used.add(value.source)
+        place = f"{self.places_of(value)}[{position(index)}]"
+        source = self.names(value.source)
+        if value.source.size == 1:
+            taken = f"({place} < 0 ? 0.0 : {source})"
+        elif int(value.places.min()) < 0:
+            taken = f"({place} < 0 ? 0.0 : {source}[{place}])"
+        else:
+            taken = f"{source}[{place}]"
+        return self._temporary(taken, index.depth)
+
+    def _temporary(self, expression: str, depth: int) -> tuple[str, int]:
+        name = f"t{len(self.known)}"
+        self.before[depth].append(f"const double {name} = {expression};")
+        return name, depth
+
+    # --- what is done with entries --------------------------------------------------------------
+
+    def store(self, value: Value, index: Index, target: str, target_index: Index, operator: str = "=") -> None:
+        """Compute an entry in the innermost loop and store it."""
+        expression, _ = self.entry(value, index)
+        self.before[-1].append(f"{target}[{position(target_index)}] {operator} {expression};")
+
+    def assign(self, value: Value, index: Index, target: str) -> None:
+        """Compute the entry that a single number is, and give it to a variable."""
+        expression, depth = self.entry(value, index)
+        self.before[depth].append(f"{target} = {expression};")
+
+    def reduce(self, reduction: Reduction, target: str) -> None:
+        """Reduce a value: into a variable of its own where the inner loops are those reduced, else in memory."""
+        expression, _ = self.entry(reduction.source, in_order(self.loops))
+        is_kept = kept_loops(reduction, self.loops)
+        steps = target_steps(self.loops, is_kept)
+        kept_depth = max((k + 1 for k, kept in enumerate(is_kept) if kept), default=0)
+        place = position(Index(0, steps))
+        start, update = _REDUCTIONS[reduction.kind]
+        if all(is_kept[:kept_depth]):
+            name = f"sum{len(self.accumulators)}"
+            self.accumulators.append(f"{_SIMD[reduction.kind]}:{name}")
+            self.before[kept_depth].insert(0, f"double {name} = {start};")
+            self.before[-1].append(update.format(name, expression))
+            self.after[kept_depth].append(f"{target}{f'[{place}]' if reduction.size > 1 else ''} = {name};")
+        else:
+            self.before[0].insert(0, f"for (long i = 0; i < {reduction.size}; ++i) {target}[i] = {start};")
+            self.before[-1].append(update.format(f"{target}[{place}]", expression))
+            # Neighbouring turns of a reduced inner loop would write to the same entry.
+            self.may_vectorise = self.may_vectorise and is_kept[-1]
+
+    def text(self) -> list[str]:
+        """Return the C of the nest."""
+        lines = list(self.before[0])
+        last = len(self.loops)
+        for depth, length in enumerate(self.loops, start=1):
+            indent = "    " * (depth - 1)
+            if depth == last and self.may_vectorise and length > 1:
+                reductions = "".join(f" reduction({a})" for a in self.accumulators)
+                lines.append(f"{indent}#pragma omp simd{reductions}")
+            lines.append(f"{indent}for (long i{depth - 1} = 0; i{depth - 1} < {length}; ++i{depth - 1}) {{")
+            lines += (f"{indent}    {line}" for line in self.before[depth])
+        for depth in range(last, 0, -1):
+            indent = "    " * (depth - 1)
+            lines += (f"{indent}    {line}" for line in self.after[depth])
+            lines.append(f"{indent}}}")
+        return lines + self.after[0]
+
+
+_REDUCTIONS = {
+    "sum": ("0.0", "{0} += {1};"),
+    "maximum": ("-INFINITY", "{0} = {1} > {0} ? {1} : {0};"),
+    "minimum": ("INFINITY", "{0} = {1} < {0} ? {1} : {0};"),
+}
+_SIMD = {"sum": "+", "maximum": "max", "minimum": "min"}
+
+
+def position(index: Index) -> str:
+    """Return an index as C."""
+    terms = [f"i{k}" if step == 1 else f"{step}*i{k}" for k, step in enumerate(index.steps) if step]
+    if index.offset or not terms:
+        terms.append(str(index.offset))
+    return " + ".join(terms)
+
+
+def kept_loops(reduction: Reduction, loops: Loops) -> tuple[bool, ...]:
+    """Return for each loop whether it runs over axes that are kept. The loops refine the reduction's shape."""
+    kept: list[bool] = []
+    axes = iter(zip(reduction.shape, reduction.kept, strict=True))
+    left, keep = 1, False
+    for length in loops:
+        while left == 1:
+            left, keep = next(axes, (length, False))
+        kept.append(keep)
+        left //= length
+    return tuple(kept)
+
+
+def target_steps(loops: Loops, kept: Iterable[bool]) -> tuple[int, ...]:
+    """Return the steps through what a reduction leaves."""
+    steps, step = [], 1
+    for length, keep in reversed(list(zip(loops, kept, strict=True))):
+        steps.append(step if keep else 0)
+        step *= length if keep else 1
+    return tuple(reversed(steps))
+
+
+def refined(first: Loops, second: Loops) -> Loops | None:
+    """Return loops that both can be split into, or None."""
+    cuts = sorted({*_cuts(first), *_cuts(second)})
+    loops: list[int] = []
+    for inner, outer in zip(cuts, cuts[1:], strict=False):
+        if outer % inner:
+            return None
+        loops.append(outer // inner)
+    return tuple(reversed(loops))
+
+
+def _cuts(loops: Loops) -> list[int]:
+    cuts, product = [1], 1
+    for length in reversed(loops):
+        product *= length
+        cuts.append(product)
+    return cuts
+

@@ -1,0 +1,451 @@
+"""Reads a CasADi Function, instruction by instruction, into the compiler's own values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad.engines.native.indices import Geometry
+from archimedes_grad.engines.native.operations import OPERATIONS
+from archimedes_grad.engines.native.values import Fill, Part, Value, Values, View, strided
+from archimedes_grad.gather import EXTREMES
+
+#: Longer programs are not compiled: a C compiler takes minutes for them.
+MOST_INSTRUCTIONS = 20_000
+#: From this many multiplications on a product of two matrices goes to BLAS.
+BLAS_FROM = 8_000
+
+
+class UnsupportedError(Exception):
+    """The graph holds something that is not compiled; the message says what."""
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """A function in the compiler's form: sizes of its inputs, and its outputs."""
+
+    input_sizes: tuple[int, ...]
+    outputs: tuple[Value, ...]
+    values: Values
+
+
+def read(function: cs.Function, callee: Callable[[cs.Function], Any]) -> Form:
+    """Return the form of a Function.
+
+    Parameters
+    ----------
+    callee
+        Called for each Function that this one calls; what it returns stands in the `Call`.
+
+    Raises
+    ------
+    UnsupportedError
+        If it holds something that is not compiled.
+    """
+    if not (function.is_a("MXFunction") or function.is_a("SXFunction")):
+        raise UnsupportedError(f"a call of {function.class_name()} is evaluated by CasADi")
+    if function.n_instructions() > MOST_INSTRUCTIONS:
+        raise UnsupportedError(f"{function.n_instructions()} instructions are too many for a C compiler")
+    sizes = tuple(function.nnz_in(i) for i in range(function.n_in()))
+    values = Values()
+    reader = _Scalars(function, values) if function.is_a("SXFunction") else _Arrays(function, values, callee)
+    return Form(sizes, tuple(reader.outputs()), values)
+
+
+class _Scalars:
+    """Reads a graph of numbers."""
+
+    def __init__(self, function: cs.Function, values: Values) -> None:
+        self.function = function
+        self.values = values
+
+    def outputs(self) -> list[Value]:
+        function, values = self.function, self.values
+        work: dict[int, Value] = {}
+        outputs: list[dict[int, Value]] = [{} for _ in range(function.n_out())]
+        for k in range(function.n_instructions()):
+            operation = function.instruction_id(k)
+            inputs = function.instruction_input(k)
+            targets = function.instruction_output(k)
+            if operation == cs.OP_INPUT:
+                argument = values.input(inputs[0], function.nnz_in(inputs[0]))
+                work[targets[0]] = values.view(argument, Geometry((), inputs[1], ()))
+            elif operation == cs.OP_OUTPUT:
+                outputs[targets[0]][targets[1]] = work[inputs[0]]
+            elif operation == cs.OP_CONST:
+                work[targets[0]] = values.fill(1, function.instruction_constant(k))
+            elif operation in OPERATIONS:
+                work[targets[0]] = values.elementwise(operation, *(work[i] for i in inputs))
+            else:
+                raise UnsupportedError(f"operation {operation} of a graph of numbers is not compiled")
+        zero = values.fill(1, 0.0)
+        return [
+            values.concatenation([entries.get(i, zero) for i in range(function.nnz_out(number))])
+            if function.nnz_out(number)
+            else values.fill(0, 0.0)
+            for number, entries in enumerate(outputs)
+        ]
+
+
+class _Arrays:
+    """Reads a graph of arrays."""
+
+    def __init__(self, function: cs.Function, values: Values, callee: Callable[[cs.Function], Any]) -> None:
+        self.function = function
+        self.values = values
+        self.callee = callee
+        self.work: dict[int, Value] = {}
+
+    def outputs(self) -> list[Value]:
+        function, work = self.function, self.work
+        outputs: dict[int, Value] = {}
+        for k in range(function.n_instructions()):
+            operation = function.instruction_id(k)
+            inputs = function.instruction_input(k)
+            targets = function.instruction_output(k)
+            if operation == cs.OP_OUTPUT:
+                outputs[targets[0]] = work[inputs[0]]
+            elif operation == cs.OP_INPUT:
+                work[targets[0]] = self.values.input(inputs[0], function.nnz_in(inputs[0]))
+            else:
+                node = function.instruction_MX(k)
+                operands = [work[i] if i >= 0 else self.values.fill(0, 0.0) for i in inputs]
+                results = self.results(operation, node, operands)
+                for target, value in zip(targets, results, strict=True):
+                    if target >= 0:
+                        work[target] = value
+        return [outputs.get(i, self.values.fill(function.nnz_out(i), 0.0)) for i in range(function.n_out())]
+
+    def results(self, operation: int, node: cs.MX, operands: list[Value]) -> list[Value]:
+        """Return the values that an instruction makes."""
+        if operation in OPERATIONS:
+            if any(d.nnz() not in (1, node.nnz()) for d in (node.dep(i) for i in range(node.n_dep()))):
+                raise UnsupportedError("an operation on arrays of differing sparsity is not compiled")
+            return [self.values.elementwise(operation, *operands)]
+        rule = _RULES.get(operation)
+        if rule is None:
+            raise UnsupportedError(f"{_name(operation)} is not compiled")
+        result = rule(self, node, operands)
+        return result if isinstance(result, list) else [result]
+
+
+def _name(operation: int) -> str:
+    names = {getattr(cs, name): name for name in dir(cs) if name.startswith("OP_")}
+    return f"CasADi's {names.get(operation, operation)}"
+
+
+def _dense(node: cs.MX) -> None:
+    if not all(node.dep(i).is_dense() for i in range(node.n_dep())):
+        raise UnsupportedError(f"{_name(node.op())} of a sparse matrix is not compiled")
+
+
+def _constant(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    text = str(node)
+    if node.nnz() == 0:
+        return reader.values.fill(0, 0.0)
+    if text.startswith("zeros("):
+        return reader.values.fill(node.nnz(), 0.0)
+    if text.startswith("ones("):
+        return reader.values.fill(node.nnz(), 1.0)
+    if text.startswith("all_"):
+        return reader.values.fill(node.nnz(), float(cs.evalf(node.get_nz(False, 0))))
+    return reader.values.data(np.array(node.to_DM().nonzeros(), dtype=np.float64))
+
+
+def _places(info: dict[str, Any]) -> Geometry | npt.NDArray[np.int64]:
+    """Return which entries a node reads or writes."""
+    if "slice" in info:
+        return _slice(info["slice"])
+    if "inner" in info:
+        outer, inner = _slice(info["outer"]), _slice(info["inner"])
+        return Geometry(outer.shape + inner.shape, outer.offset + inner.offset, outer.strides + inner.strides)
+    return np.array(info["nz"], dtype=np.int64)
+
+
+def _slice(slice_: dict[str, int]) -> Geometry:
+    start, stop, step = slice_["start"], slice_["stop"], slice_["step"]
+    return Geometry((len(range(start, stop, step)),), start, (step,))
+
+
+def _getnonzeros(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    places = _places(node.info())
+    if isinstance(places, Geometry):
+        return reader.values.view(operands[0], places)
+    return reader.values.gather(operands[0], places)
+
+
+def _setnonzeros(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    info = node.info()
+    places = _places(info)
+    if not isinstance(places, Geometry):
+        places = strided(places) or places
+    return reader.values.assembly(operands[0], Part(operands[1], places, bool(info["add"])))
+
+
+def _getnonzeros_param(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    if len(operands) != 2 or operands[1].size != node.nnz():
+        raise UnsupportedError("a block by computed rows and columns is not compiled")
+    return reader.values.pick(operands[0], operands[1])
+
+
+def _transpose(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    source = node.dep(0)
+    if not source.is_dense():
+        places = np.array(source.sparsity().transpose()[1], dtype=np.int64)
+        return reader.values.gather(operands[0], places)
+    rows, columns = source.shape
+    return reader.values.view(operands[0], Geometry((rows, columns), 0, (1, rows)))
+
+
+def _same(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    return operands[0]
+
+
+def _horzrepmat(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    size = operands[0].size
+    return reader.values.view(operands[0], Geometry((node.nnz() // size, size), 0, (0, 1)))
+
+
+def _horzrepsum(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    times = operands[0].size // node.nnz()
+    return reader.values.reduction("sum", operands[0], (times, node.nnz()), (False, True))
+
+
+def _concatenation(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    return reader.values.concatenation(operands)
+
+
+def _vertcat(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    if node.size2() != 1:
+        raise UnsupportedError("CasADi's vertical concatenation of matrices is not compiled")
+    return reader.values.concatenation(operands)
+
+
+def _split(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
+    views, start = [], 0
+    for i in range(node.n_out()):
+        size = node.get_output(i).nnz()
+        views.append(reader.values.view(operands[0], Geometry((size,), start, (1,))))
+        start += size
+    return views
+
+
+def _vertsplit(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
+    if node.dep(0).size2() != 1:
+        raise UnsupportedError("CasADi's vertical split of a matrix is not compiled")
+    return _split(reader, node, operands)
+
+
+def _mtimes(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    _dense(node)
+    base, left, right = operands
+    (rows, inner), columns = node.dep(1).shape, node.dep(2).size2()
+    return matrix_product(reader.values, base, left, right, rows, inner, columns)
+
+
+def matrix_product(
+    values: Values, base: Value, left: Value, right: Value, rows: int, inner: int, columns: int
+) -> Value:
+    """Return ``base + left @ right`` in the form that is the fastest: a sum, a loop nest, or BLAS."""
+    if rows * inner * columns >= BLAS_FROM and min(rows, columns) > 1 and inner > 1 and not _is_ones(left, right):
+        return values.product(base, left, right, rows, inner, columns)
+    # Axes: columns, rows, inner; or inner before rows where the rows of the left matrix lie side by side.
+    strided_rows = _row_stride(left, rows) == 1 and rows > 1
+    left_view = values.view(left, Geometry((columns, rows, inner), 0, (0, 1, rows)))
+    right_view = values.view(right, Geometry((columns, rows, inner), 0, (inner, 0, 1)))
+    shape: tuple[int, ...] = (columns, rows, inner)
+    kept: tuple[bool, ...] = (True, True, False)
+    if strided_rows:
+        shape, kept = (columns, inner, rows), (True, False, True)
+        left_view = values.view(left, Geometry(shape, 0, (0, rows, 1)))
+        right_view = values.view(right, Geometry(shape, 0, (inner, 1, 0)))
+    terms = values.elementwise(cs.OP_MUL, left_view, right_view)
+    if _is_one(left):
+        terms = right_view
+    elif _is_one(right):
+        terms = left_view
+    product = terms if inner == 1 else values.reduction("sum", terms, shape, kept)
+    if inner == 1 and terms.size != rows * columns:
+        product = values.view(terms, Geometry((columns, rows), 0, (0, 0)))
+    return product if _is_zero(base) else values.elementwise_sum(base, product)
+
+
+def _einstein(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    """Sums of products over labelled axes; CasADi gives the length of each label and its stride in each array."""
+    info = node.info()
+    base, left, right = operands
+    lengths = info["iter_dims"]
+    offsets = [info[f"strides_{name}"][0] for name in "abc"]
+    strides = [info[f"strides_{name}"][1:] for name in "abc"]
+    if any(offsets):
+        raise UnsupportedError("a contraction that begins inside its arrays is not compiled")
+    labels = sorted(range(len(lengths)), key=lambda label: -strides[2][label])
+    groups = {
+        (bool(strides[0][label]), bool(strides[1][label]), bool(strides[2][label])): label for label in labels
+    }
+    values = reader.values
+    batch, rows, inner, columns = (groups.get(key) for key in _MATRIX_LABELS)
+    is_matrix_product = len(groups) == len(labels) and set(groups) <= set(_MATRIX_LABELS)
+    if is_matrix_product and None not in (rows, inner, columns) and _is_large(lengths, (rows, inner, columns)):
+        return _batched_product(values, operands, lengths, strides, (batch, rows, inner, columns))
+    shape = tuple(lengths[label] for label in labels)
+    first = values.view(left, Geometry(shape, 0, tuple(strides[0][label] for label in labels)))
+    second = values.view(right, Geometry(shape, 0, tuple(strides[1][label] for label in labels)))
+    kept = tuple(strides[2][label] != 0 for label in labels)
+    total = values.reduction("sum", values.elementwise(cs.OP_MUL, first, second), shape, kept)
+    return total if _is_zero(base) else values.elementwise_sum(base, total)
+
+
+#: Whether a label is in the first operand, the second, and the result: batch, rows, inner and columns of a product.
+_MATRIX_LABELS = ((True, True, True), (True, False, True), (True, True, False), (False, True, True))
+
+
+def _is_large(lengths: list[int], labels: tuple[int | None, ...]) -> bool:
+    sizes = [lengths[label] for label in labels if label is not None]
+    return int(np.prod(sizes)) >= BLAS_FROM and min(sizes) > 1
+
+
+def _batched_product(
+    values: Values, operands: list[Value], lengths: list[int], strides: list[list[int]],
+    labels: tuple[int | None, int | None, int | None, int | None],
+) -> Value:  # fmt: skip
+    """Return the products of matrices that lie behind one another, as one value."""
+    batch, rows, inner, columns = labels
+    assert rows is not None and inner is not None and columns is not None
+    base, left, right = operands
+    if strides[2][rows] != 1:
+        # The result lies by rows: the transposed product, with the operands exchanged, lies as BLAS writes.
+        left, right, rows, columns = right, left, columns, rows
+        strides = [strides[1], strides[0], strides[2]]
+    count = 1 if batch is None else lengths[batch]
+    size = lengths[rows] * lengths[columns]
+    parts = []
+    for k in range(count):
+        first, second, own = (
+            0 if batch is None else k * strides[operand][batch] for operand in range(3)
+        )
+        left_view = values.view(
+            left, Geometry((lengths[inner], lengths[rows]), first, (strides[0][inner], strides[0][rows]))
+        )
+        right_view = values.view(
+            right, Geometry((lengths[columns], lengths[inner]), second, (strides[1][columns], strides[1][inner]))
+        )
+        base_view = values.view(base, Geometry((size,), own, (1,)))
+        parts.append(
+            values.product(base_view, left_view, right_view, lengths[rows], lengths[inner], lengths[columns])
+        )
+    return values.concatenation(parts)
+
+
+def _is_ones(left: Value, right: Value) -> bool:
+    return _is_one(left) or _is_one(right)
+
+
+def _is_one(value: Value) -> bool:
+    return isinstance(value, Fill) and value.number == 1.0
+
+
+def _is_zero(value: Value) -> bool:
+    return isinstance(value, Fill) and value.number == 0.0 and str(value.number) == "0.0"
+
+
+def _row_stride(left: Value, rows: int) -> int:
+    """Return how far apart consecutive rows of a matrix lie in memory, as far as can be told."""
+    if isinstance(left, View) and len(left.geometry.shape) == 2 and left.geometry.shape[1] == rows:
+        return left.geometry.strides[1]
+    return 1
+
+
+def _dot(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    terms = reader.values.elementwise(cs.OP_MUL, *operands)
+    return reader.values.reduction("sum", terms, (operands[0].size,), (False,))
+
+
+def _extremum(kind: str) -> Callable[[_Arrays, cs.MX, list[Value]], Value]:
+    def rule(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+        _dense(node)
+        return reader.values.reduction(kind, operands[0], (operands[0].size,), (False,))
+
+    return rule
+
+
+def _norm(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    values = reader.values
+    squares = values.elementwise(cs.OP_MUL, operands[0], operands[0])
+    return values.elementwise(cs.OP_SQRT, values.reduction("sum", squares, (operands[0].size,), (False,)))
+
+
+def _project(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    source, target = node.dep(0).sparsity(), node.sparsity()
+    if source == target:
+        return operands[0]
+    places = dict(zip(_flat_places(source), range(source.nnz()), strict=True))
+    taken = np.array([places.get(place, -1) for place in _flat_places(target)], dtype=np.int64)
+    return reader.values.gather(operands[0], taken)
+
+
+def _flat_places(sparsity: cs.Sparsity) -> list[int]:
+    rows = sparsity.size1()
+    return [row + rows * column for row, column in zip(sparsity.row(), sparsity.get_col(), strict=True)]
+
+
+_EXTREMES = {EXTREMES[cs.OP_FMAX]: "maximum", EXTREMES[cs.OP_FMIN]: "minimum"}
+
+
+def _call(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
+    function = node.which_function()
+    values = reader.values
+    if function.name() in _EXTREMES:
+        rows, columns = function.size_in(0)
+        kind = _EXTREMES[function.name()]
+        return [values.reduction(kind, operands[0], (columns, rows), (False, True))]
+    repeats = 1
+    kind = function.class_name()
+    if kind == "Switch":
+        info = function.info()
+        if info["project_in"] or info["project_out"]:
+            raise UnsupportedError("a choice between functions of differing sparsity is not compiled")
+        functions = [reader.callee(f) for f in [*info["f"], info["f_def"]]]
+        call = values.choice(operands[0], functions, operands[1:])
+    else:
+        inner = function
+        while inner.class_name() == "Map":
+            info = inner.info()
+            repeats *= info["n"]
+            inner = info["f"]
+        call = values.call(reader.callee(inner), operands, repeats)
+    return [values.result(call, i, function.nnz_out(i)) for i in range(function.n_out())]
+
+
+_RULES: dict[int, Callable[[_Arrays, cs.MX, list[Value]], Value | list[Value]]] = {
+    cs.OP_CONST: _constant,
+    cs.OP_GETNONZEROS: _getnonzeros,
+    cs.OP_ADDNONZEROS: _setnonzeros,
+    cs.OP_SETNONZEROS: _setnonzeros,
+    cs.OP_GETNONZEROS_PARAM: _getnonzeros_param,
+    cs.OP_TRANSPOSE: _transpose,
+    cs.OP_RESHAPE: _same,
+    cs.OP_SPARSITY_CAST: _same,
+    cs.OP_HORZREPMAT: _horzrepmat,
+    cs.OP_HORZREPSUM: _horzrepsum,
+    cs.OP_HORZCAT: _concatenation,
+    cs.OP_DIAGCAT: _concatenation,
+    cs.OP_VERTCAT: _vertcat,
+    cs.OP_HORZSPLIT: _split,
+    cs.OP_DIAGSPLIT: _split,
+    cs.OP_VERTSPLIT: _vertsplit,
+    cs.OP_MTIMES: _mtimes,
+    cs.OP_DOT: _dot,
+    cs.OP_EINSTEIN: _einstein,
+    cs.OP_MMAX: _extremum("maximum"),
+    cs.OP_MMIN: _extremum("minimum"),
+    cs.OP_NORM2: _norm,
+    cs.OP_NORMF: _norm,
+    cs.OP_PROJECT: _project,
+    cs.OP_CALL: _call,
+}

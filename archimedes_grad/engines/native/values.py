@@ -1,0 +1,368 @@
+"""What a graph computes, as flat arrays that depend on one another: the compiler's own form of it.
+
+Equal computations are one value (`Values` makes them), a view of a view is one view, and what is repeated is computed
+before it is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad.engines.native.indices import Geometry, composed
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """A flat array of numbers. ``serial`` grows along every dependency."""
+
+    size: int
+    serial: int = field(default=-1, init=False)
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        """The values that it is computed from."""
+        return ()
+
+
+@dataclass(eq=False, slots=True)
+class Input(Value):
+    """An argument of the function."""
+
+    number: int
+
+
+@dataclass(eq=False, slots=True)
+class Fill(Value):
+    """The same number in every entry."""
+
+    number: float
+
+
+@dataclass(eq=False, slots=True)
+class Data(Value):
+    """A constant array."""
+
+    array: npt.NDArray[np.float64]
+
+
+@dataclass(eq=False, slots=True)
+class Elementwise(Value):
+    """An operation on each entry; operands of one entry serve all. ``operation`` is a ``casadi.OP_*`` code."""
+
+    operation: int
+    operands: tuple[Value, ...]
+
+
+@dataclass(eq=False, slots=True)
+class View(Value):
+    """A strided window on another value."""
+
+    source: Value
+    geometry: Geometry
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.source,)
+
+
+@dataclass(eq=False, slots=True)
+class Gather(Value):
+    """Entries of another value by a list of places; 0 where the place is negative."""
+
+    source: Value
+    places: npt.NDArray[np.int64]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.source,)
+
+
+@dataclass(eq=False, slots=True)
+class Pick(Value):
+    """Entries of another value by computed places; nan where a place is out of range."""
+
+    source: Value
+    places: Value
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.source, self.places)
+
+
+@dataclass(eq=False, slots=True)
+class Reduction(Value):
+    """The sum, maximum or minimum over some axes of a value seen in a shape."""
+
+    kind: str
+    source: Value
+    shape: tuple[int, ...]
+    kept: tuple[bool, ...]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.source,)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
+    """Entries that go into an assembled array: where (a window, listed or computed places), and whether they add."""
+
+    value: Value
+    where: Geometry | npt.NDArray[np.int64] | Value
+    adds: bool
+
+
+@dataclass(eq=False, slots=True)
+class Assembly(Value):
+    """An array with parts put into it, or added, one after the other."""
+
+    base: Value
+    parts: tuple[Part, ...]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        places = tuple(part.where for part in self.parts if isinstance(part.where, Value))
+        return (self.base, *(part.value for part in self.parts), *places)
+
+
+@dataclass(eq=False, slots=True)
+class Product(Value):
+    """``base + left @ right`` of column-major matrices of (rows, inner) and (inner, columns) entries."""
+
+    base: Value
+    left: Value
+    right: Value
+    rows: int
+    inner: int
+    columns: int
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.base, self.left, self.right)
+
+
+@dataclass(eq=False, slots=True)
+class Call(Value):
+    """A call of another function, ``repeats`` times on consecutive slices; ``size`` is 0."""
+
+    function: Any
+    arguments: tuple[Value, ...]
+    repeats: int
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return self.arguments
+
+
+@dataclass(eq=False, slots=True)
+class Choice(Value):
+    """A call of one of several functions, by a number; the last one where no other is meant; ``size`` is 0."""
+
+    selector: Value
+    functions: tuple[Any, ...]
+    arguments: tuple[Value, ...]
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.selector, *self.arguments)
+
+
+@dataclass(eq=False, slots=True)
+class Result(Value):
+    """One output of a call."""
+
+    call: Call | Choice
+    number: int
+
+    @property
+    def operands(self) -> tuple[Value, ...]:
+        return (self.call,)
+
+
+class Values:
+    """Makes values, each but once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Value] = {}
+        self._count = 0
+
+    def _new(self, value: Value) -> Value:
+        value.serial = self._count
+        self._count += 1
+        return value
+
+    def _once(self, key: tuple[Any, ...], make: Callable[[], Value]) -> Value:
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._new(make())
+        return found
+
+    def input(self, number: int, size: int) -> Value:
+        """Return an argument."""
+        return self._once(("input", number), lambda: Input(size, number))
+
+    def fill(self, size: int, number: float) -> Value:
+        """Return an array of equal numbers."""
+        # The text tells 0.0 from -0.0.
+        return self._once(("fill", size, repr(number)), lambda: Fill(size, number))
+
+    def data(self, array: npt.NDArray[np.float64]) -> Value:
+        """Return a constant array; a Fill where all entries are equal."""
+        if array.size and (array.view(np.int64) == array.view(np.int64)[0]).all():
+            return self.fill(array.size, float(array[0]))
+        return self._once(("data", array.size, array.tobytes()), lambda: Data(array.size, array))
+
+    def in_memory(self, value: Value) -> Value:
+        """Return a value that has an address: equal numbers become a constant array."""
+        if not isinstance(value, Fill):
+            return value
+        array = np.full(value.size, value.number)
+        return self._once(("in memory", value.serial), lambda: Data(value.size, array))
+
+    def fresh(self, value: Value) -> Value:
+        """Return a copy of a value, to be stored by itself."""
+        return self._new(Elementwise(value.size, cs.OP_ASSIGN, (self._single(value),)))
+
+    def elementwise(self, operation: int, *operands: Value) -> Value:
+        """Return an operation on each entry."""
+        size = max(operand.size for operand in operands)
+        single = [self._single(operand) for operand in operands]
+        if size > 1 and all(operand.size == 1 for operand in single):
+            return self.view(self.elementwise(operation, *single), Geometry((size,), 0, (0,)))
+        repeated = self._repeated_alike(single)
+        if repeated is not None:
+            sources = [operand.source if isinstance(operand, View) else operand for operand in single]
+            return self.view(self.elementwise(operation, *sources), repeated)
+        key = ("elementwise", operation, *(operand.serial for operand in single))
+        return self._once(key, lambda: Elementwise(size, operation, tuple(single)))
+
+    def _single(self, operand: Value) -> Value:
+        """Return the one entry that a value repeats, if it does."""
+        if isinstance(operand, Fill):
+            return self.fill(1, operand.number)
+        if isinstance(operand, View) and not any(operand.geometry.strides):
+            return self.view(operand.source, Geometry((), operand.geometry.offset, ()))
+        return operand
+
+    def _repeated_alike(self, operands: Sequence[Value]) -> Geometry | None:
+        """Return the window by which all operands repeat arrays of one size, if they do."""
+        windows = [operand.geometry for operand in operands if isinstance(operand, View)]
+        if not windows or not windows[0].repeats or windows.count(windows[0]) != len(windows):
+            return None
+        sizes = {operand.source.size for operand in operands if isinstance(operand, View)}
+        others = [operand for operand in operands if not isinstance(operand, View) and operand.size != 1]
+        return windows[0] if len(sizes) == 1 and not others and sizes.pop() < windows[0].size else None
+
+    def view(self, source: Value, geometry: Geometry) -> Value:
+        """Return a window on a value."""
+        geometry = geometry.simplified()
+        while isinstance(source, View):
+            together = composed(geometry, source.geometry)
+            if together is None:
+                break
+            source, geometry = source.source, together
+        if isinstance(source, Fill):
+            return self.fill(geometry.size, source.number)
+        if geometry.is_whole(source.size):
+            return source
+        key = ("view", source.serial, geometry)
+        return self._once(key, lambda: View(geometry.size, source, geometry))
+
+    def gather(self, source: Value, places: npt.NDArray[np.int64]) -> Value:
+        """Return entries by a list of places."""
+        geometry = strided(places)
+        if geometry is not None:
+            return self.view(source, geometry)
+        key = ("gather", source.serial, places.tobytes())
+        return self._once(key, lambda: Gather(places.size, source, places))
+
+    def pick(self, source: Value, places: Value) -> Value:
+        """Return entries by computed places."""
+        return self._once(("pick", source.serial, places.serial), lambda: Pick(places.size, source, places))
+
+    def reduction(self, kind: str, source: Value, shape: tuple[int, ...], kept: tuple[bool, ...]) -> Value:
+        """Return the sum, maximum or minimum over the axes that are not kept."""
+        size = 1
+        for length, keep in zip(shape, kept, strict=True):
+            size *= length if keep else 1
+        key = ("reduction", kind, source.serial, shape, kept)
+        return self._once(key, lambda: Reduction(size, kind, source, shape, kept))
+
+    def assembly(self, base: Value, *parts: Part) -> Value:
+        """Return an array with parts put into it."""
+        if isinstance(base, Assembly):
+            # The assembly under it is computed only where something else asks for it.
+            return self._new(Assembly(base.size, base.base, (*base.parts, *parts)))
+        if len(parts) == 1 and isinstance(parts[0].where, Geometry) and parts[0].where.is_whole(base.size):
+            (part,) = parts
+            return self.elementwise_sum(base, part.value) if part.adds else part.value
+        return self._new(Assembly(base.size, base, parts))
+
+    def elementwise_sum(self, left: Value, right: Value) -> Value:
+        """Return the sum of two arrays; one of them where the other is zero throughout."""
+        return self.elementwise(cs.OP_ADD, left, right)
+
+    def product(self, base: Value, left: Value, right: Value, rows: int, inner: int, columns: int) -> Value:
+        """Return a matrix product."""
+        left, right = self.in_memory(left), self.in_memory(right)
+        key = ("product", base.serial, left.serial, right.serial, rows, inner, columns)
+        return self._once(key, lambda: Product(rows * columns, base, left, right, rows, inner, columns))
+
+    def call(self, function: Any, arguments: Sequence[Value], repeats: int) -> Value:
+        """Return a call, to be followed by `result`."""
+        return self._new(Call(0, function, tuple(map(self.in_memory, arguments)), repeats))
+
+    def choice(self, selector: Value, functions: Sequence[Any], arguments: Sequence[Value]) -> Value:
+        """Return a call of one of several functions, to be followed by `result`."""
+        return self._new(Choice(0, self.in_memory(selector), tuple(functions), tuple(map(self.in_memory, arguments))))
+
+    def result(self, call: Value, number: int, size: int) -> Value:
+        """Return an output of a call."""
+        assert isinstance(call, Call | Choice)
+        return self._new(Result(size, call, number))
+
+    def concatenation(self, values: Sequence[Value]) -> Value:
+        """Return arrays one after the other."""
+        values = [value for value in values if value.size]
+        if len(values) == 1:
+            return values[0]
+        parts, offset = [], 0
+        for value in values:
+            parts.append(Part(value, Geometry((value.size,), offset, (1,)), False))
+            offset += value.size
+        repeated = self._repetition(values)
+        return repeated or self._new(Assembly(offset, self.fill(offset, 0.0), tuple(parts)))
+
+    def _repetition(self, values: Sequence[Value]) -> Value | None:
+        if any(value is not values[0] for value in values):
+            return None
+        size = values[0].size
+        return self.view(values[0], Geometry((len(values), size), 0, (0, 1)))
+
+
+def strided(places: npt.NDArray[np.int64]) -> Geometry | None:
+    """Return the window of at most two axes that a list of places is, if it is one."""
+    if places.size == 0 or places[0] < 0:
+        return None
+    if places.size == 1:
+        return Geometry((), int(places[0]), ())
+    steps = np.diff(places)
+    first = int(steps[0])
+    changes = np.flatnonzero(steps != first)
+    if changes.size == 0:
+        return Geometry((places.size,), int(places[0]), (first,))
+    length = int(changes[0]) + 1
+    if places.size % length or length == 1:
+        return None
+    table = places.reshape(-1, length)
+    rows = np.diff(table[:, 0])
+    if not ((table - table[:, :1]) == np.arange(length) * first).all() or (rows != rows[0]).any():
+        return None
+    return Geometry((table.shape[0], length), int(places[0]), (int(rows[0]), first))
+

@@ -1,0 +1,23 @@
+"""What evaluates a derived function: CasADi's interpreter, or C compiled for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from archimedes_grad.representation import Derived
+
+
+def evaluated_by(derived: Derived, engine: str) -> tuple[Derived, str]:
+    """Return what an engine evaluates in place of a derived function, and what `explain` says of it.
+
+    The native engine leaves to the interpreter what it cannot compile, and says why.
+    """
+    if engine != "native":
+        return derived, "vm"
+    # Here, not above: who stays with the interpreter does not wait for the compiler at import.
+    from archimedes_grad.engines.native import Native, compiled
+
+    made = compiled(derived.function)
+    if not isinstance(made, Native):
+        return derived, f"vm ({made})"
+    return replace(derived, function=made.function, hidden=(*derived.hidden, *made.data)), "native"
