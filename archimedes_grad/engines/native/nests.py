@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from archimedes_grad.engines.native.indices import Index, NotAffineError, SplitError, in_order, split
@@ -19,10 +19,12 @@ class MustStoreError(Exception):
         self.value = value
 
 
-def body(value: Value, index: Index, loops: Loops, is_stored: Callable[[Value], bool]) -> list[tuple[Value, Index]]:
+def body(
+    value: Value, index: Index, loops: Loops, is_stored: Callable[[Value], bool], known: Container[tuple[int, Index]] = ()
+) -> list[tuple[Value, Index]]:
     """Return every value and index that computing an entry meets, operands before what uses them.
 
-    Stored values are met, but not what they are computed from.
+    Stored values are met, but not what they are computed from; what is known (by serial and index) is not met again.
 
     Raises
     ------
@@ -34,7 +36,7 @@ def body(value: Value, index: Index, loops: Loops, is_stored: Callable[[Value], 
     while waiting:
         current, place, is_ready = waiting.pop()
         key = (current.serial, place)
-        if key in met:
+        if key in met or key in known:
             continue
         if is_ready:
             met[key] = (current, place)
@@ -100,10 +102,8 @@ class Nest:
 
     def entry(self, value: Value, index: Index) -> tuple[str, int]:
         """Return the C expression of an entry, and the depth at which it is known."""
-        for current, place in body(value, index, self.loops, self.is_stored):
-            key = (current.serial, place)
-            if key not in self.known:
-                self.known[key] = self._computed(current, place)
+        for current, place in body(value, index, self.loops, self.is_stored, self.known):
+            self.known[current.serial, place] = self._computed(current, place)
         return self.known[value.serial, index]
 
     def _computed(self, value: Value, index: Index) -> tuple[str, int]:

@@ -187,7 +187,7 @@ class Schedule:
         for value, number in list(self.group_of.items()):
             needed = value in elsewhere or value in self.outputs or value in self._forced
             group = self.groups[number]
-            if isinstance(value, Elementwise) and group.loops and value.size > 1 and not needed:
+            if isinstance(value, Elementwise) and group.loops is not None and not needed:
                 self.stored.discard(value)
                 group.members.remove(value)
 

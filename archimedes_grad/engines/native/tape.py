@@ -103,23 +103,31 @@ class _Arrays:
 
     def outputs(self) -> list[Value]:
         function, work = self.function, self.work
-        outputs: dict[int, Value] = {}
+        # An input or output that is concatenated of others comes in segments.
+        outputs: list[dict[int, Value]] = [{} for _ in range(function.n_out())]
         for k in range(function.n_instructions()):
             operation = function.instruction_id(k)
             inputs = function.instruction_input(k)
             targets = function.instruction_output(k)
+            node = function.instruction_MX(k)
             if operation == cs.OP_OUTPUT:
-                outputs[targets[0]] = work[inputs[0]]
+                outputs[targets[0]][node.info()["offset"]] = work[inputs[0]]
             elif operation == cs.OP_INPUT:
-                work[targets[0]] = self.values.input(inputs[0], function.nnz_in(inputs[0]))
+                whole = self.values.input(inputs[0], function.nnz_in(inputs[0]))
+                segment = Geometry((node.nnz(),), node.info()["offset"], (1,))
+                work[targets[0]] = self.values.view(whole, segment)
             else:
-                node = function.instruction_MX(k)
                 operands = [work[i] if i >= 0 else self.values.fill(0, 0.0) for i in inputs]
                 results = self.results(operation, node, operands)
                 for target, value in zip(targets, results, strict=True):
                     if target >= 0:
                         work[target] = value
-        return [outputs.get(i, self.values.fill(function.nnz_out(i), 0.0)) for i in range(function.n_out())]
+        return [
+            self.values.concatenation([segments[offset] for offset in sorted(segments)])
+            if segments
+            else self.values.fill(function.nnz_out(number), 0.0)
+            for number, segments in enumerate(outputs)
+        ]
 
     def results(self, operation: int, node: cs.MX, operands: list[Value]) -> list[Value]:
         """Return the values that an instruction makes."""

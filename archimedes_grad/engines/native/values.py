@@ -279,11 +279,14 @@ class Values:
         geometry = strided(places)
         if geometry is not None:
             return self.view(source, geometry)
+        if isinstance(source, Fill):
+            return self.data(np.where(places < 0, 0.0, source.number))
         key = ("gather", source.serial, places.tobytes())
         return self._once(key, lambda: Gather(places.size, source, places))
 
     def pick(self, source: Value, places: Value) -> Value:
         """Return entries by computed places."""
+        source = self.in_memory(source)
         return self._once(("pick", source.serial, places.serial), lambda: Pick(places.size, source, places))
 
     def reduction(self, kind: str, source: Value, shape: tuple[int, ...], kept: tuple[bool, ...]) -> Value:
@@ -330,6 +333,8 @@ class Values:
     def concatenation(self, values: Sequence[Value]) -> Value:
         """Return arrays one after the other."""
         values = [value for value in values if value.size]
+        if not values:
+            return self.fill(0, 0.0)
         if len(values) == 1:
             return values[0]
         parts, offset = [], 0
