@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.engines.native.assemblies import Piece, are_disjoint, pieces, term_index
-from archimedes_grad.engines.native.indices import in_order
+from archimedes_grad.engines.native.indices import Geometry, in_order
 from archimedes_grad.engines.native.nests import Nest, fitting_loops, position, refined
 from archimedes_grad.engines.native.operations import literal
 from archimedes_grad.engines.native.schedule import Group, Schedule, matrix_in_memory, root_of, slice_in_memory
@@ -151,6 +151,11 @@ class _CFunction:
             for value in read_values:
                 last_use[value] = max(last_use.get(value, 0), schedule.group_of[reader])
         outputs = {output: number for number, output in enumerate(self.outputs) if output is not None}
+        hosts = self._hosts()
+        first_written = {
+            host: min(schedule.group_of[guest] for guest in guests) for host, guests in hosts.items()
+        }
+        hosted = {guest for guests in hosts.values() for guest in guests}
         free = _Memory()
         ending: dict[int, list[Value]] = {}
         by_group: dict[int, list[Value]] = {}
@@ -166,8 +171,8 @@ class _CFunction:
                 self.variables.append(f"s{value.serial}")
             elif value in outputs:
                 self._name(value, f"res[{outputs[value]}]")
-            else:
-                by_group.setdefault(schedule.group_of[value], []).append(value)
+            elif value not in hosted:
+                by_group.setdefault(first_written.get(value, schedule.group_of[value]), []).append(value)
         for number in range(len(schedule.groups)):
             for value in by_group.get(number, []):
                 self._name(value, f"w + {free.taken(value.size)}")
@@ -175,6 +180,31 @@ class _CFunction:
             for value in ending.get(number, []):
                 free.give_back(int(self.pointers[value].removeprefix("w + ")), value.size)
         self.work = free.size
+        for host, guests in hosts.items():
+            for guest, offset in guests.items():
+                self._name(guest, self._address(host, offset))
+        self.in_place = hosted
+
+    def _hosts(self) -> dict[Value, dict[Value, int]]:
+        """Return which products and results of calls are computed right where an assembly has them, and how far in."""
+        readers: dict[Value, int] = {}
+        for read_values in self.schedule.reads_of.values():
+            for value in read_values:
+                readers[value] = readers.get(value, 0) + 1
+        hosts: dict[Value, dict[Value, int]] = {}
+        for value in self.schedule.order:
+            if not isinstance(value, Assembly) or not are_disjoint(value) or value.size == 1:
+                continue
+            guests: dict[Value, int] = {}
+            for piece in pieces(value):
+                (term, shift), *others = piece.terms
+                whole = isinstance(piece.target, Geometry) and piece.target.size == term.size and shift == 0
+                own = isinstance(term, Product | Result) and readers.get(term) == 1 and term not in self.outputs
+                if whole and own and not others and term.size > 1 and isinstance(piece.target, Geometry):
+                    guests[term] = piece.target.offset
+            if guests:
+                hosts[value] = guests
+        return hosts
 
     def _name(self, value: Value, pointer: str) -> None:
         self.pointers[value] = pointer
@@ -242,6 +272,8 @@ class _CFunction:
     def _write_assembly(self, value: Assembly) -> None:
         single = self._nest(())
         for piece in pieces(value):
+            if piece.terms[0][0] in self.in_place:
+                continue
             if piece.loops == () and are_disjoint(value):
                 self._piece(single, piece, value, ())
                 continue

@@ -17,6 +17,8 @@ from archimedes_grad.gather import EXTREMES
 
 #: Longer programs are not compiled: a C compiler takes minutes for them.
 MOST_INSTRUCTIONS = 20_000
+#: The same for graphs of numbers, whose lines all stand in one function.
+MOST_SCALARS = 4_000
 #: From this many multiplications on a product of two matrices goes to BLAS.
 BLAS_FROM = 8_000
 
@@ -49,7 +51,8 @@ def read(function: cs.Function, callee: Callable[[cs.Function], Any]) -> Form:
     """
     if not (function.is_a("MXFunction") or function.is_a("SXFunction")):
         raise UnsupportedError(f"a call of {function.class_name()} is evaluated by CasADi")
-    if function.n_instructions() > MOST_INSTRUCTIONS:
+    scalar = function.is_a("SXFunction")
+    if function.n_instructions() > (MOST_SCALARS if scalar else MOST_INSTRUCTIONS):
         raise UnsupportedError(f"{function.n_instructions()} instructions are too many for a C compiler")
     sizes = tuple(function.nnz_in(i) for i in range(function.n_in()))
     values = Values()
