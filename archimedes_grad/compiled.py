@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import pathlib
 import pickle
 import threading
 import time
@@ -20,8 +22,8 @@ from archimedes_grad import trace_state
 from archimedes_grad.autodiff import value_function
 from archimedes_grad.engines.selection import default_engine
 from archimedes_grad.errors import PathLimitWarning, TraceError
-from archimedes_grad.evaluation import evaluated_by
-from archimedes_grad.fast_path import MISS, Miss, new_fast_path
+from archimedes_grad.evaluation import calls_worth_compiling, evaluated_by
+from archimedes_grad.fast_path import MISS, Miss, Promotion, new_fast_path
 from archimedes_grad.merging import guards_alone, merged
 from archimedes_grad.nesting import nested_call
 from archimedes_grad.paths import Path, Paths
@@ -272,14 +274,54 @@ class CompiledFunction(Generic[P, R]):
         """
         from archimedes_grad.embedding import casadi_function
 
+        return casadi_function(self.__name__, self._only_path("a casadi.Function", args, kwargs).derived)
+
+    def codegen(self, path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> tuple[pathlib.Path, pathlib.Path]:
+        """Write what a call with these arguments evaluates as C that needs neither CasADi nor Python.
+
+        Parameters
+        ----------
+        path
+            Of the C file; the header stands beside it. The file's name is the C function's: ``gradient.c`` holds
+            ``void gradient(const double *const *inputs, double *const *outputs, double *work)``. Arrays are in C
+            order; the header says which inputs and outputs there are, and how much ``work`` is needed.
+
+        Returns
+        -------
+        tuple of Path
+            The C file and the header.
+
+        Raises
+        ------
+        TraceError
+            If the function branches on traced values, or holds what only CasADi or Python evaluate.
+        ValueError
+            For a path whose name C cannot have.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     source, header = arc.grad(lambda x: np.sum(x**2)).codegen(f"{folder}/gradient.c", np.ones(3))
+        ...     print(header.name, "void gradient(" in source.read_text())
+        gradient.h True
+        """
+        from archimedes_grad.code_generation import write_c
+
+        return write_c(self.__name__, self._only_path("a C function", args, kwargs).derived, path)
+
+    def _only_path(self, what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Path:
+        """Return the path of a function that decides nothing by its traced values."""
         path, _ = self._path(args, kwargs)
         if path.outcomes:
             raise TraceError(
-                f"{self.__name__}: the function branches on traced values, and a casadi.Function holds one path only.\n"
+                f"{self.__name__}: the function branches on traced values, and {what} holds one path only.\n"
                 f"  {path.derived.graph.guards[0].line}\n"
                 f"  Use np.where or arc.cond there, or pass the argument that decides through static_argnames."
             )
-        return casadi_function(self.__name__, path.derived)
+        return path
 
     def clear_cache(self) -> None:
         """Forget all traces: the next call traces anew.
@@ -349,7 +391,8 @@ class CompiledFunction(Generic[P, R]):
             differentiated = time.perf_counter()
             path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
             evaluated, path.engine = evaluated_by(derived, graph.engine)
-            path.fast_path = new_fast_path(evaluated, layout, bound.trees, bound.values, path.reference)
+            promotion = self._promotion(path, specialisation) if graph.engine == "auto" else None
+            path.fast_path = new_fast_path(evaluated, layout, bound.trees, bound.values, path.reference, promotion)
             path.seconds["compile"] = time.perf_counter() - differentiated
         if len(paths.by_outcomes) >= paths.limit and not self._warned_of_paths:
             self._warned_of_paths = True
@@ -357,6 +400,26 @@ class CompiledFunction(Generic[P, R]):
 
             warnings.warn(path_limit_message(self.__name__, paths), PathLimitWarning, stacklevel=2)
         return path
+
+    def _promotion(self, path: Path, specialisation: Specialisation) -> Promotion:
+        """Return what puts the native engine in the interpreter's place once calls have proved worth it."""
+        owner, path_reference = weakref.ref(self), path.reference
+
+        def promote() -> None:
+            owned, promoted = owner(), path_reference()
+            if owned is None or promoted is None:
+                return
+            evaluated, promoted.engine = evaluated_by(promoted.derived, "native")
+            if evaluated is not promoted.derived:
+                slow = promoted.fast_path
+                promoted.fast_path = new_fast_path(
+                    evaluated, specialisation.layout, dict(specialisation.trees), list(specialisation.samples),
+                    path_reference,
+                )  # fmt: skip
+                if owned._fast_call is slow.call:
+                    owned._fast_call = promoted.fast_path.call
+
+        return Promotion(calls_worth_compiling(path.derived), promote)
 
     def _add_guards(self, path: Path, layout: Layout, bound: BoundArguments) -> None:
         """Give a path guards that can be evaluated before it, where that pays."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from archimedes_grad.engines.selection import ENGINES, set_default_engine
 
 

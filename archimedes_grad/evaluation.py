@@ -6,6 +6,16 @@ from dataclasses import replace
 
 from archimedes_grad.representation import Derived
 
+#: What compiling takes, in nanoseconds: an engine that chooses waits until the interpreter has taken as long.
+_COMPILING = 3e8
+_CALL, _INSTRUCTION, _ENTRY = 1e3, 15.0, 1.0
+
+
+def calls_worth_compiling(derived: Derived) -> int:
+    """Return after how many calls the interpreter has taken about as long as compiling would."""
+    call = _CALL + _INSTRUCTION * derived.function.n_instructions() + _ENTRY * derived.graph.array_entries
+    return max(2, int(_COMPILING / call))
+
 
 def evaluated_by(derived: Derived, engine: str) -> tuple[Derived, str]:
     """Return what an engine evaluates in place of a derived function, and what `explain` says of it.

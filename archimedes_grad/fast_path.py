@@ -21,6 +21,7 @@ that: check, copy in, evaluate, copy out. For ``grad(f)(x)`` with three entries 
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -80,9 +81,18 @@ class FastPath:
     hits: list[int]
 
 
+@dataclasses.dataclass(frozen=True)
+class Promotion:
+    """What a fast path starts in a thread of its own after a number of calls."""
+
+    calls: int
+    start: Callable[[], None]
+
+
 def new_fast_path(
-    derived: Derived, layout: Layout, trees: dict[int, Template], values: list[Any], path: Callable[[], Any]
-) -> FastPath:
+    derived: Derived, layout: Layout, trees: dict[int, Template], values: list[Any], path: Callable[[], Any],
+    promotion: Promotion | None = None,
+) -> FastPath:  # fmt: skip
     """Return the fast path for calls of one form.
 
     Parameters
@@ -93,8 +103,10 @@ def new_fast_path(
         The numeric leaves of the call that was traced: their types are what the fast path takes.
     path
         Gives the path that a ``Miss`` names. A weak reference: the path holds the fast path.
+    promotion
+        Called for after its number of calls.
     """
-    source = _Source(derived, layout, path)
+    source = _Source(derived, layout, path, promotion)
     for position, tree in trees.items():
         source.argument(position, tree, values)
     source.finish()
@@ -104,7 +116,10 @@ def new_fast_path(
 class _Source:
     """The source under construction, and the objects that it names."""
 
-    def __init__(self, derived: Derived, layout: Layout, path: Callable[[], Any]) -> None:
+    def __init__(
+        self, derived: Derived, layout: Layout, path: Callable[[], Any], promotion: Promotion | None
+    ) -> None:
+        self.promotion = promotion
         self.derived = derived
         self.layout = layout
         self.leaves = derived.graph.leaves
@@ -194,7 +209,12 @@ class _Source:
         slot += [f"o{k}" for k, output in enumerate(outputs) if _is_copied(output)]
         slot += ["succeeded"] if self.derived.can_fail else []
         slot += ["held", "failed_outcome"] if self.derived.n_guards else []
-        body = ["try: slot = take_slot()", "except IndexError: slot = new_slot()"]
+        body = []
+        if self.promotion is not None:
+            # Not exact where threads call at once: then it starts a call later, or twice.
+            self.names |= {"calls_left": [self.promotion.calls], "promote": _in_thread(self.promotion.start)}
+            body += ["left = calls_left[0] - 1", "calls_left[0] = left", "if left == 0: promote()"]
+        body += ["try: slot = take_slot()", "except IndexError: slot = new_slot()"]
         body.append(f"{', '.join([*slot, 'bind_input', 'bind_output', 'evaluate', '_'])} = slot")
         for k, leaf in enumerate(self.leaves):
             if not _is_copied(leaf):
@@ -292,6 +312,10 @@ class _Source:
         exec(compile(text, "<archimedes_grad fast path>", "exec"), self.names)
         # Taken out of their own namespace: left there, each fast path would be a reference cycle.
         return FastPath(self.names.pop("call"), self.names.pop("run"), self.names["hits"])
+
+
+def _in_thread(start: Callable[[], None]) -> Callable[[], None]:
+    return lambda: threading.Thread(target=start, daemon=True).start()
 
 
 def _indented(lines: list[str]) -> list[str]:

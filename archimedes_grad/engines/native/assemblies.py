@@ -1,12 +1,13 @@
 """How an array is put together from parts: as pieces, each with loops of its own.
 
-Slices that are added into an array of equal numbers (what the reverse sweep of a slice leaves) are turned round: each stretch of
-the array is computed once, from all slices that reach it.
+Slices that are added into an array (what the reverse sweep of a slice leaves) are turned round: each stretch of the
+array is computed once, from all slices that reach it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +89,7 @@ def _stretches(assembly: Assembly) -> list[Piece]:
         starting.setdefault(low, []).append(number)
     active: list[int] = []
     found = []
-    for low, high in zip(cuts, cuts[1:], strict=False):
+    for low, high in pairwise(cuts):
         active = sorted([*(k for k in active if spans[k][1] > low), *starting.get(low, [])])
         terms = [(assembly.base, low)]
         for number in active:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import casadi as cs
+from collections.abc import Sequence
 
-from archimedes_grad.engines.native.operations import VECTOR_FUNCTIONS
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad.engines.native.operations import VECTOR_FUNCTIONS, literal
 from archimedes_grad.engines.native.program import Source
 
 #: The name of the entry. Libraries are told apart by their files.
@@ -12,6 +16,12 @@ ENTRY = "archimedes_grad_entry"
 
 _HELPERS = """\
 #include <math.h>
+
+#if defined(_OPENMP) || defined(ARCHIMEDES_GRAD_SIMD)
+#define VECTORISE(pragma) _Pragma(#pragma)
+#else
+#define VECTORISE(pragma)
+#endif
 
 /* Loops over these are computed several entries at a time where the C library has a vector form. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
@@ -29,20 +39,29 @@ static inline double picked(const double *from, double place, long size)
 }}
 """
 
-_PRODUCT = """\
-/* Column-major matrix product: c = beta * c + a b, by BLAS where it was found. */
+_BLAS = """\
+/* The matrix product of BLAS, with 64-bit integers. */
 typedef void (*dgemm_pointer)(const char *, const char *, const long long *, const long long *, const long long *,
                               const double *, const double *, const long long *, const double *, const long long *,
                               const double *, double *, const long long *);
-static void matrix_product(const double *const *data, long long rows, long long columns, long long inner, int ta,
-                           const double *a, long long lda, int tb, const double *b, long long ldb, double beta, double *c)
-{{
+"""
+
+_CALL_OF_BLAS = """\
     const dgemm_pointer dgemm = *(const dgemm_pointer *)data[{blas}];
     const double one = 1.0;
     if (dgemm) {{
         dgemm(ta ? "T" : "N", tb ? "T" : "N", &rows, &columns, &inner, &one, a, &lda, b, &ldb, &beta, c, &rows);
         return;
     }}
+"""
+
+_PRODUCT = """\
+/* Column-major matrix product: c = beta * c + a b. */
+static void matrix_product(const double *const *data, long long rows, long long columns, long long inner,
+                           int ta, const double *a, long long lda, int tb, const double *b, long long ldb,
+                           double beta, double *c)
+{{
+{call_of_blas}    (void)data;
     for (long long j = 0; j < columns; ++j) {{
         double *restrict column = c + j * rows;
         if (beta == 0.0)
@@ -93,9 +112,9 @@ def loaded_text(function: cs.Function, source: Source) -> str:
         for name, arity in VECTOR_FUNCTIONS.items()
         if f"{name}(" in source.text
     ]
-    parts = [_HELPERS.format(vector_forms="\n".join(forms))]
+    parts = ["#define ARCHIMEDES_GRAD_SIMD", _HELPERS.format(vector_forms="\n".join(forms))]
     if source.uses_products:
-        parts.append(_PRODUCT.format(blas=len(source.data)))
+        parts += [_BLAS, _PRODUCT.format(call_of_blas=_CALL_OF_BLAS.format(blas=len(source.data)))]
     loaded = _LOADED.format(
         entry=ENTRY, called=source.entry, own=len(own), work=source.work, n_in=len(own) + len(data),
         n_out=len(outputs), sizes_in=_columns(own + data), sizes_out=_columns(outputs),
@@ -106,3 +125,71 @@ def loaded_text(function: cs.Function, source: Source) -> str:
 def _columns(sizes: list[int]) -> str:
     # A dense column: rows, columns, and 1 for dense.
     return ", ".join(f"{{{size}, 1, 1}}" for size in sizes) or "{0, 0, 1}"
+
+
+_STAND_ALONE_HEADER = """\
+/* {description} */
+#ifndef {guard}
+#define {guard}
+
+/* Numbers of working memory that a call needs. */
+#define {guard}_WORK {work}
+
+/*
+Inputs, one pointer for each (arrays in C order):
+{inputs}
+Outputs:
+{outputs}
+*/
+void {name}(const double *const *inputs, double *const *outputs, double *work);
+
+#endif
+"""
+
+_STAND_ALONE_ENTRY = """\
+void {name}(const double *const *inputs, double *const *outputs, double *work)
+{{
+    const double *const all[] = {{{pointers}}};
+    {called}(all, outputs, work, all + {own});
+}}
+"""
+
+
+def stand_alone_text(
+    name: str, source: Source, inputs: list[str], outputs: list[str], hidden: Sequence[npt.NDArray[np.float64]]
+) -> tuple[str, str]:
+    """Return a C file and its header that need neither CasADi nor Python.
+
+    Parameters
+    ----------
+    name
+        The C function's name, and that of the header.
+    inputs, outputs
+        A line for each, for the reader.
+    hidden
+        Arrays that the function was traced with; they become constants of the file.
+    """
+    guard = name.upper()
+    constants = [*hidden, *source.data]
+    pointers = [f"inputs[{k}]" for k in range(len(inputs))]
+    texts = []
+    for k, array in enumerate(constants):
+        is_place = array.dtype == np.int64
+        entries = ", ".join(map(str, array.tolist()) if is_place else map(literal, array.tolist()))
+        texts.append(f"static const {'long long' if is_place else 'double'} constant_{k}[] = {{{entries}}};")
+        pointers.append(f"(const double *)constant_{k}" if is_place else f"constant_{k}")
+    header = _STAND_ALONE_HEADER.format(
+        description=f"{name}: compiled by archimedes_grad", guard=guard, work=max(1, source.work), name=name,
+        inputs=_listed(inputs), outputs=_listed(outputs),
+    )  # fmt: skip
+    parts = [f'#include "{name}.h"', _HELPERS.format(vector_forms="/* none asked for */"), *texts]
+    if source.uses_products:
+        parts.append(_PRODUCT.format(call_of_blas=""))
+    entry = _STAND_ALONE_ENTRY.format(
+        name=name, pointers=", ".join(pointers) or "0", called=source.entry, own=len(inputs) + len(hidden)
+    )
+    return "\n".join([*parts, source.text, entry]), header
+
+
+def _listed(lines: list[str]) -> str:
+    return "\n".join(f"  [{k}] {line}" for k, line in enumerate(lines)) or "  none"

@@ -1,7 +1,7 @@
 """Affine indices: which entry of an array a loop nest reads, as offset and a step for each loop.
 
-A position in a flat array that is affine in the loop counters stays affine through a strided view, where every axis of the
-view is stepped by loops of its own. Where one loop runs over several axes, it is split, and tried again.
+A position in a flat array that is affine in the loop counters stays affine through a strided view, where every axis of
+the view is stepped by loops of its own. Where one loop runs over several axes, it is split, and tried again.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def refined_strides(geometry: Geometry, shape: tuple[int, ...]) -> tuple[int, ..
     strides: list[int] = []
     lengths = list(shape)
     for length, stride in zip(geometry.shape, geometry.strides, strict=True):
-        parts, product = [], 1
+        parts: list[int] = []
+        product = 1
         while product < length or (not parts and lengths):
             parts.append(lengths.pop(0))
             product *= parts[-1]
@@ -156,9 +157,10 @@ def _positions(index: Index, loops: tuple[int, ...], shape: tuple[int, ...]) -> 
             continue
         if step < 0:
             raise NotAffineError
-        axis = next((a for a in range(n) if sizes[a] <= step and shape[a] > 1), None)
-        if axis is None or step % sizes[axis]:
+        fitting = [a for a in range(n) if sizes[a] <= step and shape[a] > 1]
+        if not fitting or step % sizes[fitting[0]]:
             raise NotAffineError
+        axis = fitting[0]
         whole_axis = sizes[axis] * shape[axis]
         if axis and step * length > whole_axis:
             inner = whole_axis // step

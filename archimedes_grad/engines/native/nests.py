@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from archimedes_grad.engines.native.indices import Index, NotAffineError, SplitError, in_order, split
 from archimedes_grad.engines.native.operations import OPERATIONS, literal
@@ -20,8 +21,9 @@ class MustStoreError(Exception):
 
 
 def body(
-    value: Value, index: Index, loops: Loops, is_stored: Callable[[Value], bool], known: Container[tuple[int, Index]] = ()
-) -> list[tuple[Value, Index]]:
+    value: Value, index: Index, loops: Loops, is_stored: Callable[[Value], bool],
+    known: Container[tuple[int, Index]] = (),
+) -> list[tuple[Value, Index]]:  # fmt: skip
     """Return every value and index that computing an entry meets, operands before what uses them.
 
     Stored values are met, but not what they are computed from; what is known (by serial and index) is not met again.
@@ -114,7 +116,9 @@ class Nest:
             if value.size == 1:
                 return self.names(value), 0
             return self._temporary(f"{self.names(value)}[{position(index)}]", index.depth)
-        operands = [self.known[operand.serial, place] for operand, place in reads(value, index, self.loops, self.is_stored)]
+        operands = [
+            self.known[operand.serial, place] for operand, place in reads(value, index, self.loops, self.is_stored)
+        ]
         if isinstance(value, View):
             return operands[0]
         depth = max((operand[1] for operand in operands), default=0)
@@ -184,7 +188,7 @@ class Nest:
             indent = "    " * (depth - 1)
             if depth == last and self.may_vectorise and length > 1:
                 reductions = "".join(f" reduction({a})" for a in self.accumulators)
-                lines.append(f"{indent}#pragma omp simd{reductions}")
+                lines.append(f"{indent}VECTORISE(omp simd{reductions})")
             lines.append(f"{indent}for (long i{depth - 1} = 0; i{depth - 1} < {length}; ++i{depth - 1}) {{")
             lines += (f"{indent}    {line}" for line in self.before[depth])
         for depth in range(last, 0, -1):
@@ -236,7 +240,7 @@ def refined(first: Loops, second: Loops) -> Loops | None:
     """Return loops that both can be split into, or None."""
     cuts = sorted({*_cuts(first), *_cuts(second)})
     loops: list[int] = []
-    for inner, outer in zip(cuts, cuts[1:], strict=False):
+    for inner, outer in pairwise(cuts):
         if outer % inner:
             return None
         loops.append(outer // inner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import casadi as cs
@@ -16,7 +17,18 @@ from archimedes_grad.engines.native.operations import literal
 from archimedes_grad.engines.native.schedule import Group, Schedule, matrix_in_memory, root_of, slice_in_memory
 from archimedes_grad.engines.native.tape import Form, read
 from archimedes_grad.engines.native.values import (
-    Assembly, Call, Choice, Data, Elementwise, Fill, Gather, Input, Product, Reduction, Result, Value,
+    Assembly,
+    Call,
+    Choice,
+    Data,
+    Elementwise,
+    Fill,
+    Gather,
+    Input,
+    Product,
+    Reduction,
+    Result,
+    Value,
 )  # fmt: skip
 
 
@@ -135,9 +147,11 @@ class _CFunction:
         for number, output in enumerate(self.outputs):
             if output is not None and output.size == 1:
                 self.lines.append(f"res[{number}][0] = {self.names[output]};")
-        head = f"static void {self.name}(const double *const *arg, double *const *res, double *w, const double *const *data)"
+        parameters = "const double *const *arg, double *const *res, double *w, const double *const *data"
+        head = f"static void {self.name}({parameters})"
         variables = [f"double {', '.join(self.variables)};"] if self.variables else []
-        lines = [head, "{", *(f"    {line}" for line in [*variables, *self.lines]), "}", ""]
+        unused = "(void)arg, (void)res, (void)w, (void)data;"
+        lines = [head, "{", *(f"    {line}" for line in [*variables, unused, *self.lines]), "}", ""]
         self.program.texts.append("\n".join(lines))
         return _Compiled(self.name, self.form, self.work + self.deepest_call)
 
@@ -256,12 +270,12 @@ class _CFunction:
 
     def _block(self, nest: Nest, targets: list[Value]) -> None:
         """Write a nest in a block that declares what it reads and writes."""
-        declared = []
-        for value in sorted(nest.used, key=lambda value: value.serial):
-            if value.size > 1 and value not in targets:
-                declared.append(f"const double *restrict {self.names[value]} = {self.pointers[value]};")
-        for value in targets:
-            declared.append(f"double *restrict {self.names[value]} = {self.pointers[value]};")
+        read_only = [value for value in nest.used if value.size > 1 and value not in targets]
+        declared = [
+            f"const double *restrict {self.names[value]} = {self.pointers[value]};"
+            for value in sorted(read_only, key=lambda value: value.serial)
+        ]
+        declared += (f"double *restrict {self.names[value]} = {self.pointers[value]};" for value in targets)
         text = nest.text()
         joined = "\n".join(text)
         for number, array in enumerate(self.program.data):
@@ -279,7 +293,7 @@ class _CFunction:
                 continue
             loops = refined(piece.loops, piece.loops) or ()
             for term, shift in piece.terms:
-                loops, _ = fitting_loops(term, loops, lambda loops, s=shift: term_index(s, loops), self.schedule.is_stored)
+                loops, _ = fitting_loops(term, loops, partial(term_index, shift), self.schedule.is_stored)
             nest = self._nest(loops)
             self._piece(nest, piece, value, loops)
             self._block(nest, [value] if value.size > 1 else [])
@@ -299,7 +313,9 @@ class _CFunction:
         elif isinstance(piece.target, np.ndarray):
             place = f"p{self.program.data_number(piece.target)}[{position(in_order(loops))}]"
             nest.may_vectorise = False
-            nest.before[-1].append(f"{self.names[value]}[{place}] {operator} {expression};")
+            # Entries with a negative place are dropped.
+            chosen = f"if ({place} >= 0) " if int(piece.target.min()) < 0 else ""
+            nest.before[-1].append(f"{chosen}{self.names[value]}[{place}] {operator} {expression};")
         elif value.size == 1:
             nest.before[-1].append(f"{self.names[value]} {operator} {expression};")
         else:
@@ -319,9 +335,8 @@ class _CFunction:
             f"{int(m.transposed)}, {self._address(m.source, m.offset)}, {m.leading}" for m in (left, right)
         )
         sizes = f"{value.rows}, {value.columns}, {value.inner}"
-        self.lines.append(
-            f"matrix_product(data, {sizes}, {operands}, {literal(0.0 if starts_at_zero else 1.0)}, {self._address(value)});"
-        )
+        beta = literal(0.0 if starts_at_zero else 1.0)
+        self.lines.append(f"matrix_product(data, {sizes}, {operands}, {beta}, {self._address(value)});")
 
     def _write_call(self, call: Call | Choice) -> None:
         results = {v.number: v for v in self.schedule.order if isinstance(v, Result) and v.call is call}

@@ -11,7 +11,20 @@ from archimedes_grad.engines.native.indices import Index, in_order, refined_stri
 from archimedes_grad.engines.native.nests import Loops, MustStoreError, fitting_loops, refined
 from archimedes_grad.engines.native.operations import OPERATIONS
 from archimedes_grad.engines.native.values import (
-    Assembly, Call, Choice, Data, Elementwise, Fill, Gather, Input, Pick, Product, Reduction, Result, Value, View,
+    Assembly,
+    Call,
+    Choice,
+    Data,
+    Elementwise,
+    Fill,
+    Gather,
+    Input,
+    Pick,
+    Product,
+    Reduction,
+    Result,
+    Value,
+    View,
 )  # fmt: skip
 
 #: An expression that several loops need is stored, rather than computed again, from this cost on.
@@ -127,7 +140,7 @@ class Schedule:
             loops = refined(piece.loops, piece.loops) or ()
             for term, shift in piece.terms:
                 loops, met = fitting_loops(term, loops, partial(term_index, shift), self.is_stored)
-                read.update(other for other, _ in met)
+                read |= _read_values(met)
             if isinstance(piece.target, Value):
                 read.add(piece.target)
         return read
@@ -135,9 +148,7 @@ class Schedule:
     def _join(self, value: Value, groups: list[Group]) -> None:
         root, loops = root_of(value)
         loops, met = fitting_loops(root, loops, in_order, self.is_other(value))
-        self.reads_of[value] = {other for other, _ in met} | {
-            other.source for other, _ in met if isinstance(other, Gather | Pick)
-        }
+        self.reads_of[value] = _read_values(met)
         earliest = 0
         for other in self.reads_of[value]:
             if other is not value and other in self.group_of:
@@ -192,6 +203,11 @@ class Schedule:
                 group.members.remove(value)
 
 
+def _read_values(met: list[tuple[Value, Index]]) -> set[Value]:
+    """Return what a body reads: what it meets, and what it takes entries of."""
+    return {value for value, _ in met} | {value.source for value, _ in met if isinstance(value, Gather | Pick)}
+
+
 def addressed(value: Value) -> list[Value]:
     """Return what a product or call takes by its address: values that have to be in memory."""
     if isinstance(value, Product):
@@ -210,7 +226,7 @@ def slice_in_memory(operand: Value) -> tuple[Value, int]:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A column-major matrix as BLAS takes it: where it lies, how far apart its columns are, and whether it is transposed."""
+    """A column-major matrix as BLAS takes it: where it lies, how far apart columns are, whether it is transposed."""
 
     source: Value
     offset: int

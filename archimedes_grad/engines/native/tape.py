@@ -15,10 +15,8 @@ from archimedes_grad.engines.native.operations import OPERATIONS
 from archimedes_grad.engines.native.values import Fill, Part, Value, Values, View, strided
 from archimedes_grad.gather import EXTREMES
 
-#: Longer programs are not compiled: a C compiler takes minutes for them.
-MOST_INSTRUCTIONS = 20_000
-#: The same for graphs of numbers, whose lines all stand in one function.
-MOST_SCALARS = 4_000
+#: Longer functions are not compiled: a C compiler's time for one grows faster than its length.
+MOST_INSTRUCTIONS = 4_000
 #: From this many multiplications on a product of two matrices goes to BLAS.
 BLAS_FROM = 8_000
 
@@ -51,8 +49,7 @@ def read(function: cs.Function, callee: Callable[[cs.Function], Any]) -> Form:
     """
     if not (function.is_a("MXFunction") or function.is_a("SXFunction")):
         raise UnsupportedError(f"a call of {function.class_name()} is evaluated by CasADi")
-    scalar = function.is_a("SXFunction")
-    if function.n_instructions() > (MOST_SCALARS if scalar else MOST_INSTRUCTIONS):
+    if function.n_instructions() > MOST_INSTRUCTIONS:
         raise UnsupportedError(f"{function.n_instructions()} instructions are too many for a C compiler")
     sizes = tuple(function.nnz_in(i) for i in range(function.n_in()))
     values = Values()
@@ -122,6 +119,7 @@ class _Arrays:
             else:
                 operands = [work[i] if i >= 0 else self.values.fill(0, 0.0) for i in inputs]
                 results = self.results(operation, node, operands)
+                assert node.has_output() or results[0].size == node.nnz(), _name(operation)
                 for target, value in zip(targets, results, strict=True):
                     if target >= 0:
                         work[target] = value
@@ -327,7 +325,9 @@ def _batched_product(
 ) -> Value:  # fmt: skip
     """Return the products of matrices that lie behind one another, as one value."""
     batch, rows, inner, columns = labels
-    assert rows is not None and inner is not None and columns is not None
+    assert rows is not None
+    assert inner is not None
+    assert columns is not None
     base, left, right = operands
     if strides[2][rows] != 1:
         # The result lies by rows: the transposed product, with the operands exchanged, lies as BLAS writes.

@@ -17,9 +17,9 @@ from pathlib import Path
 #: A directory for compiled functions instead of the user's cache.
 CACHE_VARIABLE = "ARCHIMEDES_GRAD_CACHE"
 
-# No fast-math: nan, infinities and signed zeros survive, and a sum is added in the order written. What is given up is the
-# error number and traps of C's functions, and a product and a sum are not made one operation, so that values equal the
-# interpreter's. sin and cos are no builtins: gcc would make one call of both, which it cannot vectorise.
+# No fast-math: nan, infinities and signed zeros survive. Given up are the error number and the traps of C's functions.
+# A product and a sum are not made one operation, so that values equal the interpreter's. sin and cos are no builtins:
+# gcc would make one call of both, which it cannot vectorise.
 _FLAGS = (
     "-std=gnu11", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fopenmp-simd",
     "-fno-builtin-sin", "-fno-builtin-cos", "-fPIC", "-shared", "-w",
@@ -105,7 +105,8 @@ def _compile(source: str, flags: tuple[str, ...], target: Path) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".c", dir=target.parent, delete=False) as file:
         file.write(source)
     text, made = Path(file.name), Path(file.name).with_suffix(_SUFFIX)
-    libraries = ["-lmvec"] if sys.platform == "linux" and platform.machine() == "x86_64" and "zig" not in compiler()[-2:][0] else []
+    has_vector_library = sys.platform == "linux" and platform.machine() == "x86_64" and "ziglang" not in compiler()
+    libraries = ["-lmvec"] if has_vector_library else []
     command = [*compiler(), *flags, str(text), "-o", str(made), *libraries, "-lm"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:

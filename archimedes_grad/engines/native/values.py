@@ -19,15 +19,11 @@ from archimedes_grad.engines.native.indices import Geometry, composed
 
 @dataclass(eq=False, slots=True)
 class Value:
-    """A flat array of numbers. ``serial`` grows along every dependency."""
+    """A flat array of numbers, computed from ``operands``; ``serial`` grows along every dependency."""
 
     size: int
     serial: int = field(default=-1, init=False)
-
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        """The values that it is computed from."""
-        return ()
+    operands: tuple[Value, ...] = field(default=(), init=False)
 
 
 @dataclass(eq=False, slots=True)
@@ -56,7 +52,6 @@ class Elementwise(Value):
     """An operation on each entry; operands of one entry serve all. ``operation`` is a ``casadi.OP_*`` code."""
 
     operation: int
-    operands: tuple[Value, ...]
 
 
 @dataclass(eq=False, slots=True)
@@ -66,10 +61,6 @@ class View(Value):
     source: Value
     geometry: Geometry
 
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        return (self.source,)
-
 
 @dataclass(eq=False, slots=True)
 class Gather(Value):
@@ -78,10 +69,6 @@ class Gather(Value):
     source: Value
     places: npt.NDArray[np.int64]
 
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        return (self.source,)
-
 
 @dataclass(eq=False, slots=True)
 class Pick(Value):
@@ -89,10 +76,6 @@ class Pick(Value):
 
     source: Value
     places: Value
-
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        return (self.source, self.places)
 
 
 @dataclass(eq=False, slots=True)
@@ -103,10 +86,6 @@ class Reduction(Value):
     source: Value
     shape: tuple[int, ...]
     kept: tuple[bool, ...]
-
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        return (self.source,)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -125,11 +104,6 @@ class Assembly(Value):
     base: Value
     parts: tuple[Part, ...]
 
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        places = tuple(part.where for part in self.parts if isinstance(part.where, Value))
-        return (self.base, *(part.value for part in self.parts), *places)
-
 
 @dataclass(eq=False, slots=True)
 class Product(Value):
@@ -142,10 +116,6 @@ class Product(Value):
     inner: int
     columns: int
 
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        return (self.base, self.left, self.right)
-
 
 @dataclass(eq=False, slots=True)
 class Call(Value):
@@ -154,10 +124,6 @@ class Call(Value):
     function: Any
     arguments: tuple[Value, ...]
     repeats: int
-
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        return self.arguments
 
 
 @dataclass(eq=False, slots=True)
@@ -168,10 +134,6 @@ class Choice(Value):
     functions: tuple[Any, ...]
     arguments: tuple[Value, ...]
 
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        return (self.selector, *self.arguments)
-
 
 @dataclass(eq=False, slots=True)
 class Result(Value):
@@ -179,10 +141,6 @@ class Result(Value):
 
     call: Call | Choice
     number: int
-
-    @property
-    def operands(self) -> tuple[Value, ...]:
-        return (self.call,)
 
 
 class Values:
@@ -192,15 +150,16 @@ class Values:
         self._known: dict[Any, Value] = {}
         self._count = 0
 
-    def _new(self, value: Value) -> Value:
+    def _new(self, value: Value, *operands: Value) -> Value:
         value.serial = self._count
+        value.operands = operands
         self._count += 1
         return value
 
-    def _once(self, key: tuple[Any, ...], make: Callable[[], Value]) -> Value:
+    def _once(self, key: tuple[Any, ...], make: Callable[[], Value], *operands: Value) -> Value:
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = self._new(make())
+            found = self._known[key] = self._new(make(), *operands)
         return found
 
     def input(self, number: int, size: int) -> Value:
@@ -227,7 +186,7 @@ class Values:
 
     def fresh(self, value: Value) -> Value:
         """Return a copy of a value, to be stored by itself."""
-        return self._new(Elementwise(value.size, cs.OP_ASSIGN, (self._single(value),)))
+        return self._new(Elementwise(value.size, cs.OP_ASSIGN), self._single(value))
 
     def elementwise(self, operation: int, *operands: Value) -> Value:
         """Return an operation on each entry."""
@@ -240,7 +199,7 @@ class Values:
             sources = [operand.source if isinstance(operand, View) else operand for operand in single]
             return self.view(self.elementwise(operation, *sources), repeated)
         key = ("elementwise", operation, *(operand.serial for operand in single))
-        return self._once(key, lambda: Elementwise(size, operation, tuple(single)))
+        return self._once(key, lambda: Elementwise(size, operation), *single)
 
     def _single(self, operand: Value) -> Value:
         """Return the one entry that a value repeats, if it does."""
@@ -272,7 +231,7 @@ class Values:
         if geometry.is_whole(source.size):
             return source
         key = ("view", source.serial, geometry)
-        return self._once(key, lambda: View(geometry.size, source, geometry))
+        return self._once(key, lambda: View(geometry.size, source, geometry), source)
 
     def gather(self, source: Value, places: npt.NDArray[np.int64]) -> Value:
         """Return entries by a list of places."""
@@ -282,12 +241,13 @@ class Values:
         if isinstance(source, Fill):
             return self.data(np.where(places < 0, 0.0, source.number))
         key = ("gather", source.serial, places.tobytes())
-        return self._once(key, lambda: Gather(places.size, source, places))
+        return self._once(key, lambda: Gather(places.size, source, places), source)
 
     def pick(self, source: Value, places: Value) -> Value:
         """Return entries by computed places."""
         source = self.in_memory(source)
-        return self._once(("pick", source.serial, places.serial), lambda: Pick(places.size, source, places))
+        key = ("pick", source.serial, places.serial)
+        return self._once(key, lambda: Pick(places.size, source, places), source, places)
 
     def reduction(self, kind: str, source: Value, shape: tuple[int, ...], kept: tuple[bool, ...]) -> Value:
         """Return the sum, maximum or minimum over the axes that are not kept."""
@@ -295,17 +255,21 @@ class Values:
         for length, keep in zip(shape, kept, strict=True):
             size *= length if keep else 1
         key = ("reduction", kind, source.serial, shape, kept)
-        return self._once(key, lambda: Reduction(size, kind, source, shape, kept))
+        return self._once(key, lambda: Reduction(size, kind, source, shape, kept), source)
 
     def assembly(self, base: Value, *parts: Part) -> Value:
         """Return an array with parts put into it."""
         if isinstance(base, Assembly):
             # The assembly under it is computed only where something else asks for it.
-            return self._new(Assembly(base.size, base.base, (*base.parts, *parts)))
+            return self._assembled(base.base, (*base.parts, *parts))
         if len(parts) == 1 and isinstance(parts[0].where, Geometry) and parts[0].where.is_whole(base.size):
             (part,) = parts
             return self.elementwise_sum(base, part.value) if part.adds else part.value
-        return self._new(Assembly(base.size, base, parts))
+        return self._assembled(base, parts)
+
+    def _assembled(self, base: Value, parts: tuple[Part, ...]) -> Value:
+        places = [part.where for part in parts if isinstance(part.where, Value)]
+        return self._new(Assembly(base.size, base, parts), base, *(part.value for part in parts), *places)
 
     def elementwise_sum(self, left: Value, right: Value) -> Value:
         """Return the sum of two arrays; one of them where the other is zero throughout."""
@@ -315,20 +279,23 @@ class Values:
         """Return a matrix product."""
         left, right = self.in_memory(left), self.in_memory(right)
         key = ("product", base.serial, left.serial, right.serial, rows, inner, columns)
-        return self._once(key, lambda: Product(rows * columns, base, left, right, rows, inner, columns))
+        made = Product(rows * columns, base, left, right, rows, inner, columns)
+        return self._once(key, lambda: made, base, left, right)
 
     def call(self, function: Any, arguments: Sequence[Value], repeats: int) -> Value:
         """Return a call, to be followed by `result`."""
-        return self._new(Call(0, function, tuple(map(self.in_memory, arguments)), repeats))
+        taken = tuple(map(self.in_memory, arguments))
+        return self._new(Call(0, function, taken, repeats), *taken)
 
     def choice(self, selector: Value, functions: Sequence[Any], arguments: Sequence[Value]) -> Value:
         """Return a call of one of several functions, to be followed by `result`."""
-        return self._new(Choice(0, self.in_memory(selector), tuple(functions), tuple(map(self.in_memory, arguments))))
+        selector, taken = self.in_memory(selector), tuple(map(self.in_memory, arguments))
+        return self._new(Choice(0, selector, tuple(functions), taken), selector, *taken)
 
     def result(self, call: Value, number: int, size: int) -> Value:
         """Return an output of a call."""
         assert isinstance(call, Call | Choice)
-        return self._new(Result(size, call, number))
+        return self._new(Result(size, call, number), call)
 
     def concatenation(self, values: Sequence[Value]) -> Value:
         """Return arrays one after the other."""
@@ -342,7 +309,7 @@ class Values:
             parts.append(Part(value, Geometry((value.size,), offset, (1,)), False))
             offset += value.size
         repeated = self._repetition(values)
-        return repeated or self._new(Assembly(offset, self.fill(offset, 0.0), tuple(parts)))
+        return repeated or self._assembled(self.fill(offset, 0.0), tuple(parts))
 
     def _repetition(self, values: Sequence[Value]) -> Value | None:
         if any(value is not values[0] for value in values):
@@ -353,7 +320,7 @@ class Values:
 
 def strided(places: npt.NDArray[np.int64]) -> Geometry | None:
     """Return the window of at most two axes that a list of places is, if it is one."""
-    if places.size == 0 or places[0] < 0:
+    if places.size == 0 or int(places.min()) < 0:
         return None
     if places.size == 1:
         return Geometry((), int(places[0]), ())
