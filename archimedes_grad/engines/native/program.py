@@ -361,7 +361,11 @@ class _CFunction:
             lines.append(f"const double *const a[] = {{{', '.join(arguments) or '0'}}};")
             lines.append(f"double *const r[] = {{{', '.join(outputs) or '0'}}};")
         else:
-            steps_in = [operand.size // repeats for operand in call.arguments]
+            shared = call.shared if isinstance(call, Call) else ()
+            steps_in = [
+                0 if is_shared else operand.size // repeats
+                for operand, is_shared in zip(call.arguments, shared, strict=True)
+            ]
             lines.append(f"for (long k = 0; k < {repeats}; ++k) {{")
             moved = [f"{a} + k*{step}" if step else a for a, step in zip(arguments, steps_in, strict=True)]
             lines.append(f"    const double *const a[] = {{{', '.join(moved) or '0'}}};")

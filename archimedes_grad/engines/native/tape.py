@@ -424,12 +424,27 @@ def _call(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
         functions = [reader.callee(f) for f in [*info["f"], info["f_def"]]]
         call = values.choice(operands[0], functions, operands[1:])
     else:
-        inner = function
-        while inner.class_name() == "Map":
+        inner, shared, summed = function, [False] * function.n_in(), [False] * function.n_out()
+        while inner.class_name() in ("Map", "MapSum"):
             info = inner.info()
+            if inner.class_name() == "MapSum":
+                if repeats > 1:
+                    raise UnsupportedError("a map of a map that shares its arguments is not compiled")
+                # What is shared or summed has the size that it has in one call.
+                once = info["f"]
+                shared = [function.nnz_in(i) == once.nnz_in(i) for i in range(function.n_in())]
+                summed = [function.nnz_out(i) == once.nnz_out(i) for i in range(function.n_out())]
+            elif any(shared) or any(summed):
+                raise UnsupportedError("a map of a map that shares its arguments is not compiled")
             repeats *= info["n"]
             inner = info["f"]
-        call = values.call(reader.callee(inner), operands, repeats)
+        call = values.call(reader.callee(inner), operands, repeats, shared)
+        sizes = [inner.nnz_out(i) for i in range(inner.n_out())]
+        results = [values.result(call, i, size * repeats) for i, size in enumerate(sizes)]
+        return [
+            values.reduction("sum", result, (repeats, size), (False, True)) if is_summed and size else result
+            for result, size, is_summed in zip(results, sizes, summed, strict=True)
+        ]
     return [values.result(call, i, function.nnz_out(i)) for i in range(function.n_out())]
 
 

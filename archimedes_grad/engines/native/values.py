@@ -119,11 +119,12 @@ class Product(Value):
 
 @dataclass(eq=False, slots=True)
 class Call(Value):
-    """A call of another function, ``repeats`` times on consecutive slices; ``size`` is 0."""
+    """A call of another function, ``repeats`` times on consecutive slices of what is not shared; ``size`` is 0."""
 
     function: Any
     arguments: tuple[Value, ...]
     repeats: int
+    shared: tuple[bool, ...]
 
 
 @dataclass(eq=False, slots=True)
@@ -282,10 +283,10 @@ class Values:
         made = Product(rows * columns, base, left, right, rows, inner, columns)
         return self._once(key, lambda: made, base, left, right)
 
-    def call(self, function: Any, arguments: Sequence[Value], repeats: int) -> Value:
+    def call(self, function: Any, arguments: Sequence[Value], repeats: int, shared: Sequence[bool]) -> Value:
         """Return a call, to be followed by `result`."""
         taken = tuple(map(self.in_memory, arguments))
-        return self._new(Call(0, function, taken, repeats), *taken)
+        return self._new(Call(0, function, taken, repeats, tuple(shared)), *taken)
 
     def choice(self, selector: Value, functions: Sequence[Any], arguments: Sequence[Value]) -> Value:
         """Return a call of one of several functions, to be followed by `result`."""

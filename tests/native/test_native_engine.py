@@ -1,0 +1,310 @@
+"""The native engine computes what the interpreter computes, and says so where it cannot."""
+
+import shutil
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+from scipy.special import erf
+
+import archimedes_grad as arc
+from archimedes_grad.engines.native import toolchain
+
+pytestmark = pytest.mark.skipif(
+    not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
+)
+
+RNG = np.random.default_rng(7)
+PLACES = RNG.integers(0, 40, 25)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def written(x):
+    y = x * 1.0
+    y[2:9] = y[:7] * 2.0
+    y[::4] += 1.0
+    y[PLACES[:5]] = 0.5
+    return np.sum(y**2)
+
+
+def scanned(x):
+    carry, outputs = arc.scan(lambda c, row: (np.tanh(c * row[0] + row[1]), c * row[2]), 0.3, x.reshape(20, 3))
+    return carry + np.sum(outputs**2)
+
+
+def nearest(x):
+    centres = x.reshape(20, 3)
+    points = np.linspace(-1, 1, 90).reshape(30, 3)
+    return np.sum(np.min(np.sum((points[:, None] - centres) ** 2, axis=2), axis=1))
+
+
+def network(x):
+    weights, inputs = np.tile(x, 40).reshape(60, 40), np.outer(np.linspace(0, 1, 50), x)
+    hidden = np.tanh(inputs @ weights)
+    return np.sum(hidden @ hidden.T)
+
+
+def batched_products(x):
+    blocks = np.stack([np.outer(x[:30] + k, x[30:]) for k in range(4)])
+    return np.sum((blocks @ np.swapaxes(blocks, 1, 2)) ** 2)
+
+
+#: Functions of 60 numbers; each row meets other parts of the compiler.
+FUNCTIONS = [
+    lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2),
+    lambda x: np.sum(np.exp(x) * np.sin(x) + np.cos(x) ** 2),
+    lambda x: np.log(np.sum(np.exp(x - np.max(x)))),
+    lambda x: np.sum(np.where(x > 0, np.sqrt(np.abs(x)), x**3) + np.maximum(x, 0.2) + erf(x)),
+    lambda x: np.sum(x.reshape(4, 15).T @ x.reshape(15, 4).T),
+    lambda x: np.sum(np.sum(x.reshape(3, 4, 5), axis=1) * np.max(x.reshape(3, 4, 5), axis=1)),
+    lambda x: np.sum(x[PLACES] * x[PLACES[::-1]] + np.roll(x, 3)[:25] + x[::-1][:25]),
+    lambda x: np.sum(np.arctan2(x, 1.5) + np.hypot(x, 2.0) + np.sign(x) * np.floor(4 * x) + np.log1p(x**2)),
+    lambda x: np.sum(np.cumsum(x) ** 2) + np.prod(x[:5]) + np.var(x),
+    lambda x: x[0] * x[1] + np.array([x[3], 2.0, np.sin(x[4])]) @ x[5:8],
+    lambda x: np.sum(arc.vmap(lambda row: np.sin(row[0]) * row[1] ** row[2])(np.abs(x).reshape(20, 3))),
+    lambda x: arc.cond(x[0] > 0, lambda y: np.sum(y**2), lambda y: np.sum(y**3), x),
+    lambda x: np.sum(np.concatenate([x[:20], x[40:] * 2, np.zeros(5), x[20:40]]) * np.arange(65.0)),
+    lambda x: np.sum(np.pad(x.reshape(6, 10), 2) ** 2) + np.sum(np.tril(x[:36].reshape(6, 6))),
+    written, scanned, nearest, network, batched_products,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_values_and_gradients_are_the_interpreters(function):
+    x = RNG.normal(size=60)
+    native = arc.value_and_grad(function, engine="native")
+    value, gradient = native(x)
+    expected_value, expected = arc.value_and_grad(function, engine="vm")(x)
+    assert native.explain(x).engine == "native"
+    np.testing.assert_allclose(value, expected_value, rtol=1e-13)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-14 * np.max(np.abs(expected)))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS[:4])
+def test_second_derivatives_are_the_interpreters(function):
+    x = RNG.normal(size=60)
+    expected = arc.hess(function, engine="vm")(x)
+    np.testing.assert_allclose(arc.hess(function, engine="native")(x), expected, rtol=1e-12, atol=1e-13)
+
+
+SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 5e-324, 1e-310, 1e300, np.inf, -np.inf, np.nan])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.exp, np.log, np.sin, np.sqrt, np.tanh, np.sign, np.abs, np.floor, np.expm1, np.log1p, np.arctan,
+     lambda x: x * 1.0, lambda x: x - x, lambda x: x / x, lambda x: -x, lambda x: np.maximum(x, 0.5),
+     lambda x: np.minimum(x, x[::-1]), lambda x: np.where(x > 0, x, 2.0), lambda x: x == x[::-1]],
+)  # fmt: skip
+def test_nan_infinities_and_signed_zeros_survive(function):
+    # Long enough for a loop over several entries at once.
+    x = np.tile(SPECIAL, 60)
+    got, expected = arc.compile(function, engine="native")(x), arc.compile(function, engine="vm")(x)
+    np.testing.assert_allclose(got, expected, rtol=5e-16, atol=5e-324)
+    finite = ~np.isnan(expected)
+    assert np.array_equal(np.signbit(got[finite]), np.signbit(expected[finite]))
+
+
+def test_a_large_sum_is_at_least_as_exact_as_the_interpreters():
+    x = RNG.uniform(size=1_000_000)
+    total = arc.compile(np.sum, engine="native")(x)
+    assert abs(total - np.sum(x)) <= 1e-10 * total
+
+
+def test_branches_take_their_paths():
+    slope = arc.grad(lambda x: np.sum(x**2) if x[0] > 0 else np.sum(x**3), engine="native")
+    x = np.array([1.0, 2.0])
+    for _ in range(3):
+        assert slope(x).tolist() == [2.0, 4.0]
+        assert slope(-x).tolist() == [3.0, 12.0]
+
+
+def test_what_is_not_compiled_is_evaluated_by_the_interpreter_and_explained():
+    gradient = arc.grad(lambda a: np.sum(np.linalg.eigvalsh(a)), engine="native")
+    matrix = np.diag(np.arange(1.0, 10.0))
+    np.testing.assert_allclose(gradient(matrix), np.eye(9), atol=1e-12)
+    assert gradient.explain(matrix).engine.startswith("vm (a call of")
+
+
+def test_the_engine_of_all_functions():
+    try:
+        arc.set_engine("native")
+        square = arc.compile(lambda x: x * x)
+        square(np.ones(3))
+        assert square.explain(np.ones(3)).engine == "native"
+        named = arc.compile(lambda x: x * x, engine="vm")
+        assert named.explain(np.ones(3)).engine == "vm"
+    finally:
+        arc.set_engine("vm")
+
+
+def test_auto_puts_the_compiled_function_in_the_interpreters_place():
+    gradient = arc.grad(lambda x: np.sum(np.exp(x) * np.sin(x)), engine="auto")
+    x = RNG.normal(size=200_000)
+    first = gradient(x)
+    assert gradient.explain(x).engine == "vm"
+    deadline = time.monotonic() + 120
+    while gradient.explain(x).engine != "native" and time.monotonic() < deadline:
+        gradient(x)
+    assert gradient.explain(x).engine == "native"
+    # Near the zeros of exp(x) (sin(x) + cos(x)) the last digits of its terms are left.
+    np.testing.assert_allclose(gradient(x), first, rtol=1e-13, atol=1e-14)
+
+
+# --- the cache and the compiler -------------------------------------------------------------------
+
+
+def square_sum(x):
+    return np.sum(x * x) + 0.25
+
+
+def libraries(cache):
+    return sorted(cache.glob("*.so"))
+
+
+def test_a_library_is_compiled_once(own_cache):
+    x = np.ones(50)
+    arc.grad(square_sum, engine="native")(x)
+    (library,) = libraries(own_cache)
+    made = library.stat().st_mtime_ns
+    arc.grad(square_sum, engine="native")(x)
+    assert libraries(own_cache) == [library]
+    assert library.stat().st_mtime_ns == made
+
+
+def test_a_corrupt_library_is_compiled_again(own_cache):
+    x = np.ones(51)
+    text = "int unrelated(void) { return 0; }"
+    library = toolchain.library(text)
+    size = library.stat().st_size
+    library.write_bytes(library.read_bytes()[:100])
+    assert toolchain.library(text).stat().st_size == size
+    assert arc.grad(square_sum, engine="native")(x).tolist() == [2.0] * 51
+
+
+def test_clearing_the_cache_leaves_functions_in_use(own_cache):
+    gradient = arc.grad(square_sum, engine="native")
+    expected = gradient(np.ones(52))
+    arc.cache_clear()
+    assert libraries(own_cache) == []
+    assert np.array_equal(gradient(np.ones(52)), expected)
+
+
+def test_a_directory_that_others_may_write_to_is_not_used(own_cache):
+    own_cache.mkdir()
+    own_cache.chmod(0o777)
+    arc.grad(square_sum, engine="native")(np.ones(53))
+    assert libraries(own_cache) == []
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path / "file" / "below"))
+    gradient = arc.grad(square_sum, engine="native")
+    assert gradient(np.ones(54)).tolist() == [2.0] * 54
+    assert gradient.explain(np.ones(54)).engine == "native"
+
+
+@pytest.fixture
+def another_compiler(monkeypatch):
+    def use(*command):
+        monkeypatch.setattr(toolchain, "compiler", lambda: command)
+        toolchain._machine.cache_clear()
+
+    yield use
+    toolchain._machine.cache_clear()
+
+
+def test_a_compiler_that_fails_shows_its_error_and_the_file(tmp_path, another_compiler):
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\necho 'x.c:1: error: no such luck' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    another_compiler(str(broken))
+    with pytest.warns(arc.FallbackWarning, match=r"no such luck\n.*kept: .*\.c"):
+        assert arc.grad(square_sum, engine="native")(np.ones(55)).tolist() == [2.0] * 55
+
+
+def test_no_compiler_is_a_warning_that_says_the_way_on(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    toolchain.compiler.cache_clear()
+    try:
+        with pytest.warns(arc.FallbackWarning, match=r"archimedes_grad\[native\]"):
+            assert arc.grad(square_sum, engine="native")(np.ones(56)).tolist() == [2.0] * 56
+    finally:
+        toolchain.compiler.cache_clear()
+        toolchain._machine.cache_clear()
+
+
+def test_threads_that_compile_the_same_function(own_cache):
+    results = []
+
+    def work():
+        results.append(arc.grad(square_sum, engine="native")(np.ones(57)).tolist())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [[2.0] * 57] * 4
+    assert len(libraries(own_cache)) == 1
+
+
+# --- stand-alone C --------------------------------------------------------------------------------
+
+DRIVER = """
+#include <stdio.h>
+#include "gradient.h"
+static double input[60], output[60], work[gradient_work];
+int main(void)
+{
+    const double *inputs[] = {input};
+    double *outputs[] = {output};
+    for (int i = 0; i < 60; ++i) input[i] = 0.01 * i - 0.2;
+    gradient(inputs, outputs, work);
+    for (int i = 0; i < 60; ++i) printf("%.17g\\n", output[i]);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_stand_alone_c_compiles_without_warnings_and_gives_the_same(function, tmp_path):
+    x = 0.01 * np.arange(60) - 0.2
+    gradient = arc.grad(function)
+    source, header = gradient.codegen(tmp_path / "gradient.c", x)
+    assert header.name == "gradient.h"
+    (tmp_path / "main.c").write_text(DRIVER.replace("gradient_work", "GRADIENT_WORK"))
+    compiler = next(filter(None, map(shutil.which, ("gcc", "cc", "clang"))))
+    command = [compiler, "-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "main.c", source.name, "-o", "main", "-lm"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    printed = subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True).stdout
+    expected = gradient(x)
+    got = np.array(printed.split(), dtype=float)
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-14 * np.max(np.abs(expected)))
+
+
+def test_a_key_of_the_users_cannot_leave_its_comment(tmp_path):
+    evil = {"*/ int x; /*": np.ones(3)}
+    _, header = arc.grad(lambda p: sum(np.sum(v) for v in p.values())).codegen(tmp_path / "gradient.c", evil)
+    assert header.read_text().count("*/") == 3
+
+
+@pytest.mark.parametrize("path", ["gradient.txt", "2fast.c", "a-b.c"])
+def test_a_path_that_c_cannot_name_is_refused(path, tmp_path):
+    with pytest.raises(ValueError, match=r"codegen: expects a path that ends in \.c"):
+        arc.grad(square_sum).codegen(tmp_path / path, np.ones(3))
+
+
+def test_what_has_no_stand_alone_c_is_refused(tmp_path):
+    with pytest.raises(arc.TraceError, match="no stand-alone C"):
+        arc.grad(lambda a: np.sum(np.linalg.eigvalsh(a))).codegen(tmp_path / "g.c", np.eye(9))
+    with pytest.raises(arc.TraceError, match="one path only"):
+        arc.grad(lambda x: x if x > 0 else -x).codegen(tmp_path / "g.c", 1.0)
