@@ -425,19 +425,20 @@ def _call(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
         call = values.choice(operands[0], functions, operands[1:])
     else:
         inner, shared, summed = function, [False] * function.n_in(), [False] * function.n_out()
-        while inner.class_name() in ("Map", "MapSum"):
+        while inner.class_name() == "Map":
             info = inner.info()
-            if inner.class_name() == "MapSum":
-                if repeats > 1:
-                    raise UnsupportedError("a map of a map that shares its arguments is not compiled")
-                # What is shared or summed has the size that it has in one call.
-                once = info["f"]
-                shared = [function.nnz_in(i) == once.nnz_in(i) for i in range(function.n_in())]
-                summed = [function.nnz_out(i) == once.nnz_out(i) for i in range(function.n_out())]
-            elif any(shared) or any(summed):
-                raise UnsupportedError("a map of a map that shares its arguments is not compiled")
             repeats *= info["n"]
             inner = info["f"]
+        if inner.class_name() == "MapSum":
+            if repeats > 1:
+                raise UnsupportedError("a map of a map that shares its arguments is not compiled")
+            inner = function.find_functions(1)[0]
+            # What is shared or summed has the size that it has in one call.
+            sizes_in = [(function.nnz_in(i), inner.nnz_in(i)) for i in range(function.n_in())]
+            sizes_out = [(function.nnz_out(i), inner.nnz_out(i)) for i in range(function.n_out())]
+            repeats = max(whole // once for whole, once in sizes_in + sizes_out if once)
+            shared = [whole == once for whole, once in sizes_in]
+            summed = [whole == once for whole, once in sizes_out]
         call = values.call(reader.callee(inner), operands, repeats, shared)
         sizes = [inner.nnz_out(i) for i in range(inner.n_out())]
         results = [values.result(call, i, size * repeats) for i, size in enumerate(sizes)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import os
 import platform
 import shutil
@@ -13,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from archimedes_grad.optional import installed
 
 #: A directory for compiled functions instead of the user's cache.
 CACHE_VARIABLE = "ARCHIMEDES_GRAD_CACHE"
@@ -50,7 +51,7 @@ def compiler() -> tuple[str, ...]:
         found = shutil.which(name) if name else None
         if found:
             return (found,)
-    if importlib.util.find_spec("ziglang") is not None:
+    if installed("ziglang"):
         return (sys.executable, "-m", "ziglang", "cc")
     raise NoCompilerError(
         "the native engine needs a C compiler, and none was found. Install gcc or clang, or: "
