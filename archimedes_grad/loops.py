@@ -159,7 +159,7 @@ def _chain(parts: Sequence[_Part], n_carry: int, n_sliced: int) -> cs.Function:
         plain = cs.Function("steps", inputs, results)
     reverse = _reversed_chain(parts, layout, plain)
     # Without a penalty CasADi would take whole Jacobians of chains with few inputs.
-    options: dict[str, Any] = {"cache": {reverse.name(): reverse}, "never_inline": True, "jac_penalty": -1}
+    options: dict[str, Any] = {"cache": {reverse.name(): reverse}, "jac_penalty": -1}
     with forward_nodes():
         return cs.Function("steps", inputs, results, options)
 

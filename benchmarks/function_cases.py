@@ -187,6 +187,10 @@ ROWS: dict[Any, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
     np.polyder: on("vector"), np.polymul: on("vector", "three"), np.polydiv: on("vector", "three"),
     np.polyfit: on("vector", "another", call=lambda x, y: np.polyfit(x, y, 2)),
     np.polyval: on("three", "vector"), np.vander: on("vector", call=lambda x: np.vander(x, 4)),
+    **{
+        f: on("vector", "another", call=lambda x, y, f=f: f(x[:50], y[:50], np.arange(6.0).reshape(2, 3)))
+        for f in (np.polynomial.polynomial.polyval2d, np.polynomial.polynomial.polygrid2d)
+    },
     # --- choice, order, search
     **{f: on("vector", "number", call=lambda x, c, f=f: f(x, c, 0.7)) for f in (np.clip,)},
     np.choose: on("small integers", "vector", "another", call=lambda i, x, y: np.choose(i, [x, y, x, y, x])),

@@ -7,6 +7,7 @@ from typing import Any
 
 import casadi as cs
 import numpy as np
+from numpy.polynomial import polynomial as _polynomial
 
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import implements
@@ -106,6 +107,18 @@ def poly(seq_of_zeros: Any) -> Any:
         shifted = np.concatenate([np.zeros(1), coefficients * roots[k]])
         coefficients = np.concatenate([coefficients, np.zeros(1)]) - shifted
     return coefficients
+
+
+@implements(_polynomial.polyval2d)
+def polyval2d(x: Any, y: Any, c: Any) -> Any:
+    """The values of a polynomial in two variables at points (x, y)."""
+    return _polynomial.polyval(y, _polynomial.polyval(x, c), tensor=False)
+
+
+@implements(_polynomial.polygrid2d)
+def polygrid2d(x: Any, y: Any, c: Any) -> Any:
+    """The values of a polynomial in two variables on the grid of x and y."""
+    return _polynomial.polyval(y, _polynomial.polyval(x, c))
 
 
 def _characteristic(matrix: Any) -> Any:

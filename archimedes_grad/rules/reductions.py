@@ -153,7 +153,7 @@ def _extreme(ufunc: np.ufunc) -> Callable[[SymbolicArray, tuple[int, ...]], cs.M
         if kept == 1 and not skips_nan:
             extreme = cs.mmax(matrix) if largest else cs.mmin(matrix)
         else:
-            extreme = _extreme_of_columns(matrix, operation)
+            extreme = _extreme_of_columns(matrix, operation, is_call=not skips_nan)
         counted(7, 5 * matrix.numel())
         spread = _along_columns(extreme, length)
         if skips_nan:
@@ -169,8 +169,14 @@ def _extreme(ufunc: np.ufunc) -> Callable[[SymbolicArray, tuple[int, ...]], cs.M
     return reduce_node
 
 
-def _extreme_of_columns(matrix: cs.MX, operation: int) -> cs.MX:
-    """Return the extreme of each row, nan ignored, as the call of a Function that engines know by its name."""
+def _extreme_of_columns(matrix: cs.MX, operation: int, is_call: bool) -> cs.MX:
+    """Return the extreme of each row, nan ignored; as the call of a Function that engines know by its name.
+
+    The reverse sweep goes through a call even where nothing comes back to it, and nan times 0 is nan: where nan is
+    skipped, it has to stand in the graph itself.
+    """
+    if not is_call:
+        return folded(matrix, lambda first, second: cs.MX.binary(operation, first, second))
     symbol = cs.MX.sym("columns", *matrix.shape)
     extreme = folded(symbol, lambda first, second: cs.MX.binary(operation, first, second))
     function = cs.Function(EXTREMES[operation], [symbol], [extreme], {"never_inline": True})

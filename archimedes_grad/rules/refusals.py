@@ -56,10 +56,15 @@ _refuse(
     _recfunctions, *_functions_of(_recfunctions),
 )  # fmt: skip
 
+_STRINGS = "It works on strings. Keep them out of the arithmetic, in a static argument."
+
+for _module in (importlib.import_module("numpy.strings"), importlib.import_module("numpy.char")):
+    _refuse(_STRINGS, _module, *_functions_of(_module))
+
 # ufuncs on strings have no loop over a number.
 for _ufunc in vars(np._core.umath).values():  # type: ignore[attr-defined]
     if isinstance(_ufunc, np.ufunc) and not _ufunc.types:
-        refuse("It works on strings. Keep them out of the arithmetic, in a static argument.", _ufunc)
+        refuse(_STRINGS, _ufunc)
 
 
 @implements(np.min_scalar_type)

@@ -217,6 +217,6 @@ def add_rules() -> None:
         ufunc = getattr(scipy.special, name)
         if isinstance(ufunc, np.ufunc) and ufunc not in ELEMENTWISE:
             REFUSED[ufunc] = (
-                f"scipy.special.{name} has no rule; write it by functions that have one, or give it one "
-                "by arc.custom_jvp."
+                f"Of scipy.special, {name} has no rule. Write it by functions that have one, or give it one by "
+                "arc.custom_jvp."
             )

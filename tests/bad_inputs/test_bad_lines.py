@@ -48,9 +48,6 @@ ROWS = {
     "float": line(lambda x: float(x), PLAIN_FLOAT, LOSES, "without float()"),
     "math": line(lambda x: math.exp(x), PLAIN_FLOAT, LOSES, "np.exp in place of math.exp"),
     "complex": line(lambda x: complex(x).real, "a plain complex", LOSES, "without complex()"),
-    "formatted": line(
-        lambda x: x * len(f"{x:.3f}"), "formatted as '.3f'", "a number was expected", "return it and format the result",
-    ),
     "a key": line(lambda x: {x: 1.0}, "is used as a key", "keys are fixed values", "a position or a name as key"),
     "pickled": line(lambda x: pickle.dumps(x), "is pickled", "only numbers outlive the trace", "arc.callback"),
     "bytes": line(lambda x: x.tobytes(), "no method tobytes", "not bytes in memory", "outside the differentiated", X),
