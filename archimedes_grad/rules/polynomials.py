@@ -112,13 +112,30 @@ def poly(seq_of_zeros: Any) -> Any:
 @implements(_polynomial.polyval2d)
 def polyval2d(x: Any, y: Any, c: Any) -> Any:
     """The values of a polynomial in two variables at points (x, y)."""
-    return _polynomial.polyval(y, _polynomial.polyval(x, c), tensor=False)
+    x, y, c = gathered(x), gathered(y), gathered(c)
+    value = _polynomial.polyval2d(value_of(x), value_of(y), value_of(c))
+    return as_numpy_gives(_horner(_horner(_beside(c, x), x), y), value)
 
 
 @implements(_polynomial.polygrid2d)
 def polygrid2d(x: Any, y: Any, c: Any) -> Any:
     """The values of a polynomial in two variables on the grid of x and y."""
-    return _polynomial.polyval(y, _polynomial.polyval(x, c))
+    x, y, c = gathered(x), gathered(y), gathered(c)
+    value = _polynomial.polygrid2d(value_of(x), value_of(y), value_of(c))
+    return as_numpy_gives(_horner(_beside(_horner(_beside(c, x), x), y), y), value)
+
+
+def _beside(coefficients: Any, points: Any) -> Any:
+    """Return coefficients with an axis of length 1 for each axis of the points."""
+    return np.reshape(coefficients, np.shape(value_of(coefficients)) + (1,) * np.ndim(value_of(points)))
+
+
+def _horner(coefficients: Any, points: Any) -> Any:
+    """Return the values of a polynomial whose coefficients lie along the first axis, the constant first."""
+    total = coefficients[-1] + points * 0.0
+    for k in range(2, np.shape(value_of(coefficients))[0] + 1):
+        total = coefficients[-k] + total * points
+    return total
 
 
 def _characteristic(matrix: Any) -> Any:
