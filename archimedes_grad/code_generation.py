@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archimedes_grad.engines.native.c_text import stand_alone_text
 from archimedes_grad.engines.native.program import source_of
-from archimedes_grad.engines.native.tape import UnsupportedError
+from archimedes_grad.engines.native.values import UnsupportedError
 from archimedes_grad.errors import TraceError
 from archimedes_grad.representation import Derived
 

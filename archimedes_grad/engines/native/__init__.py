@@ -13,8 +13,8 @@ import numpy.typing as npt
 from archimedes_grad.engines.native.blas_library import product_pointer
 from archimedes_grad.engines.native.c_text import ENTRY, loaded_text
 from archimedes_grad.engines.native.program import source_of
-from archimedes_grad.engines.native.tape import UnsupportedError
 from archimedes_grad.engines.native.toolchain import CompilerError, NoCompilerError, library
+from archimedes_grad.engines.native.values import UnsupportedError
 from archimedes_grad.errors import FallbackWarning
 
 

@@ -17,6 +17,10 @@ import numpy.typing as npt
 from archimedes_grad.engines.native.indices import Geometry, composed
 
 
+class UnsupportedError(Exception):
+    """The graph holds something that is not compiled; the message says what."""
+
+
 @dataclass(eq=False, slots=True)
 class Value:
     """A flat array of numbers, computed from ``operands``; ``serial`` grows along every dependency."""
