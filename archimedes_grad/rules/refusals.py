@@ -47,7 +47,8 @@ _refuse("It is for NumPy's own use. Use np.ones_like.", np._core.umath, "_ones_l
 
 
 def _functions_of(module: ModuleType) -> list[str]:
-    return [name for name in dir(module) if hasattr(getattr(module, name), "__wrapped__")]
+    # What a module holds; its __getattr__ may warn of names that are going.
+    return [name for name, function in vars(module).items() if hasattr(function, "__wrapped__")]
 
 
 _recfunctions = importlib.import_module("numpy.lib.recfunctions")
@@ -58,8 +59,15 @@ _refuse(
 
 _STRINGS = "It works on strings. Keep them out of the arithmetic, in a static argument."
 
-for _module in (importlib.import_module("numpy.strings"), importlib.import_module("numpy.char")):
+# Where these functions live has changed between versions.
+for _name in ("numpy.strings", "numpy.char", "numpy._core.strings", "numpy._core.defchararray"):
+    _module = importlib.import_module(_name)
     _refuse(_STRINGS, _module, *_functions_of(_module))
+
+_refuse(
+    "It takes any number of variables. Use polyval2d, or np.polyval for one variable after the other.",
+    importlib.import_module("numpy.polynomial.polynomial"), "polyvalnd",
+)  # fmt: skip
 
 # ufuncs on strings have no loop over a number.
 for _ufunc in vars(np._core.umath).values():  # type: ignore[attr-defined]

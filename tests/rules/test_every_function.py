@@ -14,13 +14,17 @@ from rules import real_parts
 import archimedes_grad as arc
 
 FUNCTIONS = supported()
+#: From NumPy 2.5 on, eigenvalues by eig are always complex, which traced arrays are not, and fix is deprecated.
+NOT_FROM_25_ON = {"numpy.linalg.eig", "numpy.linalg.eigvals", "numpy.fix"}
+CALLED = [name for name in FUNCTIONS if np.lib.NumpyVersion(np.__version__) < "2.5.0" or name not in NOT_FROM_25_ON]
+
 
 def test_every_row_belongs_to_a_supported_function():
     assert {public_name(function) for function in ROWS} <= set(FUNCTIONS)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", CALLED)
 def test_value_and_gradient(name):
     call, args = case(FUNCTIONS[name]).at(10)
     expected = call(*copied(args))
