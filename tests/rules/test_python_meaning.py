@@ -7,6 +7,9 @@ from helpers import assert_same, check, check_gradient, check_value, sample
 
 import archimedes_grad as arc
 
+# From NumPy 2.5 on, writing a shape is deprecated, and means what it meant.
+pytestmark = pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")
+
 
 def reshaped_in_place(x, shape):
     y = x * 1.0
