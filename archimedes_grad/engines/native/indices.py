@@ -86,11 +86,6 @@ class Geometry:
         return Index(offset, tuple(steps))
 
 
-def whole(size: int) -> Geometry:
-    """Return the window that is all of an array."""
-    return Geometry((size,), 0, (1,))
-
-
 def in_order(loops: tuple[int, ...]) -> Index:
     """Return the index that runs through a flat array in order."""
     steps, step = [], 1
