@@ -27,6 +27,7 @@ def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
     rebuilt: dict[int, cs.MX] = {}
     # A rebuilt node's key must stay taken: the original is kept alive as long as the table.
     alive: list[cs.MX] = []
+    several: dict[int, list[cs.MX]] = {}
     waiting = list(expressions)
     while waiting:
         node = waiting[-1]
@@ -39,18 +40,24 @@ def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
             waiting.extend(missing)
             continue
         waiting.pop()
-        rebuilt[hash(node)] = _rebuilt(node, dependencies, rebuilt)
+        rebuilt[hash(node)] = _rebuilt(node, dependencies, rebuilt, several)
         alive.append(node)
     return [rebuilt[hash(expression)] for expression in expressions]
 
 
-def _rebuilt(node: cs.MX, dependencies: list[cs.MX], rebuilt: dict[int, cs.MX]) -> cs.MX:
+def _rebuilt(
+    node: cs.MX, dependencies: list[cs.MX], rebuilt: dict[int, cs.MX], several: dict[int, list[cs.MX]]
+) -> cs.MX:
     if node.is_output():
         # One output of a node with several: those of the node built anew, of which this is one.
-        several = dependencies[0]
-        inputs = [several.dep(i) for i in range(several.n_dep())]
+        (source,) = dependencies
+        inputs = [source.dep(i) for i in range(source.n_dep())]
         new = [rebuilt[hash(d)] for d in inputs]
-        return node if _same(new, inputs) else several.eval_mx(new)[node.which_output()]
+        if _same(new, inputs):
+            return node
+        if hash(source) not in several:
+            several[hash(source)] = source.eval_mx(new)
+        return several[hash(source)][node.which_output()]
     new = [rebuilt[hash(d)] for d in dependencies]
     if node.op() == cs.OP_MTIMES and all(d.is_dense() for d in new) and is_large(new[1], new[2]):
         return _large_product(*new)

@@ -13,7 +13,6 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 import casadi as cs
@@ -27,6 +26,7 @@ from archimedes_grad.fast_path import MISS, Miss, Promotion, new_fast_path
 from archimedes_grad.merging import guards_alone, merged
 from archimedes_grad.nesting import nested_call
 from archimedes_grad.paths import Path, Paths
+from archimedes_grad.patterns import forgotten_afterwards
 from archimedes_grad.pickling import found, found_at, packed, rebuilt, travels_whole
 from archimedes_grad.progress import unwatched, watched
 from archimedes_grad.representation import Transformation
@@ -380,10 +380,12 @@ class CompiledFunction(Generic[P, R]):
 
     def _new_path(self, specialisation: Specialisation, bound: BoundArguments, script: tuple[float, ...]) -> Path:
         layout, paths = specialisation.layout, specialisation.paths
-        with watched(self.__name__) if self._progress else nullcontext(unwatched) as begin:
+        with forgotten_afterwards(), watched(self.__name__) if self._progress else nullcontext(unwatched) as begin:
             start = time.perf_counter()
-            graph = trace(self._function, bound, layout, self._has_aux, script=script, structured=self._structured)
-            graph = replace(graph, engine=self._engine or default_engine())
+            graph = trace(
+                self._function, bound, layout, self._has_aux, script=script, structured=self._structured,
+                engine=self._engine or default_engine(),
+            )  # fmt: skip
             begin("differentiate")
             traced = time.perf_counter()
             derived = self._transformation(graph, layout, self._signature.selection.single)

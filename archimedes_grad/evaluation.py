@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import casadi as cs
+
+from archimedes_grad.blas import on_blas
 from archimedes_grad.representation import Derived
+from archimedes_grad.simplification import forward_nodes
 
 #: What compiling takes, in nanoseconds: an engine that chooses waits until the interpreter has taken as long.
 _COMPILING = 3e8
@@ -15,6 +19,17 @@ def calls_worth_compiling(derived: Derived) -> int:
     """Return after how many calls the interpreter has taken about as long as compiling would."""
     call = _CALL + _INSTRUCTION * derived.function.n_instructions() + _ENTRY * derived.graph.array_entries
     return max(2, int(_COMPILING / call))
+
+
+def _for_the_interpreter(derived: Derived) -> Derived:
+    """Return what was meant to be compiled with its large products on BLAS."""
+    if derived.graph.engine != "native" or not derived.graph.large_products or derived.representation != "array":
+        return derived
+    function = derived.function
+    inputs = function.mx_in()
+    with forward_nodes():
+        outputs = on_blas(function.call(inputs, True, False))
+        return replace(derived, function=cs.Function(function.name(), inputs, outputs))
 
 
 def evaluated_by(derived: Derived, engine: str) -> tuple[Derived, str]:
@@ -29,5 +44,5 @@ def evaluated_by(derived: Derived, engine: str) -> tuple[Derived, str]:
 
     made = compiled(derived.function)
     if not isinstance(made, Native):
-        return derived, f"vm ({made})"
+        return _for_the_interpreter(derived), f"vm ({made})"
     return replace(derived, function=made.function, hidden=(*derived.hidden, *made.data)), "native"

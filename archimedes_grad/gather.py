@@ -19,6 +19,8 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
+from archimedes_grad.patterns import repeated_across, seen_as
+
 Shape = tuple[int, ...]
 IndexArray = npt.NDArray[np.intp]
 
@@ -60,14 +62,14 @@ def reshaped(node: cs.MX, shape: Shape) -> cs.MX:
     rows, columns = stored_shape(shape)
     if node.size1() == rows and node.size2() == columns:
         return node
-    return cs.reshape(node, rows, columns)
+    return seen_as(node, rows, columns)
 
 
 def flat(node: cs.MX) -> cs.MX:
     """Return the entries in C order as one column."""
     if node.size2() == 1:
         return node
-    return cs.reshape(node, node.numel(), 1)
+    return seen_as(node, node.numel(), 1)
 
 
 def geometry_of(window: npt.NDArray[Any], root: npt.NDArray[Any]) -> Geometry:
@@ -107,15 +109,15 @@ def window(root: cs.MX, root_shape: Shape, geometry: Geometry) -> cs.MX:
         else:
             node = _repeated(node, outer, length, inner)
             outer *= length
-    return cs.reshape(node, rows, columns) if node.shape != (rows, columns) else node
+    return seen_as(node, rows, columns) if node.shape != (rows, columns) else node
 
 
 def _repeated(node: cs.MX, outer: int, times: int, inner: int) -> cs.MX:
     """Repeat an array of shape (outer, inner) along a new axis between the two."""
     if outer == 1:
-        return cs.repmat(flat(node), 1, times)
-    matrix = cs.reshape(node, inner, outer)
-    return cs.repmat(matrix.T, 1, times).T
+        return repeated_across(flat(node), times)
+    matrix = seen_as(node, inner, outer)
+    return repeated_across(matrix.T, times).T
 
 
 def _distinct_entries(
@@ -161,7 +163,7 @@ def _block(
         row_step = stride_1 // row_length
         last_row, last_column = first_row + (length_1 - 1) * row_step, first_column + (length_2 - 1) * stride_2
         if 0 <= last_column < row_length and 0 <= last_row < rows:
-            matrix = cs.reshape(root, row_length, rows)
+            matrix = seen_as(root, row_length, rows)
             if (length_2, length_1) == matrix.shape and row_step == stride_2 == 1:
                 return matrix
             columns = _slice(first_column, length_2, stride_2, row_length)
@@ -183,7 +185,7 @@ def taken(root: cs.MX, root_shape: Shape, indices: IndexArray) -> cs.MX:
         # Entries of a row are a row, whatever the shape of the indices.
         parts = [flat(root.get_nz(False, _slice(*run, math.prod(root_shape)))) for run in runs]
         node = cs.vertcat(*parts) if parts else root.get_nz(False, entries.tolist())
-    return node if node.shape == (rows, columns) else cs.reshape(node, rows, columns)
+    return node if node.shape == (rows, columns) else seen_as(node, rows, columns)
 
 
 def _progression(entries: IndexArray) -> Geometry | None:
@@ -260,7 +262,7 @@ def repeated(number: cs.MX, rows: int, columns: int) -> cs.MX:
     """Return a matrix of one number. CasADi makes a node of as many dependencies of what is repeated downwards."""
     if number.is_constant():
         return cs.MX(cs.Sparsity.dense(rows, columns), float(number.to_DM()))
-    return cs.reshape(cs.repmat(number, 1, rows * columns), rows, columns)
+    return seen_as(repeated_across(number, rows * columns), rows, columns)
 
 
 def overwritten(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX) -> cs.MX:
@@ -268,7 +270,7 @@ def overwritten(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX)
     axes = _collapsed(target)
     size = math.prod(root_shape)
     if axes == [(size, 1)]:
-        return cs.reshape(values, *root.shape) if values.shape != root.shape else values
+        return seen_as(values, *root.shape) if values.shape != root.shape else values
     if not axes:
         return _with_entries(root, target.offset, values)
     if len(axes) == 1 and axes[0][1] > 0:

@@ -128,7 +128,7 @@ class Search:
         starts: dict[Node, frozenset[int]] = {}
         for node in order:
             own = {0}
-            if node.is_elementwise or node.operation == cs.OP_RESHAPE:
+            if node.is_elementwise or node.operation in (cs.OP_RESHAPE, cs.OP_SPARSITY_CAST):
                 for operand in node.operands:
                     if operand.depends and operand.size == node.size:
                         own |= starts[operand]

@@ -255,7 +255,8 @@ def _times(a: Any, b: Any) -> Any:
 
 
 _RULES: dict[int, Callable[[Node, Entries], Needs]] = {
-    cs.OP_RESHAPE: _reshape, cs.OP_TRANSPOSE: _transpose, cs.OP_GETNONZEROS: _get, cs.OP_SETNONZEROS: _set,
+    cs.OP_RESHAPE: _reshape, cs.OP_SPARSITY_CAST: _reshape, cs.OP_TRANSPOSE: _transpose,
+    cs.OP_GETNONZEROS: _get, cs.OP_SETNONZEROS: _set,
     cs.OP_HORZREPMAT: _repeated, cs.OP_HORZREPSUM: _repeats_summed, cs.OP_HORZCAT: _side_by_side,
     cs.OP_VERTCAT: _on_top, cs.OP_MTIMES: _product, cs.OP_DOT: _inner_product, cs.OP_CALL: _called,
 }  # fmt: skip

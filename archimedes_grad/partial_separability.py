@@ -246,7 +246,7 @@ def summands(output: cs.MX, search: Search) -> Iterator[tuple[cs.MX, cs.MX]]:
 
 
 #: The sum of all entries of such a node is that of its operands.
-_ALL_ENTRIES_ADD_UP = (cs.OP_RESHAPE, cs.OP_HORZREPSUM, cs.OP_HORZCAT, cs.OP_VERTCAT)
+_ALL_ENTRIES_ADD_UP = (cs.OP_RESHAPE, cs.OP_SPARSITY_CAST, cs.OP_HORZREPSUM, cs.OP_HORZCAT, cs.OP_VERTCAT)
 
 
 def _linear(

@@ -26,7 +26,7 @@ _LARGEST_EXPANSION = 200_000
 #: The same where only scalars keep the nan of a branch not taken out of the gradient: see rules/branches.py.
 _LARGEST_EXPANSION_OF_BRANCHES = 2_000_000
 #: Compiled code has a line for each scalar operation; loops over arrays are as fast, and short.
-_LARGEST_NATIVE_EXPANSION = 500
+_LARGEST_NATIVE_EXPANSION = 150
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,7 +120,8 @@ def derived(representation: Representation, expressions: list[Any], outputs: lis
     used = [cs.densify(expressions[k]) for k in kept]
     with forward_nodes():
         used += _checks(representation)
-        if graph.large_products and representation.name == "array":
+        # What is compiled chooses the form of its products itself.
+        if graph.large_products and representation.name == "array" and graph.engine != "native":
             used = on_blas(used)
         function = cs.Function("compiled", representation.inputs, used)
         if representation.name == "array" and current_trace() is None:

@@ -109,6 +109,8 @@ class Trace:
         Outcomes that the first decisions must have, whatever the values say: see ``decisions.py``.
     structured
         Whether decisions are refused (``control_flow="structured"``).
+    engine
+        What is to evaluate the graph: that of the outermost trace, for bodies of loops and nested functions too.
     values_known
         False where the values carried along are placeholders, so that no decision may rest on them.
     """
@@ -121,6 +123,7 @@ class Trace:
         "black_boxes",
         "can_fail",
         "conditions",
+        "engine",
         "failure",
         "guards",
         "harmless",
@@ -140,6 +143,7 @@ class Trace:
         values_known: bool = True,
         script: tuple[float, ...] = (),
         structured: bool = False,
+        engine: str = "vm",
     ) -> None:
         self.parent = parent
         self.array_entries = 0
@@ -156,6 +160,7 @@ class Trace:
         self.n_decisions = 0
         self.script = script
         self.structured = structured
+        self.engine: str = engine if parent is None else parent.engine
         self.values_known: bool = values_known and (parent is None or parent.values_known)
         self._captured: dict[int, list[Captured]] = {}
         self._symbol_values: dict[int, npt.NDArray[Any]] = {}

@@ -153,12 +153,12 @@ def described(value: Any) -> str:
 
 def trace(
     function: Callable[..., Any], bound: BoundArguments, layout: Layout, has_aux: bool, values_known: bool = True,
-    script: tuple[float, ...] = (), structured: bool = False,
+    script: tuple[float, ...] = (), structured: bool = False, engine: str = "vm",
 ) -> Graph:  # fmt: skip
     """Run a function once on symbols for the numeric leaves of its arguments.
 
     Decisions of the function on traced values follow their actual values, after the outcomes of a ``script``
-    for the first of them; ``structured`` refuses them.
+    for the first of them; ``structured`` refuses them. The ``engine`` counts in an outermost trace.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def trace(
     TypeError, ValueError
         If the function does not return numbers; if ``has_aux`` is set and it returns no pair.
     """
-    current = Trace(current_trace(), values_known, script, structured)
+    current = Trace(current_trace(), values_known, script, structured, engine)
     return within(current, lambda: _traced(current, function, bound, layout, has_aux))
 
 
@@ -212,6 +212,7 @@ def _traced(
         can_fail=current.can_fail,
         opaque=current.opaque,
         large_products=current.large_products,
+        engine=current.engine,
         black_boxes=tuple(current.black_boxes),
         argument_trees=dict(bound.trees),
         success=success,

@@ -15,6 +15,7 @@ from archimedes_grad.complex_array import complex_rule
 from archimedes_grad.dispatch import implements, implements_ufunc
 from archimedes_grad.gather import Shape, broadcast, filled, flat, reshaped
 from archimedes_grad.operands import gathered, node_of, typed, value_of
+from archimedes_grad.patterns import seen_as, side_by_side, split_across
 from archimedes_grad.rules.composition import counted
 from archimedes_grad.rules.ufuncs import write_out
 from archimedes_grad.trace_state import current_trace
@@ -83,7 +84,7 @@ def _matmul(a: Any, b: Any) -> Any:
 def _matrix_on_the_right(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
     """(..., m, k) @ (k, n), (..., m, k) @ (k) or (k) @ (k, n): one product of stored matrices."""
     length = shape_a[-1]
-    rows = cs.reshape(a, length, math.prod(shape_a[:-1]))
+    rows = seen_as(a, length, math.prod(shape_a[:-1]))
     columns = cs.reshape(b, 1, length) if len(shape_b) == 1 else b
     return times(columns, rows)
 
@@ -96,7 +97,7 @@ def _batched(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
     if m * k * n >= _SEPARATE_FROM and count <= _MOST_SEPARATE:
         counted(4 * count, 0)
         pairs = zip(_matrices(a, shape_a, batch), _matrices(b, shape_b, batch), strict=True)
-        return cs.horzcat(*(times(right, left) for left, right in pairs))
+        return side_by_side([times(right, left) for left, right in pairs])
     a = cs.vec(_whole(a, shape_a, (*batch, m, k)))
     b = cs.vec(_whole(b, shape_b, (*batch, k, n)))
     trace = current_trace()
@@ -109,7 +110,7 @@ def _batched(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
 def _matrices(node: cs.MX, shape: Shape, batch: Shape) -> list[cs.MX]:
     """Return the stored matrices of an array for each position of a batch that it is broadcast to."""
     own = math.prod(shape[:-2])
-    matrices = cs.horzsplit(node, shape[-2]) if own > 1 else [node]
+    matrices = split_across(node, shape[-2]) if own > 1 else [node]
     places = np.broadcast_to(np.arange(own).reshape(shape[:-2]), batch)
     return [matrices[place] for place in places.ravel()]
 

@@ -14,6 +14,7 @@ from archimedes_grad.constants import constant_node
 from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
 from archimedes_grad.gather import EXTREMES, Shape, reshaped
 from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.patterns import repeated_across, seen_as
 from archimedes_grad.rules.composition import counted
 from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, only_where, root_of_sum_of_squares
 from archimedes_grad.rules.ufuncs import write_out
@@ -45,7 +46,7 @@ def reduced_last(array: SymbolicArray, axes: tuple[int, ...]) -> tuple[cs.MX, Sh
     shape = tuple(array.shape[axis] for axis in kept)
     length = math.prod(array.shape[axis] for axis in axes)
     ordered: Any = np.transpose(array, kept + tuple(sorted(axes))) if array.ndim > 1 else array
-    return cs.reshape(ordered.node, length, math.prod(shape)), shape
+    return seen_as(ordered.node, length, math.prod(shape)), shape
 
 
 def summed(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
@@ -53,11 +54,11 @@ def summed(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
     if axes == tuple(range(len(axes))) and len(axes) < array.ndim:
         kept = math.prod(array.shape[len(axes) :])
         length = math.prod(array.shape[: len(axes)])
-        return cs.repsum(cs.reshape(array.node, kept, length), 1, length)
+        return cs.repsum(seen_as(array.node, kept, length), 1, length)
     matrix, _ = reduced_last(array, axes)
     length, kept = matrix.shape
     if kept == 1 and length <= _SHORT_SUM:
-        return cs.repsum(cs.reshape(matrix, 1, length), 1, length)
+        return cs.repsum(seen_as(matrix, 1, length), 1, length)
     return cs.mtimes(cs.MX.ones(1, length), matrix)
 
 
@@ -119,7 +120,7 @@ def reduced_columns(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
     kept = tuple(axis for axis in range(array.ndim) if axis not in axes)
     length = math.prod(array.shape[axis] for axis in axes)
     ordered: Any = np.transpose(array, tuple(sorted(axes)) + kept) if array.ndim > 1 else array
-    matrix: cs.MX = cs.reshape(ordered.node, math.prod(array.shape[axis] for axis in kept), length)
+    matrix: cs.MX = seen_as(ordered.node, math.prod(array.shape[axis] for axis in kept), length)
     return matrix
 
 
@@ -186,7 +187,7 @@ def _extreme_of_columns(matrix: cs.MX, operation: int, is_call: bool) -> cs.MX:
 
 def _along_columns(column: cs.MX, count: int) -> cs.MX:
     """Return a column repeated; a single entry is left to CasADi's own broadcasting."""
-    return column if column.is_scalar() else cs.repmat(column, 1, count)
+    return column if column.is_scalar() else repeated_across(column, count)
 
 
 def _total(matrix: cs.MX) -> cs.MX:
@@ -195,8 +196,8 @@ def _total(matrix: cs.MX) -> cs.MX:
     if rows > 1 or columns <= _SHORT_SUM:
         return cs.repsum(matrix, 1, columns)
     rows = next(divisor for divisor in range(math.isqrt(columns), 0, -1) if columns % divisor == 0)
-    side_by_side = cs.repsum(cs.reshape(matrix, rows, columns // rows), 1, columns // rows)
-    return cs.repsum(cs.reshape(side_by_side, 1, rows), 1, rows)
+    side_by_side = cs.repsum(seen_as(matrix, rows, columns // rows), 1, columns // rows)
+    return cs.repsum(seen_as(side_by_side, 1, rows), 1, rows)
 
 
 _sum = _reduction(np.add, summed)

@@ -23,6 +23,12 @@ _HELPERS = """\
 #define VECTORISE(pragma)
 #endif
 
+#if defined(__GNUC__)
+#define NOT_INLINED __attribute__((noinline))
+#else
+#define NOT_INLINED
+#endif
+
 /* Loops over these are computed several entries at a time where the C library has a vector form. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
 {vector_forms}

@@ -148,7 +148,8 @@ class _CFunction:
             if output is not None and output.size == 1:
                 self.lines.append(f"res[{number}][0] = {self.names[output]};")
         parameters = "const double *const *arg, double *const *res, double *w, const double *const *data"
-        head = f"static void {self.name}({parameters})"
+        # A step that is called many times is not copied to all of these places: compiling would take twice as long.
+        head = f"static NOT_INLINED void {self.name}({parameters})"
         variables = [f"double {', '.join(self.variables)};"] if self.variables else []
         unused = "(void)arg, (void)res, (void)w, (void)data;"
         lines = [head, "{", *(f"    {line}" for line in [*variables, unused, *self.lines]), "}", ""]
