@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import random
 import time
@@ -119,6 +120,7 @@ def run(corpus: Path, seconds: float, engines: Sequence[str], report: Callable[[
     tally_file = corpus / "tally.json"
     tally = Tally.load(tally_file)
     _replay(corpus, engines, report)
+    gc.freeze()  # What was imported is not searched for cycles again and again.
     deadline, next_report = time.monotonic() + seconds, 0.0
     while time.monotonic() < deadline:
         seed, start = tally.next_seed, time.process_time()

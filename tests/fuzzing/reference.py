@@ -68,28 +68,40 @@ def differences(along: Callable[[Any], Sequence[Any]]) -> list[Differences]:
 
 
 def _differences(centre: Any, *around: Any) -> Differences:
-    right, left = around[:4], around[4:]
-    if any(x.shape != centre.shape or not np.all(np.isfinite(x)) for x in (centre, *around)):
+    if any(x.shape != centre.shape for x in around):
         return Differences(centre)
     if centre.dtype.kind != "f":
         same = all(np.array_equal(x, centre) for x in around)
         zero = np.zeros(centre.shape, LONG)
         return Differences(centre, zero, zero, same, same, same)
-    odd, even = ([f(r, s) for r, s in zip(right, left, strict=True)] for f in (np.subtract, np.add))
-    first = {order: _weighted(ws, odd) / _STEP for order, ws in _FIRST.items()}
-    second = {order: (ws[0] * centre + _weighted(ws[1:], even)) / _STEP**2 for order, ws in _SECOND.items()}
+    samples = np.array((centre, *around))
+    if not np.isfinite(samples).all():
+        return Differences(centre)
+    # All differences at once: first ones of orders 8 and 6, then second ones.
+    first_8, first_6, second_8, second_6 = (_WEIGHTS @ samples.reshape(9, -1)).reshape(4, *centre.shape)
     # A kink at the very point shows in the second differences only: they grow as 1 / step.
-    first_is_sure = _agree(first, UNSURE_FIRST) and _agree(second, UNSURE_KINK)
-    return Differences(centre, first[8], second[8], first_is_sure, _agree(second, UNSURE_SECOND), True)
+    first_is_sure = _agree(first_8, first_6, UNSURE_FIRST) and _agree(second_8, second_6, UNSURE_KINK)
+    return Differences(centre, first_8, second_8, first_is_sure, _agree(second_8, second_6, UNSURE_SECOND), True)
 
 
-def _weighted(weights: Sequence[Any], samples: Sequence[Any]) -> Any:
-    return sum(weight * sample for weight, sample in zip(weights, samples, strict=False))
+def _weights_of_samples() -> Any:
+    """Return the weights of the centre, the four samples on the right and the four on the left, a row for each."""
+    rows = []
+    for order in (8, 6):
+        first = np.array([*_FIRST[order], LONG(0)][:4]) / _STEP
+        rows.append(np.concatenate([[LONG(0)], first, -first]))
+    for order in (8, 6):
+        centre, *second = np.array([*_SECOND[order], LONG(0)][:5]) / _STEP**2
+        rows.append(np.array([centre, *second, *second]))
+    return np.array(rows)
 
 
-def _agree(by_order: dict[int, Any], share: float) -> bool:
-    scale = np.max(np.abs(by_order[8]), initial=1.0)
-    return bool(np.all(np.abs(by_order[8] - by_order[6]) <= share * scale))
+_WEIGHTS = _weights_of_samples()
+
+
+def _agree(best: Any, other: Any, share: float) -> bool:
+    scale = np.abs(best).max(initial=1.0)
+    return bool((np.abs(best - other) <= share * scale).all())
 
 
 # --- NumPy in extended precision --------------------------------------------------------------------

@@ -35,7 +35,7 @@ class NoCompilerError(Exception):
 
 
 class CompilerError(Exception):
-    """The C compiler failed; the message has its first error and the file that is kept."""
+    """The C compiler failed, or its library could not be written; the message has the first error and the place."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -85,7 +85,11 @@ def library(source: str) -> Path:
     directory = cache_directory()
     found = directory / f"{key}{_SUFFIX}"
     if not _is_whole(found):
-        _compile(source, flags, found)
+        try:
+            _compile(source, flags, found)
+        except OSError as error:
+            # A full disk, above all.
+            raise CompilerError(f"the compiled library could not be written: {error}\n  In: {directory}") from error
     return found
 
 
