@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -126,7 +127,8 @@ def reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: A
     axes = reduced_axes(axis, array.ndim)
     kept = tuple(a for a in range(array.ndim) if a not in axes)
     ordered = np.transpose(array, axes + kept)
-    rows = np.reshape(ordered, (-1, *ordered.shape[len(axes) :]))
+    combined, others = ordered.shape[: len(axes)], ordered.shape[len(axes) :]
+    rows = np.reshape(ordered, (math.prod(combined), *others))
     if dtype is not None:
         rows = rows.astype(dtype, copy=False)
     if rows.shape[0] and initial is not NO_VALUE and initial is not None:

@@ -25,6 +25,13 @@ UNARY = (
     "special.j1({a})", "np.abs({a}) ** 1.5", "(2 + np.sin({a})) ** {a}", "2.0 ** {a}", "np.copysign({a}, -1.0)",
     "np.fix({a})", "np.unwrap(np.atleast_1d({a}))", "abs({a})", "+{a}", "np.conj({a})", "np.real({a})",
     "np.around({a}, 1)",
+    # By way of complex numbers
+    "np.abs({a} + 1j * np.cos({a}))", "np.real(np.exp(1j * {a}))", "np.angle({a} + 1j)", "({a} * (1 + 2j)).imag",
+    "np.imag(np.sqrt({a} + 2j))", "(1 / ({a} + 1j)).real", "np.real(({a} + 0.5j) ** 2)",
+    "special.erfc({a})", "special.gamma(1.5 + {a} ** 2)", "special.log_ndtr({a})", "special.j0({a})", "special.i1({a})",
+    "special.erfcx({a})", "special.k0(1 + {a} ** 2)", "special.spence(1 + {a} ** 2)", "special.dawsn({a})",
+    "special.ellipk(0.3 * np.tanh({a}))", "special.exprel({a})", "special.i0e({a})", "special.y0(1 + {a} ** 2)",
+    "special.entr(0.2 + {a} ** 2)", "special.logit(0.5 + 0.3 * np.sin({a}))",
 )  # fmt: skip
 
 BINARY = (
@@ -36,7 +43,8 @@ BINARY = (
     "np.heaviside({a}, {b})", "np.ldexp({a}, 2) - {b}", "np.subtract({a}, {b})", "np.divide({a}, 1 + {b} ** 2)",
     "np.multiply({a}, {b})", "np.clip({a}, {b} - 0.4, {b} + 0.4)", "np.divmod({a}, 1.2 + {b} ** 2)[1]",
     "np.where(({a} > 0) & ({b} > 0), {a} * {b}, {a} - {b})", "np.where(~({a} > {b}), {a}, 0.5)",
-    "np.float_power(np.abs({a}) + 0.1, {b})",
+    "np.float_power(np.abs({a}) + 0.1, {b})", "np.abs({a} + 1j * {b})", "np.real(({a} + 1j) * np.conj({b} + 2j))",
+    "special.xlogy({a}, 2 + {b} ** 2)", "np.imag(np.exp({a} * 0.5 + 1j * {b}))",
 )  # fmt: skip
 
 PREDICATES = (
@@ -85,7 +93,8 @@ VECTORS = (
     "np.correlate({a}, {b}, mode='full')", "np.subtract.outer({a}, {b})", "np.einsum('i,j->ij', {a}, {b})",
     "np.sort(np.concatenate([{a}, {b}]))", "np.digitize({a}, np.array([-0.5, 0.5])) * 1.0", "np.union1d({a}, {b})",
     "np.cumulative_sum({a}) * 1.0", "np.ediff1d({a})", "np.linalg.multi_dot([np.outer({a}, {b}), {b}])", "np.cov({a})",
-    "np.bincount(np.arange({a}.size) % 2, weights={a})", "np.tri(2) @ {a}[:2]",
+    "np.bincount(np.arange({a}.size) % 2, weights={a})", "np.tri(2) @ {a}[:2]", "np.abs(np.fft.fft({a}))",
+    "np.fft.irfft(np.fft.rfft({a}) * 0.5)", "np.imag(np.fft.fft({a}))", "np.fft.fft({a} + 1j * {a}[::-1]).real",
 )  # fmt: skip
 
 SQUARE = (
@@ -97,6 +106,16 @@ SQUARE = (
     "np.rot90({a})", "np.einsum('ij,ji->i', {a}, {a})", "np.linalg.norm({a})", "np.einsum('ii', {a})",
     "np.fill_diagonal({a}.copy(), 1.0) or {a}", "{a}[np.diag_indices(len({a}))]", "{a}[np.triu_indices(len({a}))]",
     "np.fliplr({a})",
+)  # fmt: skip
+
+#: Linear algebra of stacks of square matrices with n rows.
+STACKS = (
+    "np.linalg.inv({a} + 4 * np.eye({n}))", "np.linalg.det({a})", "np.trace({a}, axis1=-2, axis2=-1)",
+    "np.linalg.solve({a} + 4 * np.eye({n}), np.ones(({n}, 2)))", "{a} @ np.swapaxes({a}, -1, -2)",
+    "np.linalg.slogdet({a} + 4 * np.eye({n}))[1]", "np.diagonal({a}, axis1=-2, axis2=-1)", "np.tril({a})",
+    "np.linalg.cholesky({a} @ np.swapaxes({a}, -1, -2) + np.eye({n}))", "np.linalg.matrix_power({a}, 2)",
+    "np.linalg.eigvalsh({a} + np.swapaxes({a}, -1, -2))", "np.einsum('...ij,...ji->...', {a}, {a})",
+    "np.linalg.norm({a}, axis=(-2, -1))", "np.linalg.matrix_transpose({a})", "np.matvec({a}, np.arange({n}) * 0.3)",
 )  # fmt: skip
 
 #: Scalars out of Python's own functions: their decisions make paths.
@@ -249,9 +268,12 @@ def of_vectors(d: Draw, scope: Scope) -> str | None:
 
 
 def of_square(d: Draw, scope: Scope) -> str | None:
-    """Linear algebra of a square matrix."""
-    a = scope.pick(d, fits=lambda x: x.ndim == 2 and x.shape[0] == x.shape[1] > 0)
-    return _filled(d.one_of(SQUARE), a=a) if a else None
+    """Linear algebra of a square matrix, or of a stack of them."""
+    a = scope.pick(d, fits=lambda x: x.ndim >= 2 and x.shape[-2] == x.shape[-1] > 0)
+    if a is None:
+        return None
+    shape = np.shape(scope.value(a))
+    return _filled(d.one_of(SQUARE if len(shape) == 2 else STACKS), a=a, n=shape[-1])
 
 
 def product(d: Draw, scope: Scope) -> str | None:

@@ -19,7 +19,9 @@ import archimedes_grad as arc
 from .scope import Draw, Scope
 from .statements import statement
 
-SHAPES = ((3,), (), (2,), (2, 2), (2, 3), (3, 1), (1,), (2, 1, 2), (3, 3))
+SHAPES = (
+    (3,), (), (2,), (2, 2), (2, 3), (3, 1), (1,), (2, 1, 2), (3, 3), (2, 2, 2), (5,), (2, 3, 3), (20,)
+)  # fmt: skip
 
 #: Statements that are drawn for one program.
 LONGEST = 5
@@ -58,7 +60,7 @@ class Program:
 
     def at(self, which: int) -> list[Any]:
         """Return the arguments of a point as arrays and numbers, new ones each time."""
-        return [np.array(x) if isinstance(x, list) else np.float64(x) for x in self.points[which]]
+        return [_argument(x) for x in self.points[which]]
 
     def regression_test(self, name: str) -> str:
         """Return a test that fails as long as the library is wrong about this program."""
@@ -71,7 +73,7 @@ class Program:
 
 
 def _shown(x: Any) -> str:
-    return f"np.array({x})" if isinstance(x, list) else f"np.float64({x})"
+    return f"np.array({x})" if isinstance(x, list) else f"np.{type(x).__name__}64({x})"
 
 
 def _entries(d: Draw, shape: tuple[int, ...]) -> Any:
@@ -80,16 +82,29 @@ def _entries(d: Draw, shape: tuple[int, ...]) -> Any:
     return (np.round(rng.uniform(-1.9, 1.9, shape), 3) + 0.0003).round(4).tolist()
 
 
+def _whole(d: Draw, shape: tuple[int, ...]) -> Any:
+    return np.random.default_rng(d.below(10_000)).integers(-2, 3, shape).tolist()
+
+
+def _argument(stored: Any) -> Any:
+    """Return a new array, or a number of NumPy, of a stored argument."""
+    return np.array(stored) if isinstance(stored, list) else np.asarray(stored)[()]
+
+
 def _built(d: Draw) -> Program:
     """Return a program that runs at its first point with finite, moderate values."""
-    names = ("x", "y", "z")[: 1 + d.below(3)]
+    names: tuple[str, ...] = ("x", "y", "z")[: 1 + d.below(3)]
     shapes = [SHAPES[d.below(len(SHAPES))] for _ in names]
-    points = tuple(tuple(_entries(d, shape) for shape in shapes) for _ in range(N_POINTS))
-    first = {n: np.array(x) if isinstance(x, list) else np.float64(x) for n, x in zip(names, points[0], strict=True)}
-    scope = Scope(first)
+    points = [[_entries(d, shape) for shape in shapes] for _ in range(N_POINTS)]
+    if d.happens(1, 6):
+        # Whole numbers, which are not differentiated.
+        names, shape = (*names, "k"), SHAPES[d.below(3)]
+        for point in points:
+            point.append(_whole(d, shape))
+    scope = Scope({name: _argument(x) for name, x in zip(names, points[0], strict=True)})
     for _ in range(1 + d.below(LONGEST)):
         statement(d, scope)
-    return Program(names, (*scope.lines, f"return {_returned(d, scope)}"), points)
+    return Program(names, (*scope.lines, f"return {_returned(d, scope)}"), tuple(map(tuple, points)))
 
 
 def _returned(d: Draw, scope: Scope) -> str:

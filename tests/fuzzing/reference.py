@@ -16,12 +16,11 @@ from scipy import special as scipy_special
 
 LONG = np.longdouble
 
-#: Central differences over the offsets 1, 2, ...: weights of the first derivative, and of the second with its centre.
-_FIRST = {8: (4 / LONG(5), -1 / LONG(5), 4 / LONG(105), -1 / LONG(280)), 6: (3 / LONG(4), -3 / LONG(20), 1 / LONG(60))}
-_SECOND = {
-    8: (-205 / LONG(72), 8 / LONG(5), -1 / LONG(5), 8 / LONG(315), -1 / LONG(560)),
-    6: (-49 / LONG(18), 3 / LONG(2), -3 / LONG(20), 1 / LONG(90)),
-}
+#: Central differences over the offsets 1 to 4, of orders 8 and 6: weights of the first derivative, and of the second.
+_FIRST = np.array([[4 / LONG(5), -1 / LONG(5), 4 / LONG(105), -1 / LONG(280)],
+                   [3 / LONG(4), -3 / LONG(20), 1 / LONG(60), LONG(0)]])  # fmt: skip
+_SECOND = np.array([[8 / LONG(5), -1 / LONG(5), 8 / LONG(315), -1 / LONG(560)],
+                    [3 / LONG(2), -3 / LONG(20), 1 / LONG(90), LONG(0)]])  # fmt: skip
 _STEP = LONG(2) ** -9
 
 #: Two orders of differences that disagree by more than this share mean a kink, a jump or a pole within reach.
@@ -74,29 +73,16 @@ def _differences(centre: Any, *around: Any) -> Differences:
         same = all(np.array_equal(x, centre) for x in around)
         zero = np.zeros(centre.shape, LONG)
         return Differences(centre, zero, zero, same, same, same)
-    samples = np.array((centre, *around))
+    samples = np.array((centre, *around)).reshape(9, -1)
     if not np.isfinite(samples).all():
         return Differences(centre)
-    # All differences at once: first ones of orders 8 and 6, then second ones.
-    first_8, first_6, second_8, second_6 = (_WEIGHTS @ samples.reshape(9, -1)).reshape(4, *centre.shape)
+    # Differences before weights: those of a constant are 0, not nearly so.
+    middle, right, left = samples[0], samples[1:5], samples[5:]
+    first_8, first_6 = (_FIRST @ (right - left) / _STEP).reshape(2, *centre.shape)
+    second_8, second_6 = (_SECOND @ (right - middle + (left - middle)) / _STEP**2).reshape(2, *centre.shape)
     # A kink at the very point shows in the second differences only: they grow as 1 / step.
     first_is_sure = _agree(first_8, first_6, UNSURE_FIRST) and _agree(second_8, second_6, UNSURE_KINK)
     return Differences(centre, first_8, second_8, first_is_sure, _agree(second_8, second_6, UNSURE_SECOND), True)
-
-
-def _weights_of_samples() -> Any:
-    """Return the weights of the centre, the four samples on the right and the four on the left, a row for each."""
-    rows = []
-    for order in (8, 6):
-        first = np.array([*_FIRST[order], LONG(0)][:4]) / _STEP
-        rows.append(np.concatenate([[LONG(0)], first, -first]))
-    for order in (8, 6):
-        centre, *second = np.array([*_SECOND[order], LONG(0)][:5]) / _STEP**2
-        rows.append(np.array([centre, *second, *second]))
-    return np.array(rows)
-
-
-_WEIGHTS = _weights_of_samples()
 
 
 def _agree(best: Any, other: Any, share: float) -> bool:
@@ -163,6 +149,20 @@ def _eigvalsh(a: Any) -> Any:
     return np.sort(np.diag(a))
 
 
+def _in_stacks(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of matrices, the first argument's, for stacks of them."""
+
+    def of_stack(a: Any, *more: Any) -> Any:
+        if np.ndim(a) == 2:
+            return function(a, *more)
+        results = [of_stack(item, *more) for item in a]
+        if isinstance(results[0], tuple):
+            return tuple(map(np.array, zip(*results, strict=True)))
+        return np.array(results)
+
+    return of_stack
+
+
 def _long(function: Callable[..., Any], of_numpy: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that is NumPy's own for doubles, and another for extended precision."""
 
@@ -185,12 +185,12 @@ class _Namespace:
 
 _linalg = _Namespace(
     np.linalg,
-    solve=_long(lambda a, b: _eliminated(a, b)[0], np.linalg.solve),
-    inv=_long(lambda a: _eliminated(a, np.eye(len(a)))[0], np.linalg.inv),
-    det=_long(_det, np.linalg.det),
-    slogdet=_long(_slogdet, np.linalg.slogdet),
-    cholesky=_long(_cholesky, np.linalg.cholesky),
-    eigvalsh=_long(_eigvalsh, np.linalg.eigvalsh),
+    solve=_long(_in_stacks(lambda a, b: _eliminated(a, b)[0]), np.linalg.solve),
+    inv=_long(_in_stacks(lambda a: _eliminated(a, np.eye(len(a)))[0]), np.linalg.inv),
+    det=_long(_in_stacks(_det), np.linalg.det),
+    slogdet=_long(_in_stacks(_slogdet), np.linalg.slogdet),
+    cholesky=_long(_in_stacks(_cholesky), np.linalg.cholesky),
+    eigvalsh=_long(_in_stacks(_eigvalsh), np.linalg.eigvalsh),
 )
 
 
@@ -220,10 +220,19 @@ def _through_mpmath(name: str) -> Callable[..., Any]:
 _MPMATH: dict[str, Callable[[Any, Any], Any]] = {
     "erf": lambda m, x: m.erf(x), "ndtr": lambda m, x: m.ncdf(x), "gammaln": lambda m, x: m.loggamma(x),
     "digamma": lambda m, x: m.digamma(x), "i0": lambda m, x: m.besseli(0, x), "j1": lambda m, x: m.besselj(1, x),
-    "expit": lambda m, x: 1 / (1 + m.exp(-x)),
+    "expit": lambda m, x: 1 / (1 + m.exp(-x)), "erfc": lambda m, x: m.erfc(x), "gamma": lambda m, x: m.gamma(x),
+    "log_ndtr": lambda m, x: m.log(m.ncdf(x)), "j0": lambda m, x: m.besselj(0, x), "i1": lambda m, x: m.besseli(1, x),
+    "erfcx": lambda m, x: m.exp(x * x) * m.erfc(x), "k0": lambda m, x: m.besselk(0, x),
+    "spence": lambda m, x: m.re(m.polylog(2, 1 - x)), "ellipk": lambda m, x: m.ellipk(x),
+    "dawsn": lambda m, x: m.sqrt(m.pi) / 2 * m.exp(-x * x) * m.erfi(x), "entr": lambda m, x: -x * m.log(x),
+    "exprel": lambda m, x: m.expm1(x) / x if x else m.mpf(1), "i0e": lambda m, x: m.exp(-abs(x)) * m.besseli(0, x),
+    "y0": lambda m, x: m.bessely(0, x), "logit": lambda m, x: m.log(x / (1 - x)),
 }  # fmt: skip
 
-EXTENDED_SPECIAL = _Namespace(scipy_special, **{name: _through_mpmath(name) for name in _MPMATH})
+EXTENDED_SPECIAL = _Namespace(
+    scipy_special, xlogy=_long(lambda x, y: np.where(x == 0, 0, x * np.log(y))[()], scipy_special.xlogy),
+    **{name: _through_mpmath(name) for name in _MPMATH},
+)  # fmt: skip
 EXTENDED_NUMPY = _Namespace(np, linalg=_linalg, interp=_long(_interp, np.interp))
 
 
@@ -261,6 +270,8 @@ def _value_and_grad(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _jac(f: Callable[..., Any]) -> Callable[..., Any]:
     def jacobian(x: Any) -> Any:
+        if not np.size(x):
+            return np.zeros(np.shape(f(x)) + np.shape(x))
         columns = [_directional(f, x, unit).first for unit in _units(x)]
         return _like(np.moveaxis(np.array(columns), 0, -1).reshape(columns[0].shape + np.shape(x)), x)
 

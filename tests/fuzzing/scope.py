@@ -11,7 +11,7 @@ import numpy as np
 from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL, PLAIN_ARC
 
 #: Programs stay small and tame: so many entries, so many axes, no larger number.
-LARGEST_SIZE, LARGEST_NDIM, LARGEST_NUMBER = 12, 3, 50.0
+LARGEST_SIZE, LARGEST_NDIM, LARGEST_NUMBER = 24, 3, 50.0
 
 #: Constants of programs.
 NUMBERS = ("2", "0.5", "3", "1.5", "-1", "0.25", "-0.7", "1", "0")

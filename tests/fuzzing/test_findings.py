@@ -115,3 +115,24 @@ def test_signs_of_zero_survive_choices_and_remainders():
         expected = program(x, y)
     for got, wanted in zip(arc.compile(program)(x, y), expected, strict=True):
         np.testing.assert_array_equal(np.signbit(got), np.signbit(wanted))
+
+
+def test_reductions_of_no_rows():
+    def program(x):
+        return np.logaddexp.reduce(x[2:0], axis=-1), np.hypot.reduce(x[2:0], axis=1), np.arctan2.reduce(x[:0], axis=1)
+
+    check_program(program, [np.array([[-1.6447], [-0.4887], [1.7733]])])
+
+
+@pytest.mark.parametrize("extreme", [np.max, np.min, np.ptp, np.fmax.reduce, np.nanmin])
+def test_an_extreme_is_one_of_the_entries_to_the_last_digit(extreme):
+    # A sum of equal shares is not: x[x == np.max(x)] was empty.
+    rng = np.random.default_rng(0)
+    for n in (3, 5, 6, 7, 10, 49, 200):
+        for x in (np.full(n, 0.1), rng.uniform(size=(4, n)).round(1) * rng.uniform(), np.full(n, -1e-300)):
+            assert np.array_equal(arc.compile(extreme)(x), extreme(x))
+            if x.ndim == 2:
+                assert np.array_equal(arc.compile(lambda x: extreme(x, axis=1))(x), extreme(x, axis=1))
+    x = np.full(7, 0.1)
+    np.testing.assert_allclose(arc.grad(lambda x: np.sum(x * (x == np.max(x))))(x), np.ones(7))
+    np.testing.assert_allclose(arc.grad(lambda x: np.max(x) ** 2)(x), np.full(7, 0.2 / 7))
