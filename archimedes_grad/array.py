@@ -207,21 +207,19 @@ class SymbolicArray(Operators, ArrayMethods):
     def __getitem__(self, key: Any) -> Any:
         value = self.value
         if type(key) is int and self.root is None and type(value) is np.ndarray and value.ndim == 1:
-            return self._entry(key)
+            return self.entry(key if key >= 0 else key + len(value), value[key])
         if isinstance(key, str):
             raise IndexError(f"a traced array has no {key!r}: {_NO_LABELS}")
         return dispatch.FUNCTIONS[operator.getitem](self, key)
 
-    def _entry(self, position: int) -> SymbolicArray:
-        """Return an entry of a vector, the same object when it is read again: entries are immutable."""
+    def entry(self, place: int, value: Any) -> SymbolicArray:
+        """Return an entry of a root by its place in C order, the same object when it is read again: it is immutable."""
         read = self._read
         if read is None:
             read = self._read = {}
-        entry: SymbolicArray | None = read.get(position)
+        entry: SymbolicArray | None = read.get(place)
         if entry is None:
-            value = self.value[position]
-            place = position if position >= 0 else position + len(self.value)
-            entry = read[position] = SymbolicArray(self._node.get_nz(False, place), value)
+            entry = read[place] = SymbolicArray(self._node.get_nz(False, place), value)
         return entry
 
     def __setitem__(self, key: Any, new: Any) -> None:

@@ -159,17 +159,15 @@ def _checks(representation: Representation) -> list[Any]:
 
 def _without_unused(result: Template) -> tuple[list[int], Template]:
     """Return the outputs that a result uses, in order, and the result with these renumbered."""
-    used: list[int] = []
-    renumbered = _renumbered(result, used)
-    return used, renumbered
+    places: dict[int, int] = {}
+    renumbered = _renumbered(result, places)
+    return list(places), renumbered
 
 
-def _renumbered(template: Template, used: list[int]) -> Template:
+def _renumbered(template: Template, places: dict[int, int]) -> Template:
     if template.output is not None:
-        if template.output not in used:
-            used.append(template.output)
-        return Template(output=used.index(template.output))
+        return Template(output=places.setdefault(template.output, len(places)))
     if template.structure is not None:
-        children = tuple(_renumbered(child, used) for child in template.children)
+        children = tuple(_renumbered(child, places) for child in template.children)
         return Template(structure=template.structure, children=children)
     return template

@@ -10,7 +10,7 @@ import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import FUNCTIONS, implements
-from archimedes_grad.gather import geometry_of, overwritten, put
+from archimedes_grad.gather import Geometry, geometry_of, overwritten, put
 from archimedes_grad.operands import (
     cast_node,
     decided,
@@ -45,7 +45,20 @@ def getitem(array: SymbolicArray, key: Any) -> SymbolicArray:
         entries = entries_at(array, first)
         return getitem(entries, (slice(None),) * first.ndim + tuple(rest)) if rest else entries
     key = plain_key(key)
-    return moved(array, array.value[key], lambda: root_indices(array)[key])
+    value = array.value[key]
+    place = None if isinstance(value, np.ndarray) else _place_of(array, key)
+    if place is not None:
+        return (array if array.root is None else array.root).entry(place, value)
+    return moved(array, value, lambda: root_indices(array)[key])
+
+
+def _place_of(array: SymbolicArray, key: Any) -> int | None:
+    """Return where on the root the one entry at a key of integers lies, from its memory; of other keys None."""
+    if not isinstance(array.value, np.ndarray):
+        return None
+    root = array if array.root is None else array.root
+    window = array.value[(*key, ...) if isinstance(key, tuple) else (key, ...)]
+    return geometry_of(window, root.value).offset if np.may_share_memory(window, root.value) else None
 
 
 @implements(operator.setitem)
@@ -56,7 +69,11 @@ def setitem(array: SymbolicArray, key: Any, new: Any) -> None:
     array.value[key] = value_of(new)
     root = array.root if array.root is not None else array
     target = array.value[key]
-    if isinstance(target, np.ndarray) and np.may_share_memory(target, root.value):
+    place = None if isinstance(target, np.ndarray) else _place_of(array, key)
+    if place is not None:
+        window = Geometry((), place, ())
+        root.rewrite(overwritten(root.node, root.value.shape, window, assigned_node(new, array.dtype, ())))
+    elif isinstance(target, np.ndarray) and np.may_share_memory(target, root.value):
         node = assigned_node(new, array.dtype, target.shape)
         root.rewrite(overwritten(root.node, root.value.shape, geometry_of(target, root.value), node))
     elif np.size(target):

@@ -31,7 +31,12 @@ _EPS = float(np.finfo(np.float64).eps)
 
 
 def _product(*factors: cs.MX) -> cs.MX:
-    return functools.reduce(times, factors)
+    """Return the product of matrices; the longest inner dimension goes first, so that no square of it is made."""
+    chain = list(factors)
+    while len(chain) > 1:
+        longest = max(range(len(chain) - 1), key=lambda k: int(chain[k].size2()))
+        chain[longest : longest + 2] = [times(chain[longest], chain[longest + 1])]
+    return chain[0]
 
 
 def _mask(pattern: Any) -> cs.MX:
@@ -385,7 +390,7 @@ def pinv(options: tuple[tuple[str, Any], ...]) -> Kind:
         within = _product(p.T, seed, p.T)
         left = _product(seed.T, p, p.T)
         right = _product(p.T, p, seed.T)
-        result = left - _product(a, _product(p, left)) + right - _product(_product(right, p), a) - within
+        result = left - _product(a, _product(p, left)) + right - _product(right, p, a) - within
         return [_folded(result) if folded else result]
 
     return Kind("pinv", evaluate, reverse)

@@ -40,16 +40,18 @@ def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -
 def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
     """The entries without the zeros at the ends."""
     filt = gathered(filt)
-    marks = static_mask(filt).astype(float)
-    # Each entry's own number, made nonzero, takes the place of the entries that are nonzero.
-    numbers = np.arange(1, filt.size + 1).reshape(filt.shape) * (marks != 0)
     keywords = {} if axis is None else {"axis": axis}
-    kept = np.trim_zeros(numbers, trim, **keywords)
-    lengths = np.shape(kept)
-    if not np.size(kept):
-        return filt[tuple(slice(0, n) for n in lengths)]
-    corner = np.argwhere(numbers == kept[kept != 0][0])[0] - np.argwhere(kept)[0]
-    return filt[tuple(slice(start, start + n) for start, n in zip(corner.tolist(), lengths, strict=True))]
+    value = np.trim_zeros(value_of(filt), trim, **keywords)
+    present = np.not_equal(filt, 0)
+    if not bool(np.any(present)):
+        return filt[tuple(slice(0, n) for n in np.shape(value))]
+    kept = [slice(None)] * filt.ndim
+    for place in range(filt.ndim) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, filt.ndim):
+        along = np.any(present, axis=tuple(k for k in range(filt.ndim) if k != place))
+        start = int(np.argmax(along)) if "f" in trim.lower() else 0
+        stop = filt.shape[place] - (int(np.argmax(along[::-1])) if "b" in trim.lower() else 0)
+        kept[place] = slice(start, stop)
+    return filt[tuple(kept)]
 
 
 # --- arrays as sets -------------------------------------------------------------------------------
