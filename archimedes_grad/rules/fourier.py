@@ -21,6 +21,7 @@ from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.complex_array import COMPLEX, ComplexArray, parts
 from archimedes_grad.dispatch import FUNCTIONS
 from archimedes_grad.operands import full_node, gathered, value_of
+from archimedes_grad.rules.composition import require_target
 from archimedes_grad.rules.contractions import as_float
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
 from archimedes_grad.trace_state import current_trace
@@ -140,7 +141,9 @@ def _implements(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
     def register(transform: Callable[..., Any]) -> Callable[..., Any]:
         def rule(a: Any, *args: Any, out: Any = None, **kwargs: Any) -> Any:
             a = gathered(a)
-            value = function(value_of(a), *args, **kwargs)
+            # NumPy judges the shape and the dtype of out= too, by a copy.
+            target = {} if out is None else {"out": np.array(require_target(out, f"np.fft.{function.__name__}").value)}
+            value = function(value_of(a), *args, **kwargs, **target)
             return _with_values(transform(a, *args, **kwargs), value, out)
 
         rule.__name__ = transform.__name__

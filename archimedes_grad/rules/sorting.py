@@ -59,10 +59,18 @@ def sorted_by(keys: SymbolicArray, payload: SymbolicArray) -> tuple[SymbolicArra
     return first, second
 
 
+def _falls(descending: Any) -> bool:
+    """Tell whether NumPy's keyword asks for descending order, which NumPy has from 2.5 on."""
+    return descending is not NO_VALUE and bool(descending)
+
+
 @composed(np.sort)
-def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """The entries in ascending order along an axis, nan last."""
-    return _axis_back(sorted_last(_axis_last(a, axis)), axis)
+def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None,
+         descending: Any = NO_VALUE) -> Any:  # fmt: skip
+    """The entries in ascending or descending order along an axis, nan last."""
+    last = _axis_last(a, axis)
+    ordered: Any = -sorted_last(-last.astype(float)) if _falls(descending) else sorted_last(last)
+    return _axis_back(ordered, axis)
 
 
 def _kth_of(kth: Any) -> tuple[int, ...]:
@@ -82,9 +90,9 @@ def partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect"
 
 
 @implements(np.ndarray.sort)
-def sort_in_place(a: SymbolicArray, axis: int = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> None:
+def sort_in_place(a: SymbolicArray, axis: int = -1, kind: Any = None, order: Any = None, **options: Any) -> None:
     """Sort an array along an axis, in place."""
-    a[...] = np.sort(a, axis, kind, order, stable=stable)
+    a[...] = np.sort(a, axis, kind, order, **options)
 
 
 @implements(np.ndarray.partition)
@@ -96,13 +104,16 @@ def partition_in_place(
 
 
 @implements(np.argsort)
-def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None,
+            **options: Any) -> Any:  # fmt: skip
     """The indices that sort an array along an axis; of a few equal entries the first comes first."""
     a = gathered(a)
-    np.argsort(a.value, axis, kind, order, stable=stable)
+    np.argsort(a.value, axis, kind, order, stable=stable, **options)
     if a.ndim == 0:
         return new_array(cs.MX(0.0), np.argsort(a.value, axis))
     last = _axis_last(a, axis)
+    if _falls(options.get("descending", NO_VALUE)):
+        last = -last.astype(float)
     if found.sorted_in_graph(last):
         return _axis_back(_order([last], np.argsort(last.value, -1, "stable")), axis)
     return _axis_back(found.order(last, "stable" if stable else kind), axis)
