@@ -178,13 +178,11 @@ class SymbolicArray(Operators, ArrayMethods):
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __len__(self) -> int:
-        if self.ndim == 0:
-            raise TypeError("len() of unsized object")
         return len(self.value)
 
     def __iter__(self) -> Iterator[Any]:
         if self.ndim == 0:
-            raise TypeError("iteration over a 0-d array")
+            iter(self.value)  # raises what NumPy raises
         return (self[position] for position in range(len(self.value)))
 
     def __contains__(self, item: Any) -> bool:

@@ -155,7 +155,8 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None and y is None:
         return np.nonzero(condition)
     condition, x, y = gathered(condition), gathered(x), gathered(y)
-    value = np.where(value_of(condition), value_of(x), value_of(y))
+    branches = [value_of(branch) for branch in (x, y) if branch is not None]
+    value = np.where(value_of(condition), *branches)
     return new_array(_chosen(condition, x, y, value.shape), value[()])
 
 

@@ -17,7 +17,7 @@ from archimedes_grad.gather import Shape, broadcast, filled, flat, reshaped
 from archimedes_grad.operands import gathered, node_of, typed, value_of
 from archimedes_grad.patterns import seen_as, side_by_side, split_across
 from archimedes_grad.rules.composition import counted
-from archimedes_grad.rules.ufuncs import write_out
+from archimedes_grad.rules.ufuncs import numpys_out, write_out
 from archimedes_grad.trace_state import current_trace
 
 #: From this many multiplications on each matrix of a batch is multiplied by itself, in batches of at most so many.
@@ -43,7 +43,7 @@ def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any], Any]) -> None:
         a, b = gathered(a), gathered(b)
         given = {"axes": axes, "axis": axis, "keepdims": keepdims or None}
         given = {name: word for name, word in given.items() if word is not None}
-        value = ufunc(value_of(a), value_of(b), **given, **options)
+        value = ufunc(value_of(a), value_of(b), out=numpys_out(out, ufunc.__name__), **given, **options)
         if np.asarray(value).dtype.kind == "c" and not given and not options and out is None:
             return complex_rule(ufunc)(a, b)
         if axis is not None:
@@ -143,6 +143,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
 @implements(np.vdot)
 def vdot(a: Any, b: Any, /) -> Any:
     """The sum of the products of all entries."""
+    np.vdot(value_of(gathered(a)), value_of(gathered(b)))
     return np.dot(np.ravel(gathered(a)), np.ravel(gathered(b)))
 
 
@@ -163,7 +164,7 @@ def inner(a: Any, b: Any, /) -> Any:
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     """The products of all pairs of entries: a matrix of one column times one of one row."""
     a, b = gathered(a), gathered(b)
-    value = np.outer(value_of(a), value_of(b))
+    value = np.outer(value_of(a), value_of(b), numpys_out(out, "outer"))
     if value.size == 0:
         node = cs.MX(0.0)
     else:

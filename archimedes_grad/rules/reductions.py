@@ -17,7 +17,7 @@ from archimedes_grad.operands import gathered, value_of
 from archimedes_grad.patterns import repeated_across, seen_as
 from archimedes_grad.rules.composition import counted
 from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, only_where, root_of_sum_of_squares
-from archimedes_grad.rules.ufuncs import write_out
+from archimedes_grad.rules.ufuncs import numpys_out
 
 _NO_VALUE: Any = np._NoValue
 
@@ -75,10 +75,9 @@ def _reduction(
         a = gathered(a)
         keepdims = False if keepdims is _NO_VALUE else keepdims
         where = True if where is _NO_VALUE else where
-        value = ufunc.reduce(
-            value_of(a), axis=axis, dtype=dtype, keepdims=bool(keepdims),
-            **_given(initial=_NO_VALUE if initial is None else value_of(initial)), where=value_of(where),
-        )  # fmt: skip
+        options = {"axis": axis, "dtype": dtype, "keepdims": bool(keepdims), "where": value_of(where)}
+        options |= _given(initial=_NO_VALUE if initial is None else value_of(initial))
+        value = _judged(ufunc.reduce, out, value_of(a), **options)
         if where is not True:
             identity = _identity(ufunc)
             a = np.where(where, a, np.asarray(identity, dtype=a.dtype if identity in (0, 1) else float))
@@ -91,18 +90,27 @@ def _reduction(
         result = new_array(node, value)
         if initial is not _NO_VALUE and initial is not None:
             result = new_array(ufunc(result, initial).node, value)
-        return _finish(result, value, out, ufunc)
+        return _finish(result, out)
 
     return rule
 
 
-def _finish(result: SymbolicArray, value: Any, out: Any, ufunc: np.ufunc) -> Any:
+def _judged(function: Callable[..., Any], out: Any, *args: Any, **keywords: Any) -> Any:
+    """Return what NumPy gives for values, after it has judged shape and dtype of ``out=``."""
+    if out is not None:
+        name = getattr(function, "__self__", function).__name__  # of a ufunc's method, the ufunc's
+        function(*args, out=numpys_out(out, name), **keywords)
+    return function(*args, **keywords)
+
+
+def _finish(result: SymbolicArray, out: Any) -> Any:
+    """Return a result, or ``out=`` that it is written to, cast as NumPy casts the results of reductions."""
     if isinstance(out, tuple):
         # ufunc.reduce hands on a tuple of one.
         (out,) = out
     if out is None:
         return result
-    write_out(out, result, ufunc.__name__)
+    out[...] = result
     return out
 
 
@@ -252,12 +260,12 @@ def _logical_reduction(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def rule(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, *, where: Any = _NO_VALUE) -> Any:
         a = gathered(a)
-        value = function(value_of(a), axis=axis, **_given(keepdims=keepdims, where=where))
+        value = _judged(function, out, value_of(a), axis, **_given(keepdims=keepdims, where=where))
         deciding = np.not_equal(a, 0) if function is np.any else np.equal(a, 0)
         count = np.sum(deciding, axis=axis, **_given(keepdims=keepdims, where=where))
         node = (np.not_equal if function is np.any else np.equal)(count, 0).node
         result = new_array(node, value)
-        return result if out is None else _finish(result, value, out, np.logical_or)
+        return _finish(result, out)
 
     return rule
 
@@ -273,11 +281,12 @@ def _logical_ufunc_reduction(ufunc: np.ufunc, function: Callable[..., Any]) -> N
         a = gathered(a)
         # NumPy's own judgement of the arguments comes first.
         keywords = _given(initial=value_of(initial))
-        ufunc.reduce(value_of(a), axis=axis, dtype=dtype, keepdims=keepdims, where=value_of(where), **keywords)
+        keywords |= {"axis": axis, "dtype": dtype, "keepdims": keepdims, "where": value_of(where)}
+        _judged(ufunc.reduce, out, value_of(a), **keywords)
         result = function(a, axis, keepdims=keepdims, where=where)
         if initial is not _NO_VALUE and initial is not None:
             result = ufunc(result, initial)
-        return result if out is None else _finish(result, result.value, out, ufunc)
+        return _finish(result, out)
 
 
 _logical_ufunc_reduction(np.logical_or, np.any)
@@ -296,10 +305,10 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     """The arithmetic mean along axes."""
     a = gathered(a)
     keywords = _given(keepdims=keepdims, where=where)
-    value = np.mean(value_of(a), axis, dtype=dtype, **keywords)
+    value = _judged(np.mean, out, value_of(a), axis, dtype, **keywords)
     total = np.sum(a, axis, dtype=np.float64, **keywords)
     result = new_array((total / _count(a, axis, keepdims, where)).node, value)
-    return result if out is None else _finish(result, value, out, np.add)
+    return _finish(result, out)
 
 
 @implements(np.var)
@@ -307,8 +316,8 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: floa
         where: Any = _NO_VALUE, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:  # fmt: skip
     """The variance along axes: the mean of the squared deviations."""
     a = gathered(a)
-    value = np.var(value_of(a), axis, dtype=dtype, ddof=ddof,
-                   **_given(keepdims=keepdims, where=where, mean=value_of(mean), correction=correction))  # fmt: skip
+    value = _judged(np.var, out, value_of(a), axis, dtype, ddof=ddof,
+                    **_given(keepdims=keepdims, where=where, mean=value_of(mean), correction=correction))  # fmt: skip
     degrees_lost = ddof if correction is _NO_VALUE else correction
     center = mean
     if center is _NO_VALUE:
@@ -316,19 +325,19 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: floa
     deviation = a - center
     total = np.sum(deviation * deviation, axis, **_given(keepdims=keepdims, where=where))
     result = new_array((total / np.maximum(_count(a, axis, keepdims, where) - degrees_lost, 0)).node, value)
-    return result if out is None else _finish(result, value, out, np.add)
+    return _finish(result, out)
 
 
 @implements(np.std)
 def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _NO_VALUE, *,
         where: Any = _NO_VALUE, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:  # fmt: skip
     """The standard deviation along axes; its gradient at zero variance is 0, the least subgradient."""
-    value = np.std(value_of(gathered(a)), axis, dtype=dtype, ddof=ddof,
-                   **_given(keepdims=keepdims, where=where, mean=value_of(mean), correction=correction))  # fmt: skip
+    value = _judged(np.std, out, value_of(gathered(a)), axis, dtype, ddof=ddof,
+                    **_given(keepdims=keepdims, where=where, mean=value_of(mean), correction=correction))  # fmt: skip
     options = _given(keepdims=keepdims, where=where, mean=mean, correction=correction)
     variance = np.var(a, axis, dtype, ddof=ddof, **options)
     result = new_array(root_of_sum_of_squares(variance.node), value)
-    return result if out is None else _finish(result, value, out, np.add)
+    return _finish(result, out)
 
 
 def _count(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import ELEMENTWISE, implements
 from archimedes_grad.gather import reshaped
-from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.operands import gathered, is_traced, value_of, values_in
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import NO_VALUE, composed
 from archimedes_grad.rules.networks import first_extreme, sorted_rows, sorted_with
@@ -139,8 +139,8 @@ def argpartition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introsele
 @implements(np.lexsort)
 def lexsort(keys: Any, axis: int = -1) -> Any:
     """The indices that sort by several keys, the last one most significant."""
+    value: Any = np.lexsort(values_in(keys), axis)
     keys = gathered(keys)
-    value = np.lexsort(keys.value, axis)
     if value.ndim == 0:
         return new_array(cs.MX(0.0), value)
     ranked: list[Any] = [_axis_last(keys[k], axis) for k in range(keys.shape[0])]

@@ -32,6 +32,8 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
         operands, out = operands[: ufunc.nin], operands[ufunc.nin :]
     operands = tuple(gathered(operand) for operand in operands)
     values = [value_of(operand) for operand in operands]
+    if out is not None:
+        ufunc(*values, out=numpys_out(out, ufunc.__name__), where=value_of(where), **options)
     results = ufunc(*values, **options)
     if not isinstance(results, tuple):
         results = (results,)
@@ -75,17 +77,35 @@ def _written(result: SymbolicArray, out: Any, where: Any, ufunc: np.ufunc) -> An
             f"numpy.{ufunc.__name__} got where= without out=: the other entries would be uninitialised.",
             "Give out=, or use np.where(condition, result, other).",
         )
-    write_out(out, result if everywhere else np.where(where, result, out), ufunc.__name__)
+    out[...] = result if everywhere else np.where(where, result, out)
     return out
 
 
-def write_out(out: Any, result: Any, name: str) -> None:
-    """Write a result into an ``out=`` argument, which must be a traced array of the result's shape."""
+def numpys_out(out: Any, name: str) -> Any:
+    """Return a copy of the values of an ``out=`` argument: NumPy judges shape and dtype by it.
+
+    Raises
+    ------
+    TraceError
+        If it is a plain array.
+    """
+    if isinstance(out, tuple):
+        return tuple(numpys_out(part, name) for part in out)
+    return out if out is None else np.array(_able_to_hold(out, name).value)
+
+
+def _able_to_hold(out: Any, name: str) -> SymbolicArray:
     if not isinstance(out, SymbolicArray):
         raise trace_error(
             f"numpy.{name} got a plain array as out=: it cannot hold traced values.",
             "Make it by arc.zeros(shape) or np.zeros(shape, like=x).",
         )
+    return out
+
+
+def write_out(out: Any, result: Any, name: str) -> None:
+    """Write a result into an ``out=`` argument, which must be a traced array of the result's shape."""
+    _able_to_hold(out, name)
     if out.shape != np.shape(value_of(result)):
         raise ValueError(
             f"numpy.{name}: out= has shape {out.shape}, the result {np.shape(value_of(result))}; they must be equal."

@@ -82,6 +82,7 @@ ROWS = [
     )) for f in _SPREADS),
     *(f"np.{f}(A + holes, axis=1, keepdims=True)" for f in _REDUCTIONS[6:]), "np.nanmean(A + holes, axis=1)",
     "np.nanstd(A + holes, axis=1, ddof=1)", "np.nanvar(A + holes, correction=1)",
+    *(f"np.{f}(A, axis=0, out=np.zeros_like(A[0], dtype=int))" for f in ("sum", "prod", "max", "mean", "var")),
     "np.ptp(A, axis=1, keepdims=True)", "np.ptp(A, axis=(0, 1))",
     *(all_of(f"np.{f}(A > 0, {{}})", (
         "axis=0", "axis=1, keepdims=True", "where=M", "axis=1, where=column, keepdims=True", "axis=(0, 1)",
@@ -359,6 +360,7 @@ UFUNC_ROWS = [
     "np.modf(P, out=(np.zeros_like(P), np.zeros_like(P)))", "np.divmod(P, n, out=(np.zeros_like(P), None))",
     "np.modf(P, dtype=float)", "np.frexp(P, out=(np.zeros_like(P), np.zeros_like(P, dtype=np.int32)))",
     "np.ldexp(P, 2, dtype=float)",
+    "np.add(v, n, out=np.zeros_like(v, shape=(2, 5)))", "np.multiply(v, w, where=m, out=np.ones_like(v, shape=(2, 5)))",
     "np.subtract.at(A, (slice(None), 1), 2.0)", "np.negative.at(A, 1)",
 ]  # fmt: skip
 
