@@ -136,3 +136,10 @@ def test_an_extreme_is_one_of_the_entries_to_the_last_digit(extreme):
     x = np.full(7, 0.1)
     np.testing.assert_allclose(arc.grad(lambda x: np.sum(x * (x == np.max(x))))(x), np.ones(7))
     np.testing.assert_allclose(arc.grad(lambda x: np.max(x) ** 2)(x), np.full(7, 0.2 / 7))
+
+
+def test_one_item_of_zeros_mapped():
+    def program(y):
+        return arc.vmap(lambda t: t)(np.zeros_like(y))[-1, None], y
+
+    check_program(program, [np.array([-0.5257])])
