@@ -18,7 +18,8 @@ _NUMPY_NAME_OF_MATH = {
 
 def plain_number_error(kind: str) -> TraceError:
     """Return the error for ``float()`` and the like; what the user's line calls decides which way on it names."""
-    if current_trace() is None:
+    trace = current_trace()
+    if trace is None:
         return outlived()
     frame = user_frame()
     called = _math_function(frame) if frame is not None else None
@@ -39,7 +40,9 @@ def plain_number_error(kind: str) -> TraceError:
         way_on = (
             f"Use the value itself, without {kind}(); if it is not differentiated, pass it through static_argnames."
         )
-    return trace_error(f"A traced value is turned into a plain {kind}, which would lose its derivative.", way_on)
+    error = trace_error(f"A traced value is turned into a plain {kind}, which would lose its derivative.", way_on)
+    trace.refusal = str(error)
+    return error
 
 
 def _math_function(frame: FrameType) -> str | None:

@@ -111,6 +111,8 @@ class Trace:
         Whether decisions are refused (``control_flow="structured"``).
     engine
         What is to evaluate the graph: that of the outermost trace, for bodies of loops and nested functions too.
+    refusal
+        What the last refusal of a plain number said, as text. Code in C may lose the error and go on.
     values_known
         False where the values carried along are placeholders, so that no decision may rest on them.
     """
@@ -131,6 +133,7 @@ class Trace:
         "n_decisions",
         "opaque",
         "parent",
+        "refusal",
         "script",
         "selects",
         "structured",
@@ -158,6 +161,7 @@ class Trace:
         self.large_products = False
         self.black_boxes: list[Any] = []
         self.n_decisions = 0
+        self.refusal: str | None = None
         self.script = script
         self.structured = structured
         self.engine: str = engine if parent is None else parent.engine

@@ -255,6 +255,12 @@ def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any
             hidden = hidden.__cause__ or hidden.__context__
         if hidden is not None:
             raise hidden from None
+        trace = current_trace()
+        if trace is not None and trace.refusal is not None:
+            # SciPy's solvers do not look whether float() failed: some later call of C meets the error, or drops it.
+            if isinstance(error, SystemError | NotImplementedError):
+                raise TraceError(trace.refusal) from None
+            error.add_note(f"Before that: {trace.refusal}")
         if isinstance(error, IndexError) and str(error).startswith(_NO_INDEX):
             error.add_note(
                 "If the index is a traced array and what it is put to is a plain one: write arc.array(table)[index]."

@@ -172,6 +172,10 @@ ROWS = {
         lambda: arc.while_loop(bool, abs, 0.0, None), TypeError, "while_loop: max_steps", "got NoneType",
         "an integer from 1 on", "Give the most",
     ),
+    "while_loop: max_steps traced": Row(
+        of_grad(lambda x: arc.while_loop(bool, abs, x, x)), arc.TraceError, "while_loop: max_steps", "got SymbolicArray",
+        "an integer from 1 on", "as a plain number",
+    ),
     "while_loop: cond a vector": Row(
         lambda: arc.while_loop(lambda s: s > 0, abs, X, 3), ValueError, "while_loop: cond", "got shape (3,)",
         "one truth value", "np.any or np.all",

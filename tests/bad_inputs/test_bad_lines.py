@@ -1,10 +1,12 @@
 """Lines of a traced function that no traced value can go through, and traced values kept beyond their call."""
 
+import gc
 import math
 import pickle
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.sparse
 from rows import Row, X, check, f, shown
 
@@ -57,6 +59,12 @@ ROWS = {
         "outside the differentiated function", X,
     ),
     "no rule": line(lambda x: np.packbits(x), "numpy.packbits does not take", "no rule", "docs/numpy.md", X),
+    "a root of SciPy": line(
+        lambda x: scipy.optimize.brentq(lambda t: t - x, 0, 2), PLAIN_FLOAT, LOSES, "A NumPy function did it",
+    ),
+    "a root of SciPy, the error met later": line(
+        lambda x: scipy.optimize.bisect(lambda t: np.sin(t) - x, 0, 2), PLAIN_FLOAT, LOSES, "A NumPy function did it",
+    ),
     "a sparse product": line(
         lambda x: EYE @ x, "scipy.sparse array met a traced one", "plain arrays were expected", "A.toarray() @ x", X,
     ),
@@ -126,3 +134,28 @@ ROWS = {
 def test_bad_lines(case, monkeypatch):
     monkeypatch.setattr(decisions, "MAX_DECISIONS", 1000)
     check(ROWS[case])
+
+
+def test_an_error_that_c_code_drops_is_told_in_a_note():
+    def drops(x):
+        try:
+            float(x)
+        except TypeError:
+            pass
+        raise ValueError("no root")
+
+    with pytest.raises(ValueError, match="no root") as caught:
+        arc.grad(drops)(1.0)
+    assert PLAIN_FLOAT in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("garbage", [1, 100])
+def test_a_root_of_scipy_whatever_runs_between(garbage):
+    # Objects of the collector's, made between two calls of the function, moved the place where the error was met.
+    before = gc.get_threshold()
+    try:
+        gc.set_threshold(garbage)
+        check(ROWS["a root of SciPy"])
+        check(ROWS["a root of SciPy, the error met later"])
+    finally:
+        gc.set_threshold(*before)
