@@ -5,8 +5,10 @@
 
 Needs pytest-cov. A mutant changes one operator, comparison, number, keyword argument, statement or result in a copy of
 the checkout. Only tests that run the changed line are run against it, the most specific first and at most
-``--tests`` of them, so a mutant that they miss counts as alive though another test might find it. What runs longer than
-``--seconds`` counts as found.
+``--tests`` of them, so a mutant that they miss counts as alive though another test might find it. For a line that no
+tracer sees, as CasADi calls it from C++, these are the tests that run the function around it. What runs longer than
+``--seconds`` counts as found. Left alone, as they change no result: messages, annotations, docstrings, ``strict=`` of
+``zip``, and the arguments of ``counted``, which are estimates of cost.
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ class Mutant:
     path: str
     line: int
     lines: tuple[int, int]
+    around: tuple[int, int]
     start: int
     end: int
     old: str
@@ -75,6 +78,7 @@ class _Finder(ast.NodeVisitor):
         self.bytes = text.encode()
         self.depth = 0
         self.statement = (0, 0)
+        self.around = (0, 0)
         self.found: list[Mutant] = []
 
     def visit(self, node: ast.AST) -> None:
@@ -94,7 +98,7 @@ class _Finder(ast.NodeVisitor):
     def add(self, node: ast.AST, start: int, end: int, new: str) -> None:
         old = self.bytes[start:end].decode()
         line: int = node.lineno  # type: ignore[attr-defined]
-        self.found.append(Mutant(self.path, line, self.statement, start, end, old, new, self.depth > 0))
+        self.found.append(Mutant(self.path, line, self.statement, self.around, start, end, old, new, self.depth > 0))
 
     def between(self, node: ast.AST, left: ast.AST, right: ast.AST, old: str, new: str) -> None:
         start, end = self.place(left)[1], self.place(right)[0]
@@ -107,12 +111,16 @@ class _Finder(ast.NodeVisitor):
         # Defaults are evaluated at import.
         for default in [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]:
             self.visit(default)
+        if not self.depth:
+            self.around = node.lineno, node.end_lineno or node.lineno
         self.depth += 1
         for statement in node.body:
             self.visit(statement)
         self.depth -= 1
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
+        if not self.depth:
+            self.around = node.lineno, node.end_lineno or node.lineno
         self.depth += 1
         self.visit(node.body)
         self.depth -= 1
@@ -139,7 +147,8 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> None:
-        if isinstance(node.value, ast.Call) and self.depth:
+        is_count = isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "counted"
+        if isinstance(node.value, ast.Call) and self.depth and not is_count:
             self.add(node, *self.place(node), "pass")
             self.generic_visit(node)
 
@@ -174,6 +183,8 @@ class _Finder(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Name) and node.func.id == "counted":
+            return
         for k, keyword in enumerate(node.keywords):
             # zip(strict=True) tells of faults that there are none of: without it nothing changes.
             if keyword.arg is not None and keyword.arg != "strict" and (node.args or k):
@@ -245,6 +256,8 @@ class Tests:
         found = set(by_line.get(mutant.line, []))
         if not found:
             found = {test for line in range(first, last + 1) for test in by_line.get(line, [])}
+        if not found and mutant.in_function:
+            found = {test for line in range(*mutant.around) for test in by_line.get(line, [])}
         if not mutant.in_function:
             # What runs at import counts for whatever the file does.
             found |= {test for tests in by_line.values() for test in tests}

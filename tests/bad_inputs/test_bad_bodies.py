@@ -173,8 +173,8 @@ ROWS = {
         "an integer from 1 on", "Give the most",
     ),
     "while_loop: max_steps traced": Row(
-        of_grad(lambda x: arc.while_loop(bool, abs, x, x)), arc.TraceError, "while_loop: max_steps", "got SymbolicArray",
-        "an integer from 1 on", "as a plain number",
+        of_grad(lambda x: arc.while_loop(bool, abs, x, x)), arc.TraceError, "while_loop: max_steps",
+        "got SymbolicArray", "an integer from 1 on", "as a plain number",
     ),
     "while_loop: cond a vector": Row(
         lambda: arc.while_loop(lambda s: s > 0, abs, X, 3), ValueError, "while_loop: cond", "got shape (3,)",
