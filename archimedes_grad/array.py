@@ -300,5 +300,10 @@ def _without_labels(operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _plain(operand: Any) -> Any:
+    if type(operand).__module__.startswith("scipy.sparse"):
+        raise trace_error(
+            "A scipy.sparse array met a traced one outside of a product; a plain array was expected.",
+            "Write A @ x for a product, arc.linear_solve(A, b) for a solve, A.toarray() for all else.",
+        )
     foreign = hasattr(operand, "__array__") and not isinstance(operand, np.ndarray | np.generic | type)
     return np.asarray(operand) if foreign else operand

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
+from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,6 +37,9 @@ UFUNC_METHODS: dict[tuple[np.ufunc | type[np.ufunc], str], Rule] = {}
 
 #: Python function of another library that does not dispatch -> rule that takes the function, then its arguments.
 INTERCEPTED: dict[Callable[..., Any], Rule] = {}
+
+#: Modules of other libraries that hold NumPy's array constructors under names of their own.
+CONSTRUCTOR_HOLDERS: list[ModuleType] = []
 
 #: module of another library -> what adds the rules for it, on first sight of a function without a rule.
 _ADDERS: dict[str, Callable[[], None]] = {}

@@ -27,15 +27,20 @@ def route(position: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return rule(original, *args, **kwargs) if traced else original(*args, **kwargs)
 
 
-def _routing_code(position: int) -> CodeType:
+def _routing_code(position: int, closed_over: tuple[str, ...]) -> CodeType:
+    """Return code that goes to a route; it closes over the variables that the function's own code does."""
     source = (
-        "def function(*args, **kwargs):\n"
-        "    from archimedes_grad.foreign import route\n"
-        f"    return route({position}, args, kwargs)\n"
+        f"def around({', '.join(closed_over)}):\n"
+        "    def function(*args, **kwargs):\n"
+        f"        if 0: {', '.join(closed_over) or '()'}\n"
+        "        from archimedes_grad.foreign import route\n"
+        f"        return route({position}, args, kwargs)\n"
     )
     # Taken out of the compiled module: executing that would leave a cycle for the garbage collector.
-    constants = compile(source, __file__, "exec").co_consts
-    return next(constant for constant in constants if isinstance(constant, CodeType))
+    code = compile(source, __file__, "exec")
+    for _ in range(2):
+        code = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return code
 
 
 def replace() -> None:
@@ -55,8 +60,10 @@ def restore() -> None:
 def _add_routes() -> None:
     known = {id(function) for function, *_ in _routes}
     for function, rule in dispatch.INTERCEPTED.items():
-        # Code can only be exchanged between functions that close over equally many variables: none.
-        if id(function) not in known and isinstance(function, FunctionType) and not function.__closure__:
-            copy = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
+        if id(function) not in known and isinstance(function, FunctionType):
+            code = function.__code__
+            copy = FunctionType(
+                code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
+            )
             copy.__kwdefaults__ = function.__kwdefaults__
-            _routes.append((function, copy, rule, _routing_code(len(_routes))))
+            _routes.append((function, copy, rule, _routing_code(len(_routes), code.co_freevars)))

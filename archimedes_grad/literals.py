@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,9 @@ from archimedes_grad.trace_state import current_trace
 
 _CONSTRUCTORS = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require")
 
-# What NumPy had in its place, while one is replaced. Changed under the tracing lock only.
-_originals: dict[str, Callable[..., Any]] = {}
-_replacements: dict[str, Callable[..., Any]] = {}
+# Module and name -> what it had in its place, while one is replaced. Changed under the tracing lock only.
+_originals: dict[tuple[ModuleType, str], Callable[..., Any]] = {}
+_replacements: dict[tuple[ModuleType, str], Callable[..., Any]] = {}
 
 
 def _intercepting(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,16 +43,18 @@ def _intercepting(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def replace() -> None:
     """Let NumPy's array constructors take lists of traced values."""
-    for name in _CONSTRUCTORS:
-        present = getattr(np, name)
-        if present is not _replacements.get(name):
-            _originals[name] = present
-            _replacements[name] = _intercepting(present)
-            setattr(np, name, _replacements[name])
+    for module in (np, *dispatch.CONSTRUCTOR_HOLDERS):
+        for name in _CONSTRUCTORS:
+            place = module, name
+            present = getattr(module, name, None)
+            if present is not None and present is not _replacements.get(place):
+                _originals[place] = present
+                _replacements[place] = _intercepting(present)
+                setattr(module, name, _replacements[place])
 
 
 def restore() -> None:
     """Put NumPy's own array constructors back, those of them that are replaced."""
-    for name, original in _originals.items():
-        if getattr(np, name) is _replacements.get(name):
-            setattr(np, name, original)
+    for (module, name), original in _originals.items():
+        if getattr(module, name) is _replacements.get((module, name)):
+            setattr(module, name, original)

@@ -74,6 +74,12 @@ def _of_ufunc(ufunc: np.ufunc) -> tuple[_Operator, _Operator]:
     return (lambda self, other: ufunc(self, other)), (lambda self, other: ufunc(other, self))
 
 
+def _matmul(self: Any, other: Any) -> Any:
+    # A plain sparse matrix knows how to stand on the right of an array.
+    sparse = type(other).__module__.startswith("scipy.sparse")
+    return NotImplemented if sparse else np.matmul(self, other)
+
+
 class Operators:
     """The operators: one row each."""
 
@@ -92,7 +98,8 @@ class Operators:
     __floordiv__, __rfloordiv__ = _of_ufunc(np.floor_divide)
     __mod__, __rmod__ = _of_ufunc(np.remainder)
     __divmod__, __rdivmod__ = _of_ufunc(np.divmod)
-    __matmul__, __rmatmul__ = _of_ufunc(np.matmul)
+    _, __rmatmul__ = _of_ufunc(np.matmul)
+    __matmul__ = _matmul
     __and__, __rand__ = _of_ufunc(np.bitwise_and)
     __or__, __ror__ = _of_ufunc(np.bitwise_or)
     __xor__, __rxor__ = _of_ufunc(np.bitwise_xor)

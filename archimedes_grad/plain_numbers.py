@@ -8,12 +8,33 @@ import sys
 from types import FrameType
 
 from archimedes_grad.errors import TraceError
-from archimedes_grad.trace_state import current_trace, outlived, trace_error, user_frame
+from archimedes_grad.trace_state import current_trace, outlived, scipy_function_under_way, trace_error, user_frame
 
 _NUMPY_NAME_OF_MATH = {
     "acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan",
     "atan2": "arctan2", "atanh": "arctanh", "dist": "linalg.norm", "fsum": "sum", "pow": "power",
 }  # fmt: skip
+
+#: Modules and functions of SciPy that take no traced values -> what does the same and takes them.
+_IN_PLACE_OF_SCIPYS = {
+    "scipy.fft": "Use np.fft, which takes traced arrays.",
+    "scipy.integrate.solve_ivp": "Use arc.odeint.",
+    "scipy.integrate.odeint": "Use arc.odeint.",
+    "scipy.integrate.quad": "Use the points and weights of np.polynomial.legendre.leggauss, and a sum.",
+    "scipy.interpolate": "Use np.interp, or a basis evaluated outside: spline(points) = basis(points) @ coefficients.",
+    "scipy.optimize": "Use arc.implicit_root for a solution that is to be differentiated by its parameters.",
+    "scipy.sparse.linalg": "Use arc.linear_solve, which takes sparse matrices.",
+    "scipy.sparse": "Write A @ x for a product, arc.linear_solve(A, b) for a solve; other uses need A.toarray().",
+    "scipy.spatial": "Write distances by NumPy: np.sqrt(np.sum((a[:, None] - b) ** 2, axis=-1)).",
+}
+
+
+def way_on_from_scipy(function: str) -> str:
+    """Return what to write in place of a function of SciPy that takes no traced values."""
+    for part, way_on in _IN_PLACE_OF_SCIPYS.items():
+        if f"{function}.".startswith(f"{part}."):
+            return way_on
+    return "Write it by NumPy functions, or call it through arc.callback, which differentiates it numerically."
 
 
 def plain_number_error(kind: str) -> TraceError:
@@ -22,8 +43,11 @@ def plain_number_error(kind: str) -> TraceError:
     if trace is None:
         return outlived()
     frame = user_frame()
+    function = scipy_function_under_way()
     called = _math_function(frame) if frame is not None else None
-    if called is not None:
+    if function is not None:
+        way_on = way_on_from_scipy(function)
+    elif called is not None:
         numpy_name = _NUMPY_NAME_OF_MATH.get(called, called)
         way_on = f"Write np.{numpy_name} in place of math.{called}: it takes traced values."
     elif frame is not None and _stores_an_item(frame):
@@ -40,7 +64,8 @@ def plain_number_error(kind: str) -> TraceError:
         way_on = (
             f"Use the value itself, without {kind}(); if it is not differentiated, pass it through static_argnames."
         )
-    error = trace_error(f"A traced value is turned into a plain {kind}, which would lose its derivative.", way_on)
+    by = "" if function is None else f" by {function}"
+    error = trace_error(f"A traced value is turned into a plain {kind}{by}, which would lose its derivative.", way_on)
     trace.refusal = str(error)
     return error
 

@@ -35,7 +35,9 @@ def _directory_of(module: ModuleType) -> str:
 # SciPy by where it is installed beside NumPy: its functions written in Python call the user's, and NumPy's.
 _SCIPY_DIRECTORY = os.path.join(os.path.dirname(_directory_of(np).rstrip(os.sep)), "scipy") + os.sep
 
-_SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs), _SCIPY_DIRECTORY)
+_OF_SCIPY = (_SCIPY_DIRECTORY, os.path.join("scipy", ""))  # as compiled by Cython it has relative names
+
+_SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs), *_OF_SCIPY, "<stringsource>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,50 @@ def line_that_raised(error: BaseException) -> UserLine | None:
             line = _line(traceback.tb_frame, traceback.tb_lineno)
         traceback = traceback.tb_next
     return line
+
+
+def scipy_function_under_way() -> str | None:
+    """Return the function of SciPy that the user's line has called and that asks for something now, or None."""
+    frames: list[FrameType] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED_DIRECTORIES):
+        if frame.f_code.co_filename.startswith(_OF_SCIPY):
+            frames.append(frame)
+        frame = frame.f_back
+    return _outermost_name(frames[::-1])
+
+
+def scipy_function_that_raised(error: BaseException) -> tuple[str, list[Any]] | None:
+    """Return the function of SciPy that the user's innermost line called, and the variables in it, or None."""
+    frames: list[FrameType] = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        filename = traceback.tb_frame.f_code.co_filename
+        if filename.startswith(_OF_SCIPY):
+            frames.append(traceback.tb_frame)
+        elif not (frames and filename.startswith(_SKIPPED_DIRECTORIES)):
+            frames = []
+        traceback = traceback.tb_next
+    name = _outermost_name(frames)
+    return None if name is None else (name, [value for frame in frames for value in frame.f_locals.values()])
+
+
+def _outermost_name(frames: list[FrameType]) -> str | None:
+    """Return the name of the outermost of SciPy's frames that has a public one; None where there are no frames."""
+    return next(filter(None, map(_public_name, frames)), "A function of SciPy") if frames else None
+
+
+def _public_name(frame: FrameType) -> str | None:
+    """Return the name by which users know the function, or the class, that a frame of a library is of; or None."""
+    name = frame.f_code.co_name
+    if name.startswith("__") and "self" in frame.f_locals:
+        name = type(frame.f_locals["self"]).__name__
+    parts = frame.f_globals.get("__name__", "").split(".")
+    for length in range(2, len(parts) + 1):
+        module = ".".join(parts[:length])
+        if not parts[length - 1].startswith("_") and hasattr(sys.modules.get(module), name):
+            return f"{module}.{name}"
+    return None
 
 
 def _line(frame: FrameType, lineno: int) -> UserLine:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,22 +13,14 @@ import numpy as np
 import archimedes_grad.rules  # noqa: F401  # registers the rules
 from archimedes_grad.array import SymbolicArray
 from archimedes_grad.closures import closed_over
-from archimedes_grad.errors import TraceError
+from archimedes_grad.failures import called
 from archimedes_grad.gather import stored_shape
 from archimedes_grad.graph import Graph, Leaf, Output, Template
 from archimedes_grad.operands import gathered, node_of
 from archimedes_grad.signature import Layout
 from archimedes_grad.specs import as_array, flatten, is_static_by_nature, is_tree, unlike_arrays
 from archimedes_grad.surroundings import within
-from archimedes_grad.trace_state import Trace, current_trace, leaked, line_that_raised, outlived, trace_error
-
-# What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry.
-_OBJECT_LOOP = re.compile(r"loop of ufunc does not support argument \d+ of type \S+ which has no callable (\w+) method")
-
-
-# What SciPy says of the product of a sparse array with an array of objects, which it takes a traced array for.
-_NO_INDEX = "only integers, slices"
-_SPARSE_PRODUCT = "unsupported data types in input"
+from archimedes_grad.trace_state import Trace, current_trace, leaked, outlived
 
 
 class BoundArguments:
@@ -183,7 +174,7 @@ def _traced(
     ]
     passed = [bound.trees[position].build(arrays) for position in range(len(bound.trees))]
     keywords = dict(zip(layout.keywords, passed[layout.n_positional :], strict=True))
-    returned = _called(function, passed[: layout.n_passed], keywords)
+    returned = called(function, passed[: layout.n_passed], keywords)
     auxiliary = None
     collector = _Outputs(bound.name, current.parent is None)
     if has_aux:
@@ -241,51 +232,6 @@ def _carried_value(leaf: Leaf, value: Any) -> Any:
         return value
     copied = np.array(value, dtype=leaf.dtype, order="C")
     return copied if leaf.shape else copied[()]
-
-
-def _called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
-    try:
-        return function(*args, **kwargs)
-    except TraceError:
-        raise
-    except (TypeError, ValueError, IndexError, SystemError, NotImplementedError) as error:
-        # NumPy hides what float() raised behind an error of its own.
-        hidden: BaseException | None = error
-        while hidden is not None and not isinstance(hidden, TraceError):
-            hidden = hidden.__cause__ or hidden.__context__
-        if hidden is not None:
-            raise hidden from None
-        trace = current_trace()
-        if trace is not None and trace.refusal is not None:
-            # SciPy's solvers do not look whether float() failed: some later call of C meets the error, or drops it.
-            if isinstance(error, SystemError | NotImplementedError):
-                raise TraceError(trace.refusal) from None
-            error.add_note(f"Before that: {trace.refusal}")
-        if isinstance(error, IndexError) and str(error).startswith(_NO_INDEX):
-            error.add_note(
-                "If the index is a traced array and what it is put to is a plain one: write arc.array(table)[index]."
-            )
-        if str(error) == _SPARSE_PRODUCT:
-            raise trace_error(
-                "A scipy.sparse array met a traced one; plain arrays were expected.",
-                "Write A.toarray() @ x for a product, arc.linear_solve(A, b) for a solve.",
-                line_that_raised(error),
-            ) from None
-        loop = _OBJECT_LOOP.search(str(error))
-        if loop is None and SymbolicArray.__name__ in str(error):
-            raise trace_error(
-                f"A function that does not take traced arrays was given one: {error}.",
-                "Give it plain numbers, and keep traced arrays to NumPy: frame.to_numpy() @ x, not frame @ x.",
-                line_that_raised(error),
-            ) from error
-        if loop is None:
-            raise
-        raise trace_error(
-            f"numpy.{loop[1]} got a list or an array of objects with traced values in it.",
-            "Make it one traced array first: arc.array([...]) or np.array([...]), where array is not a name imported "
-            "from NumPy.",
-            line_that_raised(error),
-        ) from None
 
 
 def auxiliary_pair(name: str, returned: Any) -> tuple[Any, Any]:

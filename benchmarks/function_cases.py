@@ -110,7 +110,7 @@ ROWS: dict[Any, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
         np.triu, np.tril_indices_from, np.triu_indices_from, np.transpose, np.cov, np.corrcoef,
     ), _matrix),
     np.diag: on("side"), np.diagflat: on("side"),
-    np.matvec: on("matrix", "side"), np.vecmat: on("side", "matrix"),
+    **({np.matvec: on("matrix", "side"), np.vecmat: on("side", "matrix")} if hasattr(np, "matvec") else {}),
     np.cross: on("triples", "triples"), linalg.cross: on("triples", "triples"),
     np.histogram2d: _two, np.histogramdd: on("tall"),
     np.arccosh: on("above one"), np.logspace: on("number", "number", call=lambda x, y: np.logspace(x, y, 10)),

@@ -58,3 +58,18 @@ on_demand(_load)
 @when_imported("scipy.special")
 def _load_special() -> None:
     import_module(f"{__name__}.special").add_rules()
+
+
+@when_imported("scipy.stats")
+def _load_distributions() -> None:
+    import_module(f"{__name__}.distributions").add_rules()
+
+
+@when_imported("scipy.linalg")
+def _load_scipy_linalg() -> None:
+    import_module(f"{__name__}.scipy_linalg").add_rules()
+
+
+@when_imported("scipy.sparse")
+def _load_sparse_products() -> None:
+    import_module(f"{__name__}.sparse_products").add_rules()

@@ -119,12 +119,16 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
     return (points, step) if retstep else points
 
 
+_IF_NEEDED: Any = np._CopyMode.IF_NEEDED
+
+
 @implements(np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.copy)
 def array(a: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0, **layout: Any) -> Any:
     """A traced array from a traced array or nested lists of traced entries."""
     result = literal(a) if not isinstance(a, SymbolicArray) else a
     if dtype is not None:
         result = result.astype(dtype, copy=False)
-    if copy and result is a:
+    # SciPy's namespaces pass NumPy's own form of None, which is neither true nor false.
+    if result is a and copy is not _IF_NEEDED and copy:
         result = result.copy()
     return np.reshape(result, (1,) * max(0, ndmin - result.ndim) + result.shape) if ndmin > result.ndim else result

@@ -296,7 +296,9 @@ _logical_ufunc_reduction(np.logical_and, np.all)
 @implements(np.count_nonzero)
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """The number of entries that are not zero."""
-    return np.sum(np.not_equal(gathered(a), 0), axis=axis, keepdims=keepdims)
+    a = gathered(a)
+    value = np.count_nonzero(value_of(a), axis, keepdims=keepdims)
+    return new_array(np.sum(np.not_equal(a, 0), axis=axis, keepdims=keepdims).node, value)
 
 
 @implements(np.mean)

@@ -61,13 +61,13 @@ ROWS = {
     ),
     "no rule": line(lambda x: np.packbits(x), "numpy.packbits does not take", "no rule", "docs/numpy.md", X),
     "a root of SciPy": line(
-        lambda x: scipy.optimize.brentq(lambda t: t - x, 0, 2), PLAIN_FLOAT, LOSES, "A NumPy function did it",
+        lambda x: scipy.optimize.brentq(lambda t: t - x, 0, 2), PLAIN_FLOAT, LOSES, "Use arc.implicit_root",
     ),
     "a root of SciPy, the error met later": line(
-        lambda x: scipy.optimize.bisect(lambda t: np.sin(t) - x, 0, 2), PLAIN_FLOAT, LOSES, "A NumPy function did it",
+        lambda x: scipy.optimize.bisect(lambda t: np.sin(t) - x, 0, 2), PLAIN_FLOAT, LOSES, "Use arc.implicit_root",
     ),
-    "a sparse product": line(
-        lambda x: EYE @ x, "scipy.sparse array met a traced one", "plain arrays were expected", "A.toarray() @ x", X,
+    "a sparse sum": line(
+        lambda x: EYE + x, "scipy.sparse array met a traced one", "a plain array was expected", "A.toarray()", X,
     ),
     "a decision, structured": line(
         decides, "decides a branch", 'control_flow="structured" allows none', "Use np.where",

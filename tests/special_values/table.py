@@ -6,6 +6,7 @@ from typing import Any
 
 import mpmath as mp
 import numpy as np
+import scipy.special
 
 TINY, SUBNORMAL, HUGE = float(np.finfo(float).tiny), 5e-324, float(np.finfo(float).max)
 
@@ -171,3 +172,6 @@ OTHER_THAN_SCIPY: dict[str, tuple[float, ...]] = {
     "zetac": (710.0,),  # SciPy gives 0 for 2**-710
     "cosm1": (710.0, -710.0),  # SciPy loses eight digits
 }  # fmt: skip
+if np.isinf(scipy.special.gamma(-1.0)):  # SciPy before 1.15, at poles, where there is no sign to choose
+    whole_below_zero = tuple(POINTS[(POINTS < 0) & (np.rint(POINTS) == POINTS)])
+    OTHER_THAN_SCIPY |= {"gamma": (-0.0, *whole_below_zero), "rgamma": (-np.inf,)}

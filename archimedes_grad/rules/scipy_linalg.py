@@ -1,0 +1,354 @@
+"""scipy.linalg: its equations, factorisations and special matrices, of one matrix each.
+
+Where SciPy and NumPy compute the same, NumPy's rule gives the derivative. Factors that are unique only up to signs or
+order are SciPy's own, at every call: the kinds of ``matrix_kinds`` with SciPy as what evaluates them.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.array import new_array
+from archimedes_grad.dispatch import INTERCEPTED
+from archimedes_grad.gather import reshaped
+from archimedes_grad.operands import gathered, is_traced, node_of, value_of
+from archimedes_grad.rules import matrix_kinds as kinds
+from archimedes_grad.rules.composition import as_numpy_gives, values_in
+from archimedes_grad.rules.decompositions import called, mark_opaque, numpy_value
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
+from archimedes_grad.trace_state import trace_error
+
+#: Options that only tell SciPy how it may use memory, or what it need not check.
+_NO_MEANING = frozenset({"overwrite_a", "overwrite_b", "check_finite", "lapack_driver", "driver", "lwork"})
+
+_SYMMETRIC = frozenset({"sym", "symmetric", "her", "hermitian", "pos", "positive definite"})
+_TRIANGULAR = {"upper triangular": np.triu, "lower triangular": np.tril}
+
+
+def _matrix(name: str, a: Any) -> Any:
+    a = gathered(a)
+    if np.ndim(value_of(a)) > 2:
+        raise trace_error(
+            f"scipy.linalg.{name} got a traced stack of matrices, shape {np.shape(value_of(a))}; one matrix was "
+            f"expected.",
+            f"Use np.linalg.{name}, which takes stacks, or call it for each matrix.",
+        )
+    return a
+
+
+def _refuse_others(name: str, options: dict[str, Any], *known: str) -> None:
+    """Raise TraceError for options that would change the meaning and have no rule."""
+    for option, given in options.items():
+        if option not in _NO_MEANING and option not in known and given is not None:
+            raise trace_error(
+                f"scipy.linalg.{name} does not take traced arrays with {option}={given!r}.",
+                "Leave the option out, or call the function through arc.callback.",
+            )
+
+
+def _symmetric(a: Any, lower: Any) -> Any:
+    """Return the whole of the symmetric matrix in one triangle."""
+    triangle = np.tril(a) if lower else np.triu(a)
+    off = np.tril(a, -1) if lower else np.triu(a, 1)
+    return triangle + np.swapaxes(off, -1, -2)
+
+
+# --- equations ------------------------------------------------------------------------------------
+
+
+def _solve(
+    original: Callable[..., Any], a: Any, b: Any, lower: Any = False, overwrite_a: Any = False,
+    overwrite_b: Any = False, check_finite: Any = True, assume_a: Any = None, transposed: Any = False,
+) -> Any:  # fmt: skip
+    a, b = _matrix("solve", a), gathered(b)
+    options = {"lower": lower, "transposed": transposed} | ({} if assume_a is None else {"assume_a": assume_a})
+    value = numpy_value(lambda x, y: original(x, y, **options), a, b)
+    if assume_a in _SYMMETRIC:
+        a = _symmetric(a, lower)
+    elif assume_a in _TRIANGULAR:
+        return _solve_triangular(functools.partial(_known, value), a, b, 1 if transposed else 0, "lower" in assume_a)
+    elif assume_a not in (None, "gen", "general"):
+        _refuse_others("solve", {"assume_a": assume_a})
+    return as_numpy_gives(np.linalg.solve(np.transpose(a) if transposed else a, b), value)
+
+
+def _known(value: Any, *arguments: Any, **options: Any) -> Any:
+    return value
+
+
+@functools.cache
+def _triangular(lower: bool, transposed: bool, unit: bool) -> Kind:
+    """The solution of equations with the triangle of a matrix, by substitution."""
+    from scipy.linalg import solve_triangular
+
+    def evaluate(inputs: Any, wanted: Any) -> Any:
+        a, b = (stack[0] for stack in inputs)
+        return (solve_triangular(a, b, 1 if transposed else 0, lower, unit, check_finite=False),)
+
+    def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+        (a, _), (x,), (seed,) = inputs, outputs, seeds
+        n, columns = a.size1(), x.size2()
+        back = matrix_call(_triangular(lower, not transposed, unit), [(n, n), (n, columns)], [(n, columns)])
+        # Stored by rows, as NumPy has them: a call takes and gives transposed matrices.
+        right = back.call([a.T, seed.T])[0].T
+        outer = cs.mtimes(x, right.T) if transposed else cs.mtimes(right, x.T)
+        ones = np.ones((n, n))
+        read = np.tril(ones, -int(unit)) if lower else np.triu(ones, int(unit))
+        return [-outer * cs.MX(cs.densify(cs.DM(read))), right]
+
+    return Kind("solve_triangular", evaluate, reverse)
+
+
+def _solve_triangular(original: Callable[..., Any], a: Any, b: Any, trans: Any = 0, lower: Any = False,
+                      unit_diagonal: Any = False, **options: Any) -> Any:  # fmt: skip
+    a, b = _matrix("solve_triangular", a), _matrix("solve_triangular", b)
+    _refuse_others("solve_triangular", options)
+    trans = {"N": 0, "T": 1, "C": 2}.get(trans, trans)
+    value = numpy_value(lambda x, y: original(x, y, trans, lower, unit_diagonal), a, b)
+    if not np.size(value):
+        return value
+    n = len(value)
+    columns = math.prod(value.shape[1:])
+    mark_opaque()
+    kind = _triangular(bool(lower), trans != 0, bool(unit_diagonal))
+    right = node_of(np.reshape(b, (n, columns)))
+    (node,) = matrix_call(kind, [(n, n), (n, columns)], [(n, columns)]).call([node_of(a), right])
+    return new_array(reshaped(node, value.shape), value)
+
+
+def _inv(original: Callable[..., Any], a: Any, *args: Any, assume_a: Any = None, lower: Any = False,
+         **options: Any) -> Any:  # fmt: skip
+    a = _matrix("inv", a)
+    keywords = {} if assume_a is None else {"assume_a": assume_a, "lower": lower}
+    value = numpy_value(lambda x: original(x, **keywords), a)
+    _refuse_others("inv", options | ({} if assume_a in _SYMMETRIC or assume_a == "general" else keywords))
+    return as_numpy_gives(np.linalg.inv(_symmetric(a, lower) if assume_a in _SYMMETRIC else a), value)
+
+
+def _det(original: Callable[..., Any], a: Any, *args: Any, **options: Any) -> Any:
+    a = gathered(a)
+    return as_numpy_gives(np.linalg.det(a), original(value_of(a)))
+
+
+def _lstsq(original: Callable[..., Any], a: Any, b: Any, cond: Any = None, *args: Any, **options: Any) -> Any:
+    a, b = _matrix("lstsq", a), gathered(b)
+    value = original(value_of(a), value_of(b), cond)
+    # SciPy's residues are those of each column, as one number where b is a vector.
+    x, residues, rank, s = np.linalg.lstsq(a, b, cond if cond is not None else np.finfo(np.float64).eps)
+    return (
+        as_numpy_gives(x, value[0]),
+        as_numpy_gives(np.reshape(residues, np.shape(value[1])), value[1]) if np.size(value[1]) else value[1],
+        as_numpy_gives(rank, np.asarray(value[2])[()]),
+        as_numpy_gives(s, value[3]),
+    )
+
+
+def _pinv(original: Callable[..., Any], a: Any, *, atol: Any = None, rtol: Any = None, return_rank: Any = False,
+          check_finite: Any = True) -> Any:  # fmt: skip
+    a = _matrix("pinv", a)
+    _refuse_others("pinv", {"atol": atol, "return_rank": return_rank or None})
+    relative = max(np.shape(value_of(a))) * np.finfo(np.float64).eps if rtol is None else rtol
+    return as_numpy_gives(np.linalg.pinv(a, relative), original(value_of(a), rtol=rtol))
+
+
+# --- triangular factors ---------------------------------------------------------------------------
+
+
+def _cholesky(original: Callable[..., Any], a: Any, lower: Any = False, *args: Any, **options: Any) -> Any:
+    a = _matrix("cholesky", a)
+    value = numpy_value(lambda x: original(x, lower), a)
+    factor = np.linalg.cholesky(a) if lower else np.linalg.cholesky(np.transpose(a)).T
+    return as_numpy_gives(factor, value)
+
+
+def _cho_factor(original: Callable[..., Any], a: Any, lower: Any = False, *args: Any, **options: Any) -> Any:
+    a = _matrix("cho_factor", a)
+    value, _ = numpy_value(lambda x: original(x, lower), a)
+    # What is left in the other triangle is the matrix itself.
+    if lower:
+        factor = np.linalg.cholesky(a) + np.triu(a, 1)
+    else:
+        factor = np.linalg.cholesky(np.transpose(a)).T + np.tril(a, -1)
+    return as_numpy_gives(factor, value), lower
+
+
+def _cho_solve(original: Callable[..., Any], c_and_lower: Any, b: Any, *args: Any, **options: Any) -> Any:
+    import scipy.linalg
+
+    factor, lower = c_and_lower
+    value = numpy_value(lambda x, y: original((x, lower), y), gathered(factor), gathered(b))
+    solve = scipy.linalg.solve_triangular
+    half = solve(factor, b, trans=0 if lower else 1, lower=lower)
+    return as_numpy_gives(solve(factor, half, trans=1 if lower else 0, lower=lower), value)
+
+
+def _qr(original: Callable[..., Any], a: Any, overwrite_a: Any = False, lwork: Any = None, mode: str = "full",
+        pivoting: Any = False, check_finite: Any = True) -> Any:  # fmt: skip
+    a = _matrix("qr", a)
+    value = original(value_of(a), mode=mode, pivoting=pivoting)
+    m, n = a.shape
+    _refuse_others("qr", {"pivoting": pivoting or None, "mode": "raw" if mode == "raw" else None})
+    if mode == "economic" or m <= n:
+        parts = value if mode != "r" else (np.zeros((m, min(m, n))), *value)
+        results = called(_own(kinds.QR, "qr", mode="economic"), a, [(m, min(m, n)), (min(m, n), n)], parts)
+        return (results[1],) if mode == "r" else tuple(results)
+    q, r = np.linalg.qr(a, "complete")
+    return (as_numpy_gives(r, value[0]),) if mode == "r" else (as_numpy_gives(q, value[0]), as_numpy_gives(r, value[1]))
+
+
+# --- eigenvalues and singular values --------------------------------------------------------------
+
+
+@functools.cache
+def _own(kind: Kind, name: str, **options: Any) -> Kind:
+    """Return a kind of NumPy's with SciPy's function to evaluate it."""
+    import scipy.linalg
+
+    function = getattr(scipy.linalg, name)
+
+    def evaluate(inputs: Sequence[Any], wanted: Sequence[bool]) -> Any:
+        return function(inputs[0][0], check_finite=False, **options)
+
+    return replace(kind, name=f"scipy_{name}", evaluate=evaluate)
+
+
+def _eigh(original: Callable[..., Any], a: Any, b: Any = None, *, lower: Any = True, eigvals_only: Any = False,
+          subset_by_index: Any = None, subset_by_value: Any = None, **options: Any) -> Any:  # fmt: skip
+    a = _matrix("eigh", a)
+    _refuse_others("eigh", {"b": b, "subset_by_value": subset_by_value})
+    uplo: Any = "L" if lower else "U"
+    if eigvals_only:
+        result = np.linalg.eigvalsh(a, uplo)
+        if subset_by_index is not None:
+            first, last = subset_by_index
+            result = result[first : last + 1]
+        known = {"lower": lower, "eigvals_only": True, "subset_by_index": subset_by_index}
+        return as_numpy_gives(result, original(value_of(a), **known))
+    _refuse_others("eigh", {"subset_by_index": subset_by_index})
+    value = original(value_of(a), lower=lower)
+    n = len(value[0])
+    return tuple(called(_own(kinds.eigh(uplo), "eigh", lower=bool(lower)), a, [(n,), (n, n)], value))
+
+
+def _eigvalsh(original: Callable[..., Any], a: Any, b: Any = None, *, lower: Any = True, **options: Any) -> Any:
+    import scipy.linalg
+
+    return scipy.linalg.eigh(a, b, lower=lower, eigvals_only=True, **options)
+
+
+def _svd(original: Callable[..., Any], a: Any, full_matrices: Any = True, compute_uv: Any = True,
+         *args: Any, **options: Any) -> Any:  # fmt: skip
+    a = _matrix("svd", a)
+    value = original(value_of(a), full_matrices, compute_uv)
+    if not compute_uv:
+        return as_numpy_gives(np.linalg.svdvals(a), value)
+    full = bool(full_matrices)
+    kind = _own(kinds.svd(full, False), "svd", full_matrices=full)
+    return tuple(called(kind, a, kinds.shapes_of_svd(a.shape, full), value))
+
+
+def _svdvals(original: Callable[..., Any], a: Any, *args: Any, **options: Any) -> Any:
+    a = _matrix("svdvals", a)
+    return as_numpy_gives(np.linalg.svdvals(a), original(value_of(a)))
+
+
+def _norm(original: Callable[..., Any], a: Any, ord: Any = None, axis: Any = None, keepdims: Any = False,
+          check_finite: Any = True) -> Any:  # fmt: skip
+    a = gathered(a)
+    return as_numpy_gives(np.linalg.norm(a, ord, axis, keepdims), original(value_of(a), ord, axis, keepdims))
+
+
+# --- functions of matrices ------------------------------------------------------------------------
+
+#: Numerator of the Padé approximant of exp of order 13, lowest power first (Higham, SIAM J. Matrix Anal. 26, 2005).
+_PADE = tuple(
+    float(math.factorial(26 - k) * math.factorial(13) // (math.factorial(13 - k) * math.factorial(k)))
+    for k in range(14)
+)
+#: Up to this 1-norm that approximant is exact to rounding (the same, table 2.3).
+_PADE_NORM = 5.371920351148152
+
+
+def _expm(original: Callable[..., Any], A: Any) -> Any:
+    """The exponential of each matrix by scaling and squaring; how often is squared is a guard of the trace."""
+    a = gathered(A)
+    value = original(a.value)
+    if not value.size:
+        return value
+    norm = np.max(np.sum(np.abs(a), axis=-2))
+    squarings = 0
+    while norm > _PADE_NORM * 2**squarings:
+        squarings += 1
+    a = a / 2.0**squarings
+    a2 = a @ a
+    a4 = a2 @ a2
+    a6 = a4 @ a2
+    identity = np.eye(a.shape[-1])
+    odd = _PADE[13] * a6 + _PADE[11] * a4 + _PADE[9] * a2
+    odd = a @ (a6 @ odd + _PADE[7] * a6 + _PADE[5] * a4 + _PADE[3] * a2 + _PADE[1] * identity)
+    even = _PADE[12] * a6 + _PADE[10] * a4 + _PADE[8] * a2
+    even = a6 @ even + _PADE[6] * a6 + _PADE[4] * a4 + _PADE[2] * a2 + _PADE[0] * identity
+    result = np.linalg.solve(even - odd, even + odd)
+    for _ in range(squarings):
+        result = result @ result
+    return as_numpy_gives(result, value)
+
+
+# --- special matrices -----------------------------------------------------------------------------
+
+
+def _of_entries(original: Callable[..., Any], c: Any, r: Any = None) -> Any:
+    """A matrix whose entries are those of one or two vectors, moved: toeplitz, circulant, hankel."""
+    vectors = [gathered(vector) for vector in (c, r) if vector is not None]
+    value = original(*map(value_of, vectors))
+    entries = np.concatenate([np.ravel(vector) for vector in vectors])
+    first = np.size(value_of(vectors[0]))
+    # SciPy's own placement, of the places of the entries.
+    places = np.split(np.arange(np.size(value_of(entries))), [first])[: len(vectors)]
+    return as_numpy_gives(np.take(entries, original(*places)), value)
+
+
+def _hankel(original: Callable[..., Any], c: Any, r: Any = None) -> Any:
+    return _of_entries(original, c, np.zeros(np.size(value_of(gathered(c)))) if r is None else r)
+
+
+def _block_diag(original: Callable[..., Any], *blocks: Any) -> Any:
+    blocks = tuple(map(gathered, blocks))
+    value = original(*map(value_of, blocks))
+    result: Any = np.zeros(value.shape, dtype=value.dtype, like=next(block for block in blocks if is_traced(block)))
+    row = column = 0
+    for block in map(np.atleast_2d, blocks):
+        height, width = np.shape(value_of(block))
+        result[row : row + height, column : column + width] = block
+        row, column = row + height, column + width
+    return as_numpy_gives(result, value)
+
+
+def _solve_toeplitz(original: Callable[..., Any], c_or_cr: Any, b: Any, check_finite: Any = True) -> Any:
+    import scipy.linalg
+
+    b = gathered(b)
+    value = original(values_in(c_or_cr), value_of(b))
+    pair = c_or_cr if isinstance(c_or_cr, tuple) else (c_or_cr,)
+    return as_numpy_gives(np.linalg.solve(scipy.linalg.toeplitz(*pair), b), value)
+
+
+def add_rules() -> None:
+    """Register the rules; scipy.linalg has been imported."""
+    import scipy.linalg as names
+
+    INTERCEPTED.update({
+        names.solve: _solve, names.solve_triangular: _solve_triangular, names.inv: _inv, names.det: _det,
+        names.lstsq: _lstsq, names.pinv: _pinv, names.cholesky: _cholesky, names.cho_factor: _cho_factor,
+        names.cho_solve: _cho_solve, names.qr: _qr, names.eigh: _eigh, names.eigvalsh: _eigvalsh, names.svd: _svd,
+        names.svdvals: _svdvals, names.norm: _norm, names.expm: _expm, names.toeplitz: _of_entries,
+        names.circulant: _of_entries, names.hankel: _hankel, names.block_diag: _block_diag,
+        names.solve_toeplitz: _solve_toeplitz,
+    })  # fmt: skip

@@ -1,0 +1,110 @@
+"""scipy.linalg in traced functions: values and gradients of its matrices, factors and solutions."""
+
+import numpy as np
+import pytest
+from helpers import check, check_gradient, check_second_order
+
+import archimedes_grad as arc
+
+linalg = pytest.importorskip("scipy.linalg")
+
+RNG = np.random.default_rng(3)
+SQUARE = RNG.normal(size=(4, 4)) + 3 * np.eye(4)
+POSITIVE = SQUARE @ SQUARE.T
+TALL, WIDE = RNG.normal(size=(5, 3)), RNG.normal(size=(3, 5))
+VECTOR, COLUMNS = RNG.normal(size=4), RNG.normal(size=(4, 2))
+
+# Eigenvectors are squared: the signs that SciPy's driver gives them are no continuous function of the matrix.
+ROWS = {
+    "solve": (linalg.solve, SQUARE, VECTOR),
+    "solve columns": (linalg.solve, SQUARE, COLUMNS),
+    "solve transposed": (lambda a, b: linalg.solve(a, b, transposed=True), SQUARE, VECTOR),
+    "solve pos": (lambda a, b: linalg.solve(a, b, assume_a="pos"), POSITIVE, VECTOR),
+    "solve sym lower": (lambda a, b: linalg.solve(a, b, assume_a="sym", lower=True), POSITIVE, VECTOR),
+    "solve_triangular": (linalg.solve_triangular, SQUARE, VECTOR),
+    "solve_triangular lower": (lambda a, b: linalg.solve_triangular(a, b, lower=True), SQUARE, COLUMNS),
+    "solve_triangular transposed": (lambda a, b: linalg.solve_triangular(a, b, trans="T"), SQUARE, VECTOR),
+    "solve_triangular unit": (
+        lambda a, b: linalg.solve_triangular(a, b, lower=True, unit_diagonal=True), SQUARE / 4, COLUMNS),
+    "inv": (linalg.inv, SQUARE), "det": (linalg.det, SQUARE),
+    "cholesky": (linalg.cholesky, POSITIVE), "cholesky lower": (lambda a: linalg.cholesky(a, lower=True), POSITIVE),
+    "cho_factor": (lambda a: linalg.cho_factor(a)[0], POSITIVE),
+    "cho_factor lower": (lambda a: linalg.cho_factor(a, lower=True)[0], POSITIVE),
+    "cho_solve": (lambda a, b: linalg.cho_solve(linalg.cho_factor(a), b), POSITIVE, VECTOR),
+    "cho_solve lower": (lambda a, b: linalg.cho_solve(linalg.cho_factor(a, lower=True), b), POSITIVE, COLUMNS),
+    "lstsq": (lambda a, b: linalg.lstsq(a, b)[0], TALL, RNG.normal(size=5)),
+    "lstsq residues": (lambda a, b: linalg.lstsq(a, b)[1], TALL, RNG.normal(size=(5, 2))),
+    "pinv": (linalg.pinv, TALL), "pinv wide": (linalg.pinv, WIDE),
+    "qr": (lambda a: linalg.qr(a)[1], TALL), "qr q": (lambda a: linalg.qr(a, mode="economic")[0], TALL),
+    "qr r": (lambda a: linalg.qr(a, mode="r")[0], SQUARE), "qr wide": (lambda a: linalg.qr(a)[0], WIDE),
+    "eigh values": (lambda a: linalg.eigh(a)[0], POSITIVE),
+    "eigh vectors": (lambda a: linalg.eigh(a)[1] ** 2, POSITIVE),
+    "eigh upper": (lambda a: linalg.eigh(a, lower=False)[1] ** 2, POSITIVE),
+    "eigh subset": (lambda a: linalg.eigh(a, eigvals_only=True, subset_by_index=[1, 2]), POSITIVE),
+    "eigvalsh": (linalg.eigvalsh, POSITIVE),
+    "svd u": (lambda a: linalg.svd(a, full_matrices=False)[0], TALL), "svd s": (lambda a: linalg.svd(a)[1], WIDE),
+    "svd vh": (lambda a: linalg.svd(a, full_matrices=False)[2], WIDE),
+    "svd values": (lambda a: linalg.svd(a, compute_uv=False), TALL), "svdvals": (linalg.svdvals, WIDE),
+    "expm": (linalg.expm, SQUARE / 3), "expm large": (linalg.expm, SQUARE * 3),
+    "expm stack": (linalg.expm, RNG.normal(size=(2, 3, 3))),
+    "toeplitz": (linalg.toeplitz, VECTOR), "toeplitz two": (linalg.toeplitz, VECTOR, RNG.normal(size=3)),
+    "circulant": (linalg.circulant, VECTOR), "hankel": (linalg.hankel, VECTOR),
+    "hankel two": (linalg.hankel, VECTOR, RNG.normal(size=3)),
+    "block_diag": (linalg.block_diag, SQUARE, TALL, VECTOR),
+    "solve_toeplitz": (lambda c, b: linalg.solve_toeplitz(c, b), np.array([4.0, 1.0, 0.3, 0.1]), VECTOR),
+    "norm": (linalg.norm, TALL), "norm nuclear": (lambda a: linalg.norm(a, "nuc"), TALL),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_value_and_gradient(name):
+    function, *arguments = ROWS[name]
+    check(function, *arguments, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["solve pos", "cho_solve", "solve_triangular unit", "eigh vectors", "expm", "svdvals"])
+def test_second_derivatives(name):
+    function, *arguments = ROWS[name]
+    check_second_order(function, *arguments)
+
+
+def test_the_likelihood_of_a_gaussian_process():
+    x, y = np.linspace(0, 3, 12), np.sin(np.linspace(0, 3, 12))
+
+    def loss(parameters):
+        length, noise = np.exp(parameters)
+        kernel = np.exp(-(((x[:, None] - x) / length) ** 2) / 2) + noise * np.eye(12)
+        factor = linalg.cho_factor(kernel, lower=True)
+        return 0.5 * y @ linalg.cho_solve(factor, y) + np.sum(np.log(np.diag(factor[0])))
+
+    check_gradient(loss, np.array([0.1, -2.0]))
+    check_second_order(loss, np.array([0.1, -2.0]))
+
+
+def test_factors_are_scipys_at_every_call():
+    compiled = arc.compile(lambda a: linalg.eigh(a)[1])
+    for seed in range(5):
+        a = np.random.default_rng(seed).normal(size=(5, 5))
+        np.testing.assert_allclose(compiled(a + a.T), linalg.eigh(a + a.T)[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("call", "error", "named"), [
+    (lambda a: linalg.solve(a, np.ones(3)), ValueError, None),
+    (lambda a: linalg.cholesky(-a @ a.T), np.linalg.LinAlgError, None),
+    (lambda a: linalg.solve(a, np.ones(4), assume_a="banded"), arc.TraceError, "assume_a='banded'"),
+    (lambda a: linalg.eigh(a, np.eye(4))[0], arc.TraceError, "scipy.linalg.eigh"),
+    (lambda a: linalg.qr(a, pivoting=True)[0], arc.TraceError, "pivoting=True"),
+    (lambda a: linalg.inv(np.stack([a, a])), arc.TraceError, "np.linalg.inv, which takes stacks"),
+    (lambda a: linalg.logm(a), arc.TraceError, "scipy.linalg.logm got a traced value"),
+    (lambda a: linalg.lu(a)[1], arc.TraceError, "scipy.linalg.lu got a traced value"),
+])  # fmt: skip
+def test_errors(call, error, named):
+    with pytest.raises(error) as traced:
+        arc.compile(call)(SQUARE)
+    if named is None:
+        with pytest.raises(error) as plain:
+            call(SQUARE)
+        assert str(traced.value) == str(plain.value)
+    else:
+        assert named in str(traced.value)
+        assert __file__ in str(traced.value)
