@@ -73,3 +73,8 @@ def _load_scipy_linalg() -> None:
 @when_imported("scipy.sparse")
 def _load_sparse_products() -> None:
     import_module(f"{__name__}.sparse_products").add_rules()
+
+
+@when_imported("numpy.polynomial")
+def _load_polynomial_series() -> None:
+    import_module(f"{__name__}.polynomial_series").add_functions()

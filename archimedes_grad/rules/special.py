@@ -202,16 +202,15 @@ _GRAPHS: dict[str, Callable[..., MX]] = {
 def add_rules() -> None:
     """Register the rules of the ufuncs of scipy.special that this version of SciPy has."""
     import scipy.special
-    from scipy.special import _ufuncs
 
     special_functions.add_functions()
     for name, rule in _GRAPHS.items():
-        ufunc = getattr(scipy.special, name, None) or getattr(_ufuncs, name, None)
-        if isinstance(ufunc, np.ufunc):
+        ufunc = special_calls.ufunc_of(name)
+        if ufunc is not None:
             ELEMENTWISE[ufunc] = special_calls.by_size(name, rule) if name in special_calls.DERIVATIVES else rule
     for name in special_calls.DERIVATIVES:
-        ufunc = getattr(scipy.special, name, None)
-        if isinstance(ufunc, np.ufunc) and name not in _GRAPHS:
+        ufunc = special_calls.ufunc_of(name)
+        if ufunc is not None and name not in _GRAPHS:
             special_calls.register(name, ufunc)
     for name in dir(scipy.special):
         ufunc = getattr(scipy.special, name)

@@ -45,11 +45,19 @@ def evaluated(name: str, *operands: MX) -> MX:
     return cs.reshape(result, *shape)
 
 
+def ufunc_of(name: str) -> np.ufunc | None:
+    """Return a ufunc of scipy.special, or of what its Python functions call; None where this version has none."""
+    import scipy.special
+    from scipy.special import _ufuncs
+
+    found = getattr(scipy.special, name, None) or getattr(_ufuncs, name, None)
+    return found if isinstance(found, np.ufunc) else None
+
+
 @functools.cache
 def _kind(name: str) -> Kind:
-    import scipy.special
-
-    ufunc = getattr(scipy.special, name)
+    ufunc = ufunc_of(name)
+    assert ufunc is not None
     partials = DERIVATIVES[name]
 
     whole = name in _OF_WHOLE_ORDER or name.startswith("eval_")
@@ -65,7 +73,7 @@ def _kind(name: str) -> Kind:
             for partial, x in zip(partials, inputs, strict=True)
         ]
 
-    return Kind(name, evaluate, reverse)
+    return Kind(name.strip("_"), evaluate, reverse)
 
 
 def by_size(name: str, graph: Callable[..., MX]) -> Callable[..., MX]:
@@ -207,6 +215,49 @@ def _owens_t_by_a(h: MX, a: MX, y: MX) -> MX:
     return div(exp(mul(number(-0.5), mul(mul(h, h), total))), mul(number(2 * math.pi), total))
 
 
+def _struve(name: str, sign: float) -> Callable[..., MX]:
+    """Return the slope of a Struve function (DLMF 11.4.24 and 11.4.30)."""
+    neighbours = _half_difference(name) if sign < 0 else _half_sum(name, 1.0)
+
+    def derivative(v: MX, x: MX, y: MX) -> MX:
+        power = cs.MX.binary(cs.OP_POW, mul(number(0.5), x), v)
+        rest = mul(number(0.5 / math.sqrt(math.pi)), mul(power, graphs.rgamma(add(v, number(1.5)))))
+        return add(neighbours(v, x, y), rest)
+
+    return derivative
+
+
+def _spherical(name: str, sign_below: float, sign_above: float) -> Callable[..., MX]:
+    """Return the slope of a spherical Bessel function by its neighbours, free of quotients (DLMF 10.51.2, 10.51.5)."""
+
+    def derivative(n: MX, x: MX, y: MX) -> MX:
+        positive = graphs.less(number(0.5), n)
+        below = mul(mul(positive, n), evaluated(name, mul(positive, sub(n, number(1))), x))
+        above = mul(add(n, number(1)), evaluated(name, add(n, number(1)), x))
+        total = add(mul(number(sign_below), only_where(positive, below)), mul(number(sign_above), above))
+        return div(total, add(mul(number(2), n), number(1)))
+
+    return derivative
+
+
+def _elliptic_root(phi: MX, m: MX) -> MX:
+    sine = cs.MX.unary(cs.OP_SIN, phi)
+    return cs.MX.unary(cs.OP_SQRT, sub(number(1), mul(m, mul(sine, sine))))
+
+
+def _complete_by_complement(p: MX, y: MX) -> MX:
+    m = sub(number(1), p)
+    return div(sub(mul(p, y), evaluated("ellipe", m)), mul(number(2), mul(m, p)))
+
+
+def _f_density(dfn: MX, dfd: MX, x: MX) -> MX:
+    total = add(dfd, mul(dfn, x))
+    share = div(mul(dfn, x), total)
+    half = number(0.5)
+    density = _beta_density(mul(half, dfn), mul(half, dfd), share)
+    return mul(density, div(mul(dfn, dfd), mul(total, total)))
+
+
 def _error_slope(factor: float) -> Callable[[MX, MX], MX]:
     slope = _gaussian(factor * 2 / math.sqrt(math.pi), -1.0)
     return lambda x, y: slope(x)
@@ -217,7 +268,7 @@ def _log_ndtr_slope(x: MX, y: MX) -> MX:
 
 
 #: Functions whose first argument is evaluated by SciPy's loop for whole numbers.
-_OF_WHOLE_ORDER = frozenset({"expn", "kn", "yn"})
+_OF_WHOLE_ORDER = frozenset({"expn", "kn", "yn", "_spherical_jn", "_spherical_yn", "_spherical_in", "_spherical_kn"})
 
 #: scipy.special name -> a partial derivative for each argument.
 DERIVATIVES: dict[str, tuple[Partial, ...]] = {
@@ -245,6 +296,27 @@ DERIVATIVES: dict[str, tuple[Partial, ...]] = {
     "gammainccinv": (None, lambda a, p, y: div(number(-1), _gamma_density(a, y))),
     "betainc": (None, None, lambda a, b, x, y: _beta_density(a, b, x)),
     "betaincinv": (None, None, lambda a, b, p, y: div(number(1), _beta_density(a, b, y))),
+    "betaincc": (None, None, lambda a, b, x, y: neg(_beta_density(a, b, x))),
+    "betainccinv": (None, None, lambda a, b, p, y: div(number(-1), _beta_density(a, b, y))),
+    "chdtri": (None, lambda df, p, y: div(number(-1), _chi_square_density(df, y))),
+    "fdtr": (None, None, lambda dfn, dfd, x, y: _f_density(dfn, dfd, x)),
+    "fdtrc": (None, None, lambda dfn, dfd, x, y: neg(_f_density(dfn, dfd, x))),
+    "gdtr": (lambda a, b, x, y: mul(x, _gamma_density(b, mul(a, x))), None,
+             lambda a, b, x, y: mul(a, _gamma_density(b, mul(a, x)))),
+    "gdtrc": (lambda a, b, x, y: neg(mul(x, _gamma_density(b, mul(a, x)))), None,
+              lambda a, b, x, y: neg(mul(a, _gamma_density(b, mul(a, x))))),
+    "pdtr": (None, lambda k, m, y: neg(_gamma_density(add(cs.MX.unary(cs.OP_FLOOR, k), number(1)), m))),
+    "pdtrc": (None, lambda k, m, y: _gamma_density(add(cs.MX.unary(cs.OP_FLOOR, k), number(1)), m)),
+    "hyperu": (None, None, lambda a, b, x, y: mul(
+        neg(a), evaluated("hyperu", add(a, number(1)), add(b, number(1)), x))),
+    "struve": (None, _struve("struve", -1.0)), "modstruve": (None, _struve("modstruve", 1.0)),
+    "ellipkm1": (_complete_by_complement,),
+    "ellipkinc": (lambda phi, m, y: div(number(1), _elliptic_root(phi, m)), None),
+    "ellipeinc": (lambda phi, m, y: _elliptic_root(phi, m), None),
+    "_spherical_jn": (None, _spherical("_spherical_jn", 1.0, -1.0)),
+    "_spherical_yn": (None, _spherical("_spherical_yn", 1.0, -1.0)),
+    "_spherical_in": (None, _spherical("_spherical_in", 1.0, 1.0)),
+    "_spherical_kn": (None, _spherical("_spherical_kn", -1.0, -1.0)),
     "expi": (lambda x, y: div(exp(x), x),),
     "exp1": (lambda x, y: neg(div(exp(neg(x)), x)),),
     "expn": (None, lambda n, x, y: neg(evaluated("expn", sub(n, number(1)), x))),

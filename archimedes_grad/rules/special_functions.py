@@ -11,10 +11,11 @@ import numpy as np
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.dispatch import INTERCEPTED
-from archimedes_grad.operands import gathered, is_traced, node_of, value_of
+from archimedes_grad.operands import full_node, gathered, is_traced, value_of
 from archimedes_grad.rules.composition import as_numpy_gives
 from archimedes_grad.rules.elementwise import only_where
-from archimedes_grad.rules.special_graphs import digamma, gammaln, zeta
+from archimedes_grad.rules.special_calls import DERIVATIVES, ufunc_of
+from archimedes_grad.rules.special_graphs import digamma, gamma, gammaln, zeta
 from archimedes_grad.trace_state import trace_error
 
 
@@ -82,10 +83,82 @@ def _polygamma(original: Callable[..., Any], n: Any, x: Any) -> Any:
     value = original(n, x.value)
     if n == 0:
         return new_array(digamma(x.node), value)
-    # DLMF 5.15.1; scipy.special.zeta is nan for x < 0.
-    positive = node_of(np.where(np.less_equal(x, 0), np.nan, x))
-    series = new_array(zeta(scalar_node(n + 1.0), positive), value)
-    return as_numpy_gives((-1.0) ** (n + 1) * math.gamma(n + 1.0) * series, value)
+    return as_numpy_gives(_derivative_of_digamma(int(n), x), value)
+
+
+def _derivative_of_digamma(n: int, x: SymbolicArray) -> Any:
+    """Return the n-th derivative: a series (DLMF 5.15.1), and for negative numbers its reflection (DLMF 5.15.6)."""
+    negative = np.less(x, 0)
+    # Either side is computed where it is finite: at poles the series alone is infinite.
+    positive: Any = np.where(negative, 1 - x, x)
+    terms: Any = new_array(zeta(scalar_node(n + 1.0), positive.node), positive.value)
+    series = (-1.0) ** (n + 1) * math.gamma(n + 1.0) * terms
+    angle = math.pi * np.where(negative, x - np.rint(x), 0.25)
+    cotangent = np.cos(angle) / np.sin(angle)
+    # The derivative of cot(pi x) is -pi (1 + cot**2): those of any order are polynomials in the cotangent.
+    polynomial = np.array([1.0, 0.0])
+    for _ in range(n):
+        polynomial = np.polymul(-math.pi * np.array([1.0, 0.0, 1.0]), np.polyder(polynomial))
+    return np.where(negative, (-1.0) ** n * series - math.pi * np.polyval(polynomial, cotangent), series)
+
+
+def _factorial(original: Callable[..., Any], n: Any, *args: Any, **keywords: Any) -> Any:
+    n = gathered(n)
+    value = original(value_of(n), *args, **keywords)
+    smooth = new_array(gamma((n + 1.0).node), np.asarray(value, dtype=float)[()])
+    return as_numpy_gives(np.where(np.less(n, 0), 0.0, smooth), value)
+
+
+def _comb(original: Callable[..., Any], N: Any, k: Any, *args: Any, repetition: bool = False, **keywords: Any) -> Any:
+    N, k = gathered(N), gathered(k)
+    value = original(value_of(N), value_of(k), *args, repetition=repetition, **keywords)
+    chosen_of = N + k - 1 if repetition else N
+    return as_numpy_gives(_where_choices_are(_special("binom")(chosen_of, k), chosen_of, k), value)
+
+
+def _perm(original: Callable[..., Any], N: Any, k: Any, *args: Any, **keywords: Any) -> Any:
+    N, k = gathered(N), gathered(k)
+    value = original(value_of(N), value_of(k), *args, **keywords)
+    return as_numpy_gives(_where_choices_are(_special("poch")(N - k + 1, k), N, k), value)
+
+
+def _where_choices_are(count: Any, N: Any, k: Any) -> Any:
+    """Return a count of choices of k among N, 0 where there are none."""
+    some = np.logical_and(np.less_equal(k, N), np.logical_and(np.greater_equal(N, 0), np.greater_equal(k, 0)))
+    return np.where(some, count, 0.0)
+
+
+def _special(name: str) -> Any:
+    import scipy.special
+
+    return getattr(scipy.special, name)
+
+
+def _spherical(name: str, parity: float) -> Callable[..., Any]:
+    """Return the rule of a spherical Bessel function, of parity (-1)**n or, for those singular at 0, the opposite."""
+
+    def rule(original: Callable[..., Any], n: Any, z: Any, derivative: bool = False) -> Any:
+        if is_traced(n):
+            raise trace_error(
+                f"scipy.special.{name} takes a plain whole number as order in a traced function.",
+                "Pass the order through static_argnames.",
+            )
+        z = gathered(z)
+        value = original(n, z.value, derivative)
+        # SciPy evaluates positive numbers; np.abs would have no slope at 0.
+        negative = np.less(z, 0)
+        side = np.where(negative, -1.0, 1.0)
+        sign = np.where(negative, parity * (-1.0) ** np.asarray(n), 1.0)
+        if not derivative:
+            bessel: Any = ufunc_of(f"_{name}")
+            return as_numpy_gives(sign * bessel(n, z * side), value)
+        shape = np.broadcast_shapes(np.shape(n), z.shape)
+        order, point = (full_node(operand, shape) for operand in (np.asarray(n, dtype=float), z * side))
+        (_, slope) = DERIVATIVES[f"_{name}"]
+        assert slope is not None
+        return as_numpy_gives(sign * side * new_array(slope(order, point, order), value), value)
+
+    return rule
 
 
 def add_functions() -> None:
@@ -95,5 +168,8 @@ def add_functions() -> None:
     INTERCEPTED.update({
         scipy.special.logsumexp: _logsumexp, scipy.special.softmax: _softmax,
         scipy.special.log_softmax: _log_softmax, scipy.special.multigammaln: _multigammaln,
-        scipy.special.polygamma: _polygamma,
+        scipy.special.polygamma: _polygamma, scipy.special.factorial: _factorial, scipy.special.comb: _comb,
+        scipy.special.perm: _perm,
     })  # fmt: skip
+    for name, parity in (("spherical_jn", 1.0), ("spherical_yn", -1.0), ("spherical_in", 1.0), ("spherical_kn", 1.0)):
+        INTERCEPTED[getattr(scipy.special, name)] = _spherical(name, parity)

@@ -46,6 +46,27 @@ MORE = {
     "owens_t": (special.owens_t, REAL, POSITIVE), "broadcast": (special.xlogy, sample((3, 1)), sample((2,),
     "positive")),
     "scalar": (special.gammaln, np.float64(2.7)), "matrix": (special.digamma, sample((2, 3), "positive")),
+    **{f"polygamma {n} of negative numbers": (lambda x, n=n: special.polygamma(n, x), NEGATIVE) for n in (1, 2, 3)},
+    "comb": (special.comb, 5 + POSITIVE, POSITIVE), "comb of none": (lambda k: special.comb(1.5, k), 1 + 2 * POSITIVE),
+    "comb with repetition": (lambda k: special.comb(3.5, k, repetition=True), POSITIVE),
+    "perm": (special.perm, 5 + POSITIVE, POSITIVE), "factorial": (special.factorial, POSITIVE - 0.9),
+    **{
+        f"{name} {n} {derivative}": (lambda x, f=getattr(special, name), n=n, d=derivative: f(n, x, d), points)
+        for name, points in (("spherical_jn", REAL), ("spherical_yn", REAL), ("spherical_in", REAL),
+                             ("spherical_kn", POSITIVE))
+        for n in (0, 1, 3) for derivative in (False, True)
+    },
+    "spherical_jn at 0": (lambda x: special.spherical_jn([0, 1, 2], x), np.zeros(3)),
+    "betaincc": (lambda x: special.betaincc(1.5, 2.5, x), PROBABILITY),
+    "betainccinv": (lambda x: special.betainccinv(1.5, 2.5, x), PROBABILITY),
+    "chdtri": (lambda x: special.chdtri(3, x), PROBABILITY), "fdtr": (lambda x: special.fdtr(3, 5, x), POSITIVE),
+    "fdtrc": (lambda x: special.fdtrc(3, 5, x), POSITIVE), "gdtr": (lambda a, x: special.gdtr(a, 2.5, x), POSITIVE,
+    ABOVE),
+    "gdtrc": (lambda a, x: special.gdtrc(a, 2.5, x), POSITIVE, ABOVE), "pdtr": (lambda x: special.pdtr(2, x), POSITIVE),
+    "pdtrc": (lambda x: special.pdtrc(2, x), POSITIVE), "hyperu": (lambda x: special.hyperu(1.5, 0.5, x), POSITIVE),
+    "struve": (lambda x: special.struve(1, x), POSITIVE), "struve 0.5": (lambda x: special.struve(0.5, x), POSITIVE),
+    "modstruve": (lambda x: special.modstruve(1, x), POSITIVE), "ellipkm1": (special.ellipkm1, PROBABILITY),
+    "ellipkinc": (lambda x: special.ellipkinc(x, 0.4), REAL), "ellipeinc": (lambda x: special.ellipeinc(x, 0.4), REAL),
     "polygamma 0": (lambda x: special.polygamma(0, x), POSITIVE),
     "polygamma 2": (lambda x: special.polygamma(2, x), POSITIVE),
     "multigammaln": (lambda x: special.multigammaln(x, 3), 1 + POSITIVE),
@@ -192,6 +213,8 @@ def test_scipys_functions_are_restored():
 def test_arguments_without_a_derivative_are_refused():
     with pytest.raises(arc.TraceError, match="no derivative by argument 0"):
         arc.grad(lambda n: special.gammainc(n, 1.0))(2.0)
+    with pytest.raises(arc.TraceError, match="a plain whole number as order"):
+        arc.grad(lambda n: special.spherical_jn(n, 1.0))(2.0)
     with pytest.raises(arc.TraceError, match="kolmogorov has no rule"):
         arc.grad(special.kolmogorov)(1.0)
     with pytest.raises(arc.TraceError, match="order"):
