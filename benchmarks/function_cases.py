@@ -226,8 +226,8 @@ ROWS: dict[Any, tuple[tuple[str, ...], Callable[..., Any] | None]] = {
     np.lib.scimath.logn: on("number", "vector"), np.lib.scimath.power: _two,
     # --- linear algebra
     linalg.norm: on("matrix"), linalg.vector_norm: on("vector"),
-    linalg.eig: on("matrix", call=lambda x: linalg.eig(x + x.T)),
-    linalg.eigvals: on("matrix", call=lambda x: linalg.eigvals(x + x.T)),
+    linalg.eig: on("matrix", call=lambda x: [part.real for part in linalg.eig(x + x.T)]),
+    linalg.eigvals: on("matrix", call=lambda x: linalg.eigvals(x + x.T).real),
     linalg.lstsq: on("matrix", "side"), linalg.solve: on("matrix", "side"),
     linalg.matrix_power: on("matrix", call=lambda x: linalg.matrix_power(x, 3)),
     linalg.multi_dot: on("matrix", "another matrix", call=lambda a, b: linalg.multi_dot([a, b, a])),

@@ -1,6 +1,10 @@
 """Why a rule is over its limit at 10,000 entries: what the page of NumPy functions says beside the figure."""
 
 _LIBM = "CasADi calls libm for each entry, where NumPy computes several at once."
+_ANGLE = (
+    "A call of libm for each entry, and a dozen operations that scale tiny operands up: the slopes divide by the sum "
+    "of squares, and are right where that would be 0."
+)
 _POWER = "It is CasADi's pow, a call of libm for each entry, so that whole powers are exact."
 _EXTREME = "CasADi's fmax is a call of libm for each entry, and leaves out nan, which is put back."
 _DECIDED = "What the result is made of is decided on values: a guard for each entry that decides."
@@ -13,8 +17,13 @@ _PRODUCTS = "Products and their derivatives are CasADi's loops or BLAS called fr
 
 REASONS: dict[str, str] = {
     **dict.fromkeys(
-        ("numpy.arctanh", "numpy.floor", "numpy.ceil", "numpy.sin", "numpy.exp", "numpy.lib.scimath.arctanh"), _LIBM
+        (
+            "numpy.arctanh", "numpy.floor", "numpy.ceil", "numpy.sin", "numpy.exp", "numpy.sinh", "numpy.cosh",
+            "numpy.lib.scimath.arctanh",
+        ),
+        _LIBM,
     ),
+    "numpy.arctan2": _ANGLE,
     **dict.fromkeys(
         ("numpy.exp2", "numpy.cbrt", "numpy.power", "numpy.float_power", "numpy.lib.scimath.power"), _POWER
     ),

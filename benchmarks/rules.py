@@ -1,8 +1,9 @@
 """What each rule costs beside NumPy's own evaluation of the function: tracing, a value, a gradient, at two sizes.
 
-    python -m pip install ".[benchmark]" && python benchmarks/rules.py [name ...]
+    python -m pip install ".[benchmark]" && python benchmarks/rules.py [part/parts | name ...]
 
-Answers are checked before anything is timed. The functions and how they are called: ``function_cases.py``.
+Answers are checked before anything is timed. The functions and how they are called: ``function_cases.py``. A part, say
+2/3, is measured by itself and takes the place of its functions in the results; names are measured and not kept.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 from function_cases import LARGEST, case, supported
 from rule_exceptions import REASONS
-from timing import Targets, compared, save
+from timing import Targets, compared, save, saved
 
 import archimedes_grad as arc
 
@@ -73,25 +74,40 @@ def measured(function: Any, n: int) -> dict[str, float]:
     return times | {"trace": compiled.explain(*args).seconds["trace"]}
 
 
-def main(names: list[str]) -> None:
-    functions = {name: f for name, f in supported().items() if not names or name.removeprefix("numpy.") in names}
-    table: dict[str, dict[str, dict[str, float]]] = {}
+def main(chosen: list[str]) -> None:
+    table = {name: timed(function) for name, function in asked_for(chosen).items()}
+    show(table)
+    if not chosen or "/" in chosen[0]:
+        known = supported()
+        table = {name: row for name, row in (saved("rules")["seconds"] | table).items() if name in known}
     targets = Targets()
-    for name, function in functions.items():
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            table[name] = {str(n): measured(function, n) for n in SIZES}
+    for name, sizes in sorted(table.items()):
+        times = sizes[str(SIZES[-1])]
         for what, limit in LIMITS.items():
-            times = table[name][str(SIZES[-1])]
             if what in times:
                 targets.check(f"{name}, {what}", times[what] / times["numpy"], limit)
-    show(table)
     missed = {row["what"]: row["ratio"] for row in targets.rows if not row["met"]}
     print(f"\n{len(targets.rows) - len(missed)} of {len(targets.rows)} ratios at {SIZES[-1]:,} within their limits")
     for what, ratio in missed.items():
         print(f"  {what:45s} {ratio:7.1f}   {REASONS.get(what.split(',')[0], 'NO REASON GIVEN')}")
-    if not names:
-        save("rules", {"seconds": table, "targets": targets.rows, "reasons": REASONS})
+    if not chosen or "/" in chosen[0]:
+        save("rules", {"seconds": dict(sorted(table.items())), "targets": targets.rows, "reasons": REASONS})
+
+
+def asked_for(chosen: list[str]) -> dict[str, Any]:
+    """Return the functions of a part, of some names, or all of them."""
+    functions = supported()
+    if chosen and "/" in chosen[0]:
+        part, parts = map(int, chosen[0].split("/"))
+        return dict(list(functions.items())[part - 1 :: parts])
+    return {name: f for name, f in functions.items() if not chosen or name.removeprefix("numpy.") in chosen}
+
+
+def timed(function: Any) -> dict[str, dict[str, float]]:
+    """Return what is measured of a function at each size."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return {str(n): measured(function, n) for n in SIZES}
 
 
 def show(table: dict[str, dict[str, dict[str, float]]]) -> None:

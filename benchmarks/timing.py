@@ -68,6 +68,13 @@ class Targets:
 
 def save(name: str, result: Any) -> None:
     """Write a benchmark's figures beside it, as JSON."""
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    (folder / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    _RESULTS.mkdir(exist_ok=True)
+    (_RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def saved(name: str) -> Any:
+    """Return a benchmark's figures as they were written last."""
+    return json.loads((_RESULTS / f"{name}.json").read_text())
+
+
+_RESULTS = Path(__file__).parent / "results"

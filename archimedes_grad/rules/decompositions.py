@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
+from archimedes_grad.complex_array import ComplexArray
 from archimedes_grad.dispatch import implements
 from archimedes_grad.gather import Shape, reshaped
 from archimedes_grad.operands import gathered, node_of, value_of
@@ -81,11 +82,15 @@ def eigvalsh(a: Any, UPLO: Any = "L") -> Any:
 
 @implements(np.linalg.eig)
 def eig(a: Any) -> Any:
-    """Eigenvalues and eigenvectors of a matrix that has real ones."""
+    """Eigenvalues and eigenvectors of a matrix that has real ones; complex arrays of them where NumPy's are."""
     a = gathered(a)
     value = numpy_value(np.linalg.eig, a)
     _require_real_eigenvalues(value[0])
-    return type(value)(*called(kinds.EIG, a, _vector_and_matrix(a), value))
+    results: list[Any] = list(called(kinds.EIG, a, _vector_and_matrix(a), [part.real for part in value]))
+    if value[0].dtype.kind == "c":
+        # From NumPy 2.5 on they always are.
+        results = [ComplexArray(result, np.zeros(result.shape)) for result in results]
+    return type(value)(*results)
 
 
 @implements(np.linalg.eigvals)
@@ -96,7 +101,7 @@ def eigvals(a: Any) -> Any:
 
 
 def _require_real_eigenvalues(values: Any) -> None:
-    if values.dtype.kind == "c":
+    if np.any(values.imag):
         raise trace_error(
             "The matrix has complex eigenvalues; traced arrays hold real numbers.",
             "Use np.linalg.eigh for a symmetric matrix, or functions of the eigenvalues that are real "

@@ -124,9 +124,9 @@ def _log_to_base(base: float) -> Callable[[MX], MX]:
         power = _binary(cs.OP_POW, scalar_node(base), whole)
         # x + x differs from x but at 0 and inf.
         exact = _binary(cs.OP_AND, _binary(cs.OP_EQ, power, x), _binary(cs.OP_NE, add(x, x), x))
-        # Where power == x the second term is 0, with the slope of the logarithm.
-        safe_power = add(mul(power, exact), negated(exact))
-        return select(exact, add(whole, div(log(div(x, safe_power)), log_of_base)), quotient)
+        # What is missing is a multiple of 2**-54; floor takes its slope, so that the slope is the logarithm's.
+        missing = mul(sub(whole, quotient), scalar_node(2.0**54))
+        return add(quotient, only_where(exact, mul(_unary(cs.OP_FLOOR, missing), scalar_node(2.0**-54))))
 
     return logarithm
 

@@ -136,9 +136,9 @@ def eigh(uplo: Any) -> Kind:
 
 def _eig_evaluate(inputs: Any, wanted: Any) -> Any:
     w, v = np.linalg.eig(inputs[0])
-    if w.dtype.kind == "c":
+    if np.any(w.imag):
         raise np.linalg.LinAlgError("Eigenvalues are complex")
-    return w, v
+    return w.real, v.real
 
 
 def _eig_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:

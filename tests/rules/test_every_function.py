@@ -14,9 +14,6 @@ from rules import real_parts
 import archimedes_grad as arc
 
 FUNCTIONS = supported()
-#: From NumPy 2.5 on, eigenvalues by eig are always complex, which traced arrays are not, and fix is deprecated.
-NOT_FROM_25_ON = {"numpy.linalg.eig", "numpy.linalg.eigvals", "numpy.fix"}
-CALLED = [name for name in FUNCTIONS if np.lib.NumpyVersion(np.__version__) < "2.5.0" or name not in NOT_FROM_25_ON]
 
 
 def test_every_row_belongs_to_a_supported_function():
@@ -24,7 +21,8 @@ def test_every_row_belongs_to_a_supported_function():
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.parametrize("name", CALLED)
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
+@pytest.mark.parametrize("name", FUNCTIONS)
 def test_value_and_gradient(name):
     call, args = case(FUNCTIONS[name]).at(10)
     expected = call(*copied(args))
@@ -79,3 +77,42 @@ def test_tracing_takes_no_list_of_indices_where_indices_have_structure(monkeypat
         operations.append(arc.grad(through_structure).explain(x).n_operations)
     assert max(lengths) <= 1_000
     assert operations[1] <= operations[0] + 50
+
+
+@pytest.mark.parametrize("shape", [(400, 500), (2000, 100)], ids=str)
+def test_single_entries_take_no_array_of_indices(monkeypatch, shape):
+    """Entries of a matrix are read and written by place: the time does not grow with the matrix."""
+    x = np.random.default_rng(0).uniform(0.2, 0.8, shape)
+    sizes = []
+    arange = np.arange
+
+    def watched(*args, **keywords):
+        sizes.append(arange(*args, **keywords).size)
+        return arange(*args, **keywords)
+
+    def entries(x):
+        view = x[5:, ::2]
+        y = x * 1.0
+        y[3, 7] = view[2, 4] * x[-1, -1]
+        y[np.int64(8)][1] += x[8][0]
+        return y[3, 7] + y[8, 1] * view[0, 0] + view[0, 0]
+
+    compiled = arc.compile(entries)
+    expected = entries(x)
+    monkeypatch.setattr(np, "arange", watched)
+    np.testing.assert_allclose(compiled(x), expected, rtol=1e-14)
+    assert max(sizes, default=0) < 100
+
+
+@pytest.mark.parametrize("n", [1_000, 100_000])
+def test_least_squares_make_no_square_of_the_longest_side(n):
+    """The gradient of a fit holds nothing of the size of points times points."""
+    x = np.linspace(0.1, 0.9, n)
+    fitted = arc.grad(lambda x, y: np.sum(np.polyfit(x, y, 2)), argnums=(0, 1))
+    assert fitted.to_casadi(x, x**2).sz_w() < 200 * n
+
+
+def test_zeros_are_trimmed_by_a_few_decisions():
+    x = np.concatenate([np.zeros(3), np.ones(5_000), np.zeros(2)])
+    assert len(arc.compile(lambda x: np.trim_zeros(x))(x)) == 5_000
+    assert arc.compile(lambda x: np.trim_zeros(x)).explain(x).n_operations < 200
