@@ -3,7 +3,7 @@
     python -m pip install ".[benchmark]" && python benchmarks/rules.py [part/parts | name ...]
 
 Answers are checked before anything is timed. The functions and how they are called: ``function_cases.py``. A part, say
-2/3, is measured by itself and takes the place of its functions in the results; names are measured and not kept.
+2/3, or some names are measured by themselves and take the place of these functions in the results.
 """
 
 from __future__ import annotations
@@ -77,9 +77,7 @@ def measured(function: Any, n: int) -> dict[str, float]:
 def main(chosen: list[str]) -> None:
     table = {name: timed(function) for name, function in asked_for(chosen).items()}
     show(table)
-    if not chosen or "/" in chosen[0]:
-        known = supported()
-        table = {name: row for name, row in (saved("rules")["seconds"] | table).items() if name in known}
+    table = {name: row for name, row in (saved("rules")["seconds"] | table).items() if name in supported()}
     targets = Targets()
     for name, sizes in sorted(table.items()):
         times = sizes[str(SIZES[-1])]
@@ -90,8 +88,7 @@ def main(chosen: list[str]) -> None:
     print(f"\n{len(targets.rows) - len(missed)} of {len(targets.rows)} ratios at {SIZES[-1]:,} within their limits")
     for what, ratio in missed.items():
         print(f"  {what:45s} {ratio:7.1f}   {REASONS.get(what.split(',')[0], 'NO REASON GIVEN')}")
-    if not chosen or "/" in chosen[0]:
-        save("rules", {"seconds": dict(sorted(table.items())), "targets": targets.rows, "reasons": REASONS})
+    save("rules", {"seconds": dict(sorted(table.items())), "targets": targets.rows, "reasons": REASONS})
 
 
 def asked_for(chosen: list[str]) -> dict[str, Any]:
