@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import casadi as cs
 
+from archimedes_grad.rebuilding import Rebuilding
+
 #: From this many multiplications on a product goes to BLAS; below, the call costs more than it saves.
 BLAS_FROM = 20_000
 
@@ -24,46 +26,15 @@ def pays(left: cs.MX, right: cs.MX) -> bool:
 
 def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
     """Return expressions with all large dense products on BLAS; the nodes above them are built anew."""
-    rebuilt: dict[int, cs.MX] = {}
-    # A rebuilt node's key must stay taken: the original is kept alive as long as the table.
-    alive: list[cs.MX] = []
-    several: dict[int, list[cs.MX]] = {}
-    waiting = list(expressions)
-    while waiting:
-        node = waiting[-1]
-        if hash(node) in rebuilt:
-            waiting.pop()
-            continue
-        dependencies = [node.dep(i) for i in range(node.n_dep())]
-        missing = [d for d in dependencies if hash(d) not in rebuilt]
-        if missing:
-            waiting.extend(missing)
-            continue
-        waiting.pop()
-        rebuilt[hash(node)] = _rebuilt(node, dependencies, rebuilt, several)
-        alive.append(node)
-    return [rebuilt[hash(expression)] for expression in expressions]
+    return _OnBlas().of(expressions)
 
 
-def _rebuilt(
-    node: cs.MX, dependencies: list[cs.MX], rebuilt: dict[int, cs.MX], several: dict[int, list[cs.MX]]
-) -> cs.MX:
-    if node.is_output():
-        # One output of a node with several: those of the node built anew, of which this is one.
-        (source,) = dependencies
-        inputs = [source.dep(i) for i in range(source.n_dep())]
-        new = [rebuilt[hash(d)] for d in inputs]
-        if _same(new, inputs):
-            return node
-        if hash(source) not in several:
-            several[hash(source)] = source.eval_mx(new)
-        return several[hash(source)][node.which_output()]
-    new = [rebuilt[hash(d)] for d in dependencies]
-    if node.op() == cs.OP_MTIMES and all(d.is_dense() for d in new) and is_large(new[1], new[2]):
-        return _large_product(*new)
-    if _same(new, dependencies) or node.has_output():
-        return node
-    return node.eval_mx(new)[0]
+class _OnBlas(Rebuilding):
+    def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
+        """Return a product on BLAS for a large dense one."""
+        if source.op() != cs.OP_MTIMES or not all(operand.is_dense() for operand in operands):
+            return None
+        return [_large_product(*operands)] if is_large(operands[1], operands[2]) else None
 
 
 def _large_product(added: cs.MX, left: cs.MX, right: cs.MX) -> cs.MX:
@@ -73,7 +44,3 @@ def _large_product(added: cs.MX, left: cs.MX, right: cs.MX) -> cs.MX:
     if right.size2() == 1 and left.op() == cs.OP_TRANSPOSE:
         return _large_product(added.T, right.T, left.dep(0)).T
     return cs.mac(left, right, added, "classic") if pays(left, right) else cs.mac(left, right, added)
-
-
-def _same(new: list[cs.MX], old: list[cs.MX]) -> bool:
-    return all(hash(a) == hash(b) for a, b in zip(new, old, strict=True))

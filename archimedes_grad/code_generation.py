@@ -33,6 +33,8 @@ def write_c(owner: str, derived: Derived, path: str | os.PathLike[str]) -> tuple
         )
     try:
         source = source_of(derived.function)
+        if source.uses_solves:
+            raise UnsupportedError("linear equations are solved by LAPACK")
     except UnsupportedError as error:
         raise TraceError(
             f"{owner}.codegen: {error}, so that there is no stand-alone C for it. Replace that part of the function, "

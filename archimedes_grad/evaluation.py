@@ -45,4 +45,5 @@ def evaluated_by(derived: Derived, engine: str) -> tuple[Derived, str]:
     made = compiled(derived.function)
     if not isinstance(made, Native):
         return _for_the_interpreter(derived), f"vm ({made})"
-    return replace(derived, function=made.function, hidden=(*derived.hidden, *made.data)), "native"
+    shown = f"native (around what is not compiled: {made.left})" if made.left else "native"
+    return replace(derived, function=made.function, hidden=(*derived.hidden, *made.data)), shown

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import casadi as cs
 
 from archimedes_grad.lots import calls_within, items_of_a_lot, on_arrays
+from archimedes_grad.rebuilding import Rebuilding
 
 #: Maps of fewer items are left as they are.
 _FEWEST_ITEMS = 64
@@ -23,54 +24,23 @@ def in_lots(function: cs.Function) -> cs.Function:
     if not any(inner.class_name() in _MAPS for inner in function.find_functions()):
         return function
     inputs = function.mx_in()
-    outputs = _Rebuilding().rebuilt(function.call(inputs, True, False))
+    outputs = _InLots().of(function.call(inputs, True, False))
     return cs.Function(function.name(), inputs, outputs)
 
 
-class _Rebuilding:
-    """Expressions built again, operands first, with other functions called."""
+class _InLots(Rebuilding):
+    """Expressions built again, with other functions called."""
 
     def __init__(self) -> None:
-        self._new: dict[int, cs.MX] = {}
-        self._results: dict[int, list[cs.MX]] = {}
+        super().__init__()
         self._functions: dict[int, cs.Function] = {}
-        # A key must stay taken: what it is the key of is kept alive.
-        self._alive: list[cs.MX] = []
 
-    def rebuilt(self, expressions: Sequence[cs.MX]) -> list[cs.MX]:
-        """Return the expressions built again."""
-        waiting = list(expressions)
-        while waiting:
-            node = waiting[-1]
-            if hash(node) in self._new:
-                waiting.pop()
-                continue
-            source = node.dep(0) if node.is_output() else node
-            operands = [source.dep(i) for i in range(source.n_dep())]
-            missing = [operand for operand in operands if hash(operand) not in self._new]
-            if missing:
-                waiting += missing
-                continue
-            waiting.pop()
-            self._new[hash(node)] = self._node(node, source, operands)
-            self._alive.append(node)
-        return [self._new[hash(expression)] for expression in expressions]
+    def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
+        """Return the results of the function that is called instead."""
+        function = self._called_instead(source.which_function()) if source.op() == cs.OP_CALL else None
+        return None if function is None else function.call(operands, False, True)
 
-    def _node(self, node: cs.MX, source: cs.MX, operands: Sequence[cs.MX]) -> cs.MX:
-        """Return a node built again: itself where nothing behind it has changed."""
-        new = [self._new[hash(operand)] for operand in operands]
-        calls = node.is_output() and source.op() == cs.OP_CALL
-        function = self._instead_of(source.which_function()) if calls else None
-        if function is None and all(hash(a) == hash(b) for a, b in zip(new, operands, strict=True)):
-            return node
-        if not node.is_output():
-            return node.eval_mx(new)[0]
-        if hash(source) not in self._results:
-            self._results[hash(source)] = source.eval_mx(new) if function is None else function.call(new, False, True)
-            self._alive.append(source)
-        return self._results[hash(source)][node.which_output()]
-
-    def _instead_of(self, function: cs.Function) -> cs.Function | None:
+    def _called_instead(self, function: cs.Function) -> cs.Function | None:
         """Return what is called instead of a function; None for the function itself."""
         if hash(function) not in self._functions:
             kind = function.class_name()

@@ -96,7 +96,7 @@ class Representation:
 def _choice(graph: Graph, primal: cs.Function) -> tuple[str, str]:
     if graph.opaque:
         return "array", "a node must stay whole: a factorisation, a choice, a solver or a long loop"
-    if graph.engine == "native" and graph.array_entries > _LARGEST_NATIVE_EXPANSION:
+    if graph.engine == "native" and graph.array_entries > _LARGEST_NATIVE_EXPANSION and not graph.selects:
         return "array", "the native engine fuses operations on arrays"
     instructions = primal.n_instructions()
     scalars = max(0, instructions - graph.array_nodes)

@@ -72,6 +72,9 @@ FUNCTIONS = [
     lambda x: arc.cond(x[0] > 0, lambda y: np.sum(y**2), lambda y: np.sum(y**3), x),
     lambda x: np.sum(np.concatenate([x[:20], x[40:] * 2, np.zeros(5), x[20:40]]) * np.arange(65.0)),
     lambda x: np.sum(np.pad(x.reshape(6, 10), 2) ** 2) + np.sum(np.tril(x[:36].reshape(6, 6))),
+    # A sum over an axis of length 1 in the loops of another sum.
+    lambda x: np.sum(np.einsum("ij,ijk->ik", x[:10].reshape(5, 2), x[10:40].reshape(5, 2, 3)) ** 3),
+    lambda x: np.sum((np.vander(np.linspace(-1, 1, 90), 60) @ x) ** 2),
     written, scanned, nearest, network, batched_products,
 ]  # fmt: skip
 
@@ -112,6 +115,13 @@ def test_nan_infinities_and_signed_zeros_survive(function):
     assert np.array_equal(np.signbit(got[finite]), np.signbit(expected[finite]))
 
 
+@pytest.mark.parametrize("n", [1, 5_000])
+def test_a_branch_not_taken_leaves_no_nan(n):
+    x = np.tile([-1.0, 0.0, 2.25], n)
+    slope = arc.grad(lambda x: np.sum(np.where(x[::-1] > 0, np.sqrt(x)[::-1], 0.0)), engine="native")(x)
+    np.testing.assert_allclose(slope, np.tile([0.0, 0.0, 1 / 3], n), rtol=1e-15)
+
+
 def test_a_large_sum_is_at_least_as_exact_as_the_interpreters():
     x = RNG.uniform(size=1_000_000)
     total = arc.compile(np.sum, engine="native")(x)
@@ -131,6 +141,69 @@ def test_what_is_not_compiled_is_evaluated_by_the_interpreter_and_explained():
     matrix = np.diag(np.arange(1.0, 10.0))
     np.testing.assert_allclose(gradient(matrix), np.eye(9), atol=1e-12)
     assert gradient.explain(matrix).engine.startswith("vm (a call of")
+
+
+def likelihood(x):
+    distances = (x[:, None] - x) ** 2
+    factor = np.linalg.cholesky(np.exp(-distances) + x[0] ** 3 * np.eye(60))
+    return np.sum(np.linalg.solve(factor, np.sin(x)) ** 2) + np.sum(np.log(np.diag(factor)))
+
+
+def called_back(x):
+    outer = np.outer(np.sin(x), np.cos(x))
+    middle = arc.callback(np.cumsum, np.zeros(60), outer[3], derivative=lambda a, c: np.cumsum(c[::-1])[::-1])
+    return np.sum(outer * middle) + np.sum(middle**2)
+
+
+@pytest.mark.parametrize("function", [likelihood, called_back])
+def test_what_lies_around_a_factorisation_or_a_callback_is_compiled(function):
+    x = np.concatenate([[0.9], RNG.normal(size=59)])
+    native = arc.value_and_grad(function, engine="native")
+    value, gradient = native(x)
+    expected_value, expected = arc.value_and_grad(function, engine="vm")(x)
+    assert native.explain(x).engine.startswith("native (around what is not compiled: a call of")
+    np.testing.assert_allclose(value, expected_value, rtol=1e-12)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-10, atol=1e-12 * np.max(np.abs(expected)))
+
+
+def test_an_error_between_compiled_pieces_comes_through():
+    def fails(x):
+        outer = np.outer(np.sin(x), np.cos(x))
+        return np.sum(outer) + np.sum(arc.callback(lambda a: {}[a.size], np.zeros(60), outer[3]) * outer)
+
+    with pytest.raises(KeyError):
+        arc.compile(fails, engine="native")(np.ones(60))
+    compiled = arc.compile(likelihood, engine="native")
+    compiled(np.ones(60))
+    with pytest.raises(np.linalg.LinAlgError):
+        compiled(-np.ones(60))
+
+
+MATRICES = {
+    "full": RNG.normal(size=(12, 12)), "lower": np.tril(RNG.normal(size=(12, 12))) + 4 * np.eye(12),
+    "upper": np.triu(RNG.normal(size=(12, 12))) + 4 * np.eye(12), "diagonal": np.diag(np.arange(1.0, 13.0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
+def test_linear_equations_are_solved_in_compiled_code(matrix):
+    def solved(a, b):
+        return np.sum(np.linalg.solve(a, b) ** 2) + np.sum(np.linalg.solve(a.T, b[:, 0]) ** 3)
+
+    sides = RNG.normal(size=(12, 4))
+    native = arc.grad(solved, (0, 1), engine="native")
+    for got, expected in zip(native(matrix, sides), arc.grad(solved, (0, 1), engine="vm")(matrix, sides), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-11 * np.max(np.abs(expected)))
+    assert native.explain(matrix, sides).engine == "native"
+
+
+def test_singular_equations_are_an_error_of_the_call():
+    solution = arc.compile(lambda a, b: np.linalg.solve(a, b), engine="native")
+    assert np.allclose(solution(2.0 * np.eye(9), np.ones(9)), 0.5)
+    for singular in (np.ones((9, 9)), np.diag([*np.ones(8), 0.0])):
+        with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+            solution(singular, np.ones(9))
+    assert np.allclose(solution(2.0 * np.eye(9), np.ones(9)), 0.5)
 
 
 def test_the_engine_of_all_functions():

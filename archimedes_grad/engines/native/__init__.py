@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +11,11 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.engines.native.blas_library import product_pointer
+from archimedes_grad.engines.native.blas_library import addresses
 from archimedes_grad.engines.native.c_text import ENTRY, loaded_text
+from archimedes_grad.engines.native.pieces import Cut
 from archimedes_grad.engines.native.program import source_of
+from archimedes_grad.engines.native.tape import is_compiled
 from archimedes_grad.engines.native.toolchain import CompilerError, NoCompilerError, library
 from archimedes_grad.engines.native.values import UnsupportedError
 from archimedes_grad.errors import FallbackWarning
@@ -25,13 +28,16 @@ class Native:
     Attributes
     ----------
     function
-        Takes the inputs of the Function it was made from, then ``data``; gives its outputs, as columns.
+        Takes the inputs of the Function it was made from, then ``data``; gives its outputs.
     data
         Flat arrays, bound beside the inputs.
+    left
+        What stays with the interpreter between compiled pieces; empty where nothing does.
     """
 
     function: cs.Function
     data: tuple[npt.NDArray[np.float64], ...]
+    left: str = ""
 
 
 def compiled(function: cs.Function) -> Native | str:
@@ -40,14 +46,44 @@ def compiled(function: cs.Function) -> Native | str:
     Where it is the compiler that is missing or fails, a FallbackWarning says so.
     """
     try:
-        source = source_of(function)
-        path = library(loaded_text(function, source))
+        return _compiled(function)
     except UnsupportedError as error:
         return str(error)
     except (NoCompilerError, CompilerError) as error:
         warnings.warn(f"{error}\n  CasADi's interpreter is used instead.", FallbackWarning, stacklevel=2)
         return str(error).splitlines()[0]
+
+
+def _compiled(function: cs.Function) -> Native:
+    try:
+        (entry,), data = _loaded([function])
+    except UnsupportedError as error:
+        return _around_what_is_not_compiled(function, error)
+    return Native(entry, data)
+
+
+def _loaded(functions: Sequence[cs.Function]) -> tuple[list[cs.Function], tuple[npt.NDArray[np.float64], ...]]:
+    """Return Functions compiled, and the data that each of them takes after its own inputs."""
+    source = source_of(*functions)
+    path = library(loaded_text(functions, source))
     data: list[Any] = [array.view(np.float64) for array in source.data]
-    if source.uses_products:
-        data.append(product_pointer())
-    return Native(cs.external(ENTRY, str(path)), tuple(data))
+    if source.uses_products or source.uses_solves:
+        data.append(addresses())
+    return [cs.external(f"{ENTRY}{number}", str(path)) for number in range(len(functions))], tuple(data)
+
+
+def _around_what_is_not_compiled(function: cs.Function, reason: UnsupportedError) -> Native:
+    """Return a Function that calls compiled pieces, and evaluates what lies between them as it did.
+
+    Raises
+    ------
+    UnsupportedError
+        If there is no piece that is worth it.
+    """
+    cut = Cut(function, is_compiled) if function.is_a("MXFunction") else None
+    if cut is None or not cut.pieces:
+        raise reason
+    entries, data = _loaded([piece.function for piece in cut.pieces])
+    symbols = [cs.MX.sym(f"data_{number}", array.size) for number, array in enumerate(data)]
+    outputs = cut.put_together(entries, symbols)
+    return Native(cs.Function(function.name(), [*cut.inputs, *symbols], outputs), data, str(reason))

@@ -8,11 +8,12 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
+from archimedes_grad.engines.native.blas_library import ROUTINES
 from archimedes_grad.engines.native.operations import VECTOR_FUNCTIONS, literal
 from archimedes_grad.engines.native.program import Source
 
-#: The name of the entry. Libraries are told apart by their files.
-ENTRY = "archimedes_grad_entry"
+#: The names of the entries begin with it. Libraries are told apart by their files.
+ENTRY = "archimedes_grad_entry_"
 
 _HELPERS = """\
 #include <math.h>
@@ -53,7 +54,7 @@ typedef void (*dgemm_pointer)(const char *, const char *, const long long *, con
 """
 
 _CALL_OF_BLAS = """\
-    const dgemm_pointer dgemm = *(const dgemm_pointer *)data[{blas}];
+    const dgemm_pointer dgemm = ((const dgemm_pointer *)data[{blas}])[0];
     const double one = 1.0;
     if (dgemm) {{
         dgemm(ta ? "T" : "N", tb ? "T" : "N", &rows, &columns, &inner, &one, a, &lda, b, &ldb, &beta, c, &rows);
@@ -83,13 +84,48 @@ static void matrix_product(const double *const *data, long long rows, long long 
 }}
 """
 
+_LAPACK = """\
+/* Solvers of LAPACK, with 64-bit integers: triangular equations, the LU factors, equations with these. */
+typedef void (*dtrtrs_pointer)(const char *, const char *, const char *, const long long *, const long long *,
+                               const double *, const long long *, double *, const long long *, long long *);
+typedef void (*dgetrf_pointer)(const long long *, const long long *, double *, const long long *, long long *,
+                               long long *);
+typedef void (*dgetrs_pointer)(const char *, const long long *, const long long *, const double *, const long long *,
+                               const long long *, double *, const long long *, long long *);
+
+/* Solve a x = b, or with a transposed, for columns b: 1 where a is singular. work: a copy of a, and its pivots. */
+static int solve_equations(const double *const *data, long long n, long long columns, int transposed,
+                           const double *a, const double *b, double *x, double *work)
+{{
+    const void *const *lapack = (const void *const *)data[{blas}];
+    const char *form = transposed ? "T" : "N";
+    long long info = 0;
+    int has_lower = 0, has_upper = 0;
+    for (long long j = 0; j < n; ++j) {{
+        for (long long i = 0; i < j; ++i) has_upper |= a[i + j * n] != 0.0;
+        for (long long i = j + 1; i < n; ++i) has_lower |= a[i + j * n] != 0.0;
+    }}
+    for (long long i = 0; i < n * columns; ++i) x[i] = b[i];
+    if (!has_lower || !has_upper) {{
+        ((dtrtrs_pointer)lapack[1])(has_lower ? "L" : "U", form, "N", &n, &columns, a, &n, x, &n, &info);
+        return info != 0;
+    }}
+    long long *pivots = (long long *)(work + n * n);
+    for (long long i = 0; i < n * n; ++i) work[i] = a[i];
+    ((dgetrf_pointer)lapack[2])(&n, &n, work, &n, pivots, &info);
+    if (info != 0) return 1;
+    ((dgetrs_pointer)lapack[3])(form, &n, &columns, work, &n, pivots, x, &n, &info);
+    return info != 0;
+}}
+"""
+
 _LOADED = """\
-static const long long sizes_in[][3] = {{{sizes_in}}};
-static const long long sizes_out[][3] = {{{sizes_out}}};
+static const long long {entry}_sizes_in[][3] = {{{sizes_in}}};
+static const long long {entry}_sizes_out[][3] = {{{sizes_out}}};
 long long {entry}_n_in(void) {{ return {n_in}; }}
 long long {entry}_n_out(void) {{ return {n_out}; }}
-const long long *{entry}_sparsity_in(long long i) {{ return sizes_in[i]; }}
-const long long *{entry}_sparsity_out(long long i) {{ return sizes_out[i]; }}
+const long long *{entry}_sparsity_in(long long i) {{ return {entry}_sizes_in[i]; }}
+const long long *{entry}_sparsity_out(long long i) {{ return {entry}_sizes_out[i]; }}
 int {entry}_work(long long *n_arg, long long *n_res, long long *n_iw, long long *n_w)
 {{
     *n_arg = {n_in};
@@ -102,35 +138,45 @@ int {entry}(const double **arg, double **res, long long *iw, double *w, int memo
 {{
     (void)iw;
     (void)memory;
-    {called}((const double *const *)arg, res, w, (const double *const *)arg + {own});
-    return 0;
+    return {called}((const double *const *)arg, res, w, (const double *const *)arg + {own});
 }}
 """
 
 
-def loaded_text(function: cs.Function, source: Source) -> str:
-    """Return the C file of a library that CasADi loads: the function's inputs, then the program's data."""
-    own = [function.nnz_in(i) for i in range(function.n_in())]
-    data = [array.size for array in source.data] + [1] * source.uses_products
-    outputs = [function.nnz_out(i) for i in range(function.n_out())]
+def loaded_text(functions: Sequence[cs.Function], source: Source) -> str:
+    """Return the C file of a library that CasADi loads; each entry takes its own inputs, then the program's data."""
     forms = [
         f'__attribute__((simd("notinbranch"))) double {name}(double{", double" * (arity - 1)});'
         for name, arity in VECTOR_FUNCTIONS.items()
         if f"{name}(" in source.text
     ]
     parts = ["#define ARCHIMEDES_GRAD_SIMD", _HELPERS.format(vector_forms="\n".join(forms))]
+    if source.uses_solves:
+        parts.append(_LAPACK.format(blas=len(source.data)))
     if source.uses_products:
         parts += [_BLAS, _PRODUCT.format(call_of_blas=_CALL_OF_BLAS.format(blas=len(source.data)))]
-    loaded = _LOADED.format(
-        entry=ENTRY, called=source.entry, own=len(own), work=source.work, n_in=len(own) + len(data),
-        n_out=len(outputs), sizes_in=_columns(own + data), sizes_out=_columns(outputs),
-    )  # fmt: skip
-    return "\n".join([*parts, source.text, loaded])
+    data = [(array.size, 1) for array in source.data]
+    if source.uses_products or source.uses_solves:
+        data.append((len(ROUTINES), 1))
+    loaded = []
+    for number, (function, entry) in enumerate(zip(functions, source.entries, strict=True)):
+        own = [_dense(function.sparsity_in(i)) for i in range(function.n_in())]
+        outputs = [_dense(function.sparsity_out(i)) for i in range(function.n_out())]
+        loaded.append(_LOADED.format(
+            entry=f"{ENTRY}{number}", called=entry.name, own=len(own), work=entry.work, n_in=len(own) + len(data),
+            n_out=len(outputs), sizes_in=_patterns(own + data), sizes_out=_patterns(outputs),
+        ))  # fmt: skip
+    return "\n".join([*parts, source.text, *loaded])
 
 
-def _columns(sizes: list[int]) -> str:
-    # A dense column: rows, columns, and 1 for dense.
-    return ", ".join(f"{{{size}, 1, 1}}" for size in sizes) or "{0, 0, 1}"
+def _dense(sparsity: cs.Sparsity) -> tuple[int, int]:
+    """Return the rows and columns of a matrix; of a sparse one, those of the column of its entries."""
+    return sparsity.shape if sparsity.is_dense() else (sparsity.nnz(), 1)
+
+
+def _patterns(shapes: list[tuple[int, int]]) -> str:
+    # Rows, columns, and 1 for dense.
+    return ", ".join(f"{{{rows}, {columns}, 1}}" for rows, columns in shapes) or "{0, 0, 1}"
 
 
 _STAND_ALONE_HEADER = """\
@@ -178,6 +224,7 @@ def stand_alone_text(
     guard = name.upper()
     constants = [*hidden, *source.data]
     pointers = [f"inputs[{k}]" for k in range(len(inputs))]
+    (compiled,) = source.entries
     texts = []
     for k, array in enumerate(constants):
         is_place = array.dtype == np.int64
@@ -185,14 +232,14 @@ def stand_alone_text(
         texts.append(f"static const {'long long' if is_place else 'double'} constant_{k}[] = {{{entries}}};")
         pointers.append(f"(const double *)constant_{k}" if is_place else f"constant_{k}")
     header = _STAND_ALONE_HEADER.format(
-        description=f"{name}: compiled by archimedes_grad", guard=guard, work=max(1, source.work), name=name,
+        description=f"{name}: compiled by archimedes_grad", guard=guard, work=max(1, compiled.work), name=name,
         inputs=_listed(inputs), outputs=_listed(outputs),
     )  # fmt: skip
     parts = [f'#include "{name}.h"', _HELPERS.format(vector_forms="/* none asked for */"), *texts]
     if source.uses_products:
         parts.append(_PRODUCT.format(call_of_blas=""))
     entry = _STAND_ALONE_ENTRY.format(
-        name=name, pointers=", ".join(pointers) or "0", called=source.entry, own=len(inputs) + len(hidden)
+        name=name, pointers=", ".join(pointers) or "0", called=compiled.name, own=len(inputs) + len(hidden)
     )
     return "\n".join([*parts, source.text, entry]), header
 

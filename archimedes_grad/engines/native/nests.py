@@ -170,7 +170,8 @@ class Nest:
         start, update = _REDUCTIONS[reduction.kind]
         if all(is_kept[:kept_depth]):
             name = f"sum{len(self.accumulators)}"
-            self.accumulators.append(f"{_SIMD[reduction.kind]}:{name}")
+            if kept_depth < len(self.loops):
+                self.accumulators.append(f"{_SIMD[reduction.kind]}:{name}")
             self.before[kept_depth].insert(0, f"double {name} = {start};")
             self.before[-1].append(update.format(name, expression))
             self.after[kept_depth].append(f"{target}{f'[{place}]' if reduction.size > 1 else ''} = {name};")

@@ -20,7 +20,8 @@ def matrix_product(
     """Return ``base + left @ right`` in the form that is the fastest: a sum, a loop nest, or BLAS."""
     if rows * inner * columns >= BLAS_FROM and min(rows, columns) > 1 and inner > 1 and not _is_ones(left, right):
         return values.product(base, left, right, rows, inner, columns)
-    # Axes: columns, rows, inner; or inner before rows where the rows of the left matrix lie side by side.
+    # Axes: columns, rows, inner; or inner before rows where the rows of the left matrix lie side by side, and before
+    # columns where those of the right one do.
     strided_rows = _row_stride(left, rows) == 1 and rows > 1
     left_view = values.view(left, Geometry((columns, rows, inner), 0, (0, 1, rows)))
     right_view = values.view(right, Geometry((columns, rows, inner), 0, (inner, 0, 1)))
@@ -30,6 +31,10 @@ def matrix_product(
         shape, kept = (columns, inner, rows), (True, False, True)
         left_view = values.view(left, Geometry(shape, 0, (0, rows, 1)))
         right_view = values.view(right, Geometry(shape, 0, (inner, 1, 0)))
+    elif rows == 1 and _column_stride(right, inner, columns) == 1:
+        shape, kept = (inner, columns), (False, True)
+        left_view = values.view(left, Geometry(shape, 0, (1, 0)))
+        right_view = values.view(right, Geometry(shape, 0, (1, inner)))
     terms = values.elementwise(cs.OP_MUL, left_view, right_view)
     if _is_one(left):
         terms = right_view
@@ -118,6 +123,13 @@ def _is_one(value: Value) -> bool:
 
 def _is_zero(value: Value) -> bool:
     return isinstance(value, Fill) and value.number == 0.0 and str(value.number) == "0.0"
+
+
+def _column_stride(right: Value, inner: int, columns: int) -> int:
+    """Return how far apart consecutive columns of a matrix lie in memory."""
+    if isinstance(right, View) and right.geometry.shape == (columns, inner):
+        return right.geometry.strides[0]
+    return inner
 
 
 def _row_stride(left: Value, rows: int) -> int:

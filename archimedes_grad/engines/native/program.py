@@ -28,8 +28,17 @@ from archimedes_grad.engines.native.values import (
     Product,
     Reduction,
     Result,
+    Solve,
     Value,
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A C function: its name, and how many numbers of working memory it needs."""
+
+    name: str
+    work: int
 
 
 @dataclass(frozen=True)
@@ -39,33 +48,34 @@ class Source:
     Attributes
     ----------
     text
-        The C functions; the first that is called is named ``entry``.
-    work
-        How many numbers of working memory the entry needs.
+        The C functions.
+    entries
+        Those that stand for the Functions asked for, in their order.
     data
         Arrays that the functions read: constants, and places as int64.
-    uses_products
-        Whether matrix products are called.
+    uses_products, uses_solves
+        Whether matrix products are called, and solutions of linear equations.
     """
 
     text: str
-    entry: str
-    work: int
+    entries: tuple[Entry, ...]
     data: tuple[npt.NDArray[Any], ...]
     uses_products: bool
+    uses_solves: bool
 
 
-def source_of(function: cs.Function) -> Source:
-    """Return the C source of a Function.
+def source_of(*functions: cs.Function) -> Source:
+    """Return the C source of Functions.
 
     Raises
     ------
     UnsupportedError
-        If it holds something that is not compiled.
+        If they hold something that is not compiled.
     """
     program = _Program()
-    entry = program.compiled(function)
-    return Source("\n".join(program.texts), entry.name, entry.work, tuple(program.data), program.uses_products)
+    made = [program.compiled(function) for function in functions]
+    entries = tuple(Entry(entry.name, entry.work) for entry in made)
+    return Source("\n".join(program.texts), entries, tuple(program.data), program.uses_products, program.uses_solves)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +94,7 @@ class _Program:
     texts: list[str] = field(default_factory=list)
     data: list[npt.NDArray[Any]] = field(default_factory=list)
     uses_products: bool = False
+    uses_solves: bool = False
     _functions: dict[int, _Compiled] = field(default_factory=dict)
     _alive: list[cs.Function] = field(default_factory=list)
     _places: dict[bytes, int] = field(default_factory=dict)
@@ -133,7 +144,7 @@ class _CFunction:
             if value.size == 0:
                 outputs.append(None)
                 continue
-            if not isinstance(value, Elementwise | Reduction | Product | Assembly) or value in taken:
+            if not isinstance(value, Elementwise | Reduction | Product | Solve | Assembly) or value in taken:
                 value = form.values.fresh(value)
             taken.add(value)
             outputs.append(value)
@@ -149,10 +160,10 @@ class _CFunction:
                 self.lines.append(f"res[{number}][0] = {self.names[output]};")
         parameters = "const double *const *arg, double *const *res, double *w, const double *const *data"
         # A step that is called many times is not copied to all of these places: compiling would take twice as long.
-        head = f"static NOT_INLINED void {self.name}({parameters})"
+        head = f"static NOT_INLINED int {self.name}({parameters})"
         variables = [f"double {', '.join(self.variables)};"] if self.variables else []
         unused = "(void)arg, (void)res, (void)w, (void)data;"
-        lines = [head, "{", *(f"    {line}" for line in [*variables, unused, *self.lines]), "}", ""]
+        lines = [head, "{", *(f"    {line}" for line in [*variables, unused, *self.lines, "return 0;"]), "}", ""]
         self.program.texts.append("\n".join(lines))
         return _Compiled(self.name, self.form, self.work + self.deepest_call)
 
@@ -241,6 +252,8 @@ class _CFunction:
             self._write_product(value)
         elif isinstance(value, Assembly):
             self._write_assembly(value)
+        elif isinstance(value, Solve):
+            self._write_solve(value)
         else:
             assert isinstance(value, Call | Choice)
             self._write_call(value)
@@ -339,6 +352,18 @@ class _CFunction:
         beta = literal(0.0 if starts_at_zero else 1.0)
         self.lines.append(f"matrix_product(data, {sizes}, {operands}, {beta}, {self._address(value)});")
 
+    def _write_solve(self, value: Solve) -> None:
+        self.program.uses_solves = True
+        # A copy of the matrix, and its pivots.
+        self.deepest_call = max(self.deepest_call, value.n * (value.n + 1))
+        addresses = []
+        for operand in (value.matrix, value.sides):
+            held, offset = slice_in_memory(operand)
+            addresses.append(self._address(held, offset))
+        sizes = f"{value.n}, {value.size // value.n}, {int(value.transposed)}"
+        operands = ", ".join([*addresses, self._address(value), f"w + {self.work}"])
+        self.lines.append(f"if (solve_equations(data, {sizes}, {operands})) return 1;")
+
     def _write_call(self, call: Call | Choice) -> None:
         results = {v.number: v for v in self.schedule.order if isinstance(v, Result) and v.call is call}
         functions = call.functions if isinstance(call, Choice) else (call.function,)
@@ -373,7 +398,7 @@ class _CFunction:
             sizes = functions[0].output_sizes
             moved = [f"{r} + k*{size}" if size else r for r, size in zip(outputs, sizes, strict=True)]
             lines.append(f"    double *const r[] = {{{', '.join(moved) or '0'}}};")
-        called = [f"{function.name}(a, r, w + {self.work}, data);" for function in functions]
+        called = [f"if ({function.name}(a, r, w + {self.work}, data)) return 1;" for function in functions]
         if isinstance(call, Choice):
             held, offset = slice_in_memory(call.selector)
             lines.append(f"switch ((int)*({self._address(held, offset)})) {{")

@@ -23,6 +23,7 @@ from archimedes_grad.engines.native.values import (
     Product,
     Reduction,
     Result,
+    Solve,
     Value,
     View,
 )  # fmt: skip
@@ -87,11 +88,11 @@ class Schedule:
         stored: set[Value] = set(self._forced)
         stored.update(output for output in self.outputs if not isinstance(output, Fill))
         for value in self.order:
-            if isinstance(value, Input | Data | Reduction | Product | Assembly | Result):
+            if isinstance(value, Input | Data | Reduction | Product | Solve | Assembly | Result):
                 stored.add(value)
             elif isinstance(value, Gather | Pick):
                 stored.add(value.source)
-            if isinstance(value, Product | Call | Choice):
+            if isinstance(value, Product | Solve | Call | Choice):
                 stored.update(addressed(value))
             if isinstance(value, Assembly):
                 stored.update(part.where for part in value.parts if isinstance(part.where, Value))
@@ -121,7 +122,7 @@ class Schedule:
         self.group_of: dict[Value, int] = {}
         self.reads_of: dict[Value, set[Value]] = {}
         for value in self.order:
-            if isinstance(value, Call | Choice | Product | Assembly):
+            if isinstance(value, Call | Choice | Product | Solve | Assembly):
                 self.reads_of[value] = self._reads_by_itself(value)
                 self.group_of[value] = len(groups)
                 groups.append(Group(None, [value]))
@@ -175,7 +176,7 @@ class Schedule:
 
     def _is_aligned(self, other: Value, root: Value, index: Index, loops: Loops) -> bool:
         """Tell whether a value computed in the same turn of the loops is all that is read of another."""
-        if isinstance(other, Reduction | Result | Assembly | Product):
+        if isinstance(other, Reduction | Result | Assembly | Product | Solve):
             return False
         if other.size == 1:
             return not loops

@@ -10,6 +10,7 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
+from archimedes_grad.engines.native.blas_library import has_lapack
 from archimedes_grad.engines.native.indices import Geometry
 from archimedes_grad.engines.native.operations import OPERATIONS
 from archimedes_grad.engines.native.products import contraction, matrix_product
@@ -50,6 +51,21 @@ def read(function: cs.Function, callee: Callable[[cs.Function], Any]) -> Form:
     values = Values()
     reader = _Scalars(function, values) if function.is_a("SXFunction") else _Arrays(function, values, callee)
     return Form(sizes, tuple(reader.outputs()), values)
+
+
+def is_compiled(node: cs.MX) -> bool:
+    """Tell whether a function of this one node would be compiled."""
+    operands = [cs.MX.sym(f"x{i}", node.dep(i).sparsity()) for i in range(node.n_dep())]
+    function = cs.Function("node", operands, node.eval_mx(operands))
+    try:
+        _read_with_all_it_calls(function)
+    except UnsupportedError:
+        return False
+    return True
+
+
+def _read_with_all_it_calls(function: cs.Function) -> None:
+    read(function, _read_with_all_it_calls)
 
 
 class _Scalars:
@@ -252,6 +268,14 @@ def _mtimes(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
     return matrix_product(reader.values, base, left, right, rows, inner, columns)
 
 
+def _solve(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    _dense(node)
+    if not has_lapack():
+        raise UnsupportedError("no LAPACK was found beside NumPy, so that linear equations are solved by CasADi")
+    sides, matrix = operands
+    return reader.values.solve(matrix, sides, node.dep(1).size1(), bool(node.info()["tr"]))
+
+
 def _einstein(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
     return contraction(reader.values, node.info(), operands)
 
@@ -352,6 +376,7 @@ _RULES: dict[int, Callable[[_Arrays, cs.MX, list[Value]], Value | list[Value]]] 
     cs.OP_VERTSPLIT: _vertsplit,
     cs.OP_MTIMES: _mtimes,
     cs.OP_DOT: _dot,
+    cs.OP_SOLVE: _solve,
     cs.OP_EINSTEIN: _einstein,
     cs.OP_MMAX: _extremum("maximum"),
     cs.OP_MMIN: _extremum("minimum"),

@@ -122,6 +122,16 @@ class Product(Value):
 
 
 @dataclass(eq=False, slots=True)
+class Solve(Value):
+    """The solutions of linear equations: a column-major matrix of ``n`` rows, and as many columns of right sides."""
+
+    matrix: Value
+    sides: Value
+    n: int
+    transposed: bool
+
+
+@dataclass(eq=False, slots=True)
 class Call(Value):
     """A call of another function, ``repeats`` times on consecutive slices of what is not shared; ``size`` is 0."""
 
@@ -286,6 +296,12 @@ class Values:
         key = ("product", base.serial, left.serial, right.serial, rows, inner, columns)
         made = Product(rows * columns, base, left, right, rows, inner, columns)
         return self._once(key, lambda: made, base, left, right)
+
+    def solve(self, matrix: Value, sides: Value, n: int, transposed: bool) -> Value:
+        """Return the solutions of linear equations."""
+        matrix, sides = self.in_memory(matrix), self.in_memory(sides)
+        key = ("solve", matrix.serial, sides.serial, transposed)
+        return self._once(key, lambda: Solve(sides.size, matrix, sides, n, transposed), matrix, sides)
 
     def call(self, function: Any, arguments: Sequence[Value], repeats: int, shared: Sequence[bool]) -> Value:
         """Return a call, to be followed by `result`."""

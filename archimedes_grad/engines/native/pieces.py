@@ -1,0 +1,123 @@
+"""Functions that call what is not compiled, cut into pieces that are.
+
+A factorisation, a callback or a solver stays a node that CasADi evaluates. Everything else is sorted by how many of
+these have to be evaluated before it; what can be computed between two of them is one piece, a Function by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import casadi as cs
+
+from archimedes_grad.rebuilding import Rebuilding, operands_of, ordered, source_of
+
+#: A piece that computes fewer numbers stays with the interpreter.
+_FEWEST_NUMBERS = 500
+
+
+@dataclass(eq=False)
+class Piece:
+    """What can be computed between two nodes that are not compiled.
+
+    Attributes
+    ----------
+    function
+        Takes ``arguments``, gives ``results``.
+    arguments, results
+        Nodes of the whole graph.
+    """
+
+    function: cs.Function
+    arguments: list[cs.MX]
+    results: list[cs.MX]
+
+
+@dataclass(eq=False)
+class _Level:
+    nodes: list[cs.MX] = field(default_factory=list)
+    wanted: dict[int, cs.MX] = field(default_factory=dict)
+
+
+class Cut:
+    """A function's graph, cut at the nodes that are not compiled.
+
+    Parameters
+    ----------
+    is_compiled
+        Tells of a node whether it can be part of a piece.
+
+    Attributes
+    ----------
+    inputs
+        The function's symbols.
+    pieces
+        Those worth compiling, in the order in which they can be evaluated.
+    """
+
+    def __init__(self, function: cs.Function, is_compiled: Callable[[cs.MX], bool]) -> None:
+        self.inputs: list[cs.MX] = function.mx_in()
+        self._outputs: list[cs.MX] = function.call(self.inputs, True, False)
+        self._is_compiled = is_compiled
+        self._order = ordered(self._outputs)
+        # A key must stay taken: the nodes are kept alive as long as the table.
+        self._levels: dict[int, int] = {}
+        self._whole: dict[int, bool] = {}
+        levels = self._sorted_by_level()
+        self.pieces = [piece for level in levels if (piece := self._piece(level)) is not None]
+
+    def _sorted_by_level(self) -> list[_Level]:
+        levels: list[_Level] = []
+        for node in self._order:
+            operands = operands_of(node)
+            level = max((self._after(operand) for operand in operands), default=0)
+            compiled = self._whole[hash(node)] = not operands or self._is_compiled(source_of(node))
+            self._levels[hash(node)] = level
+            while len(levels) <= level:
+                levels.append(_Level())
+            if compiled and operands:
+                levels[level].nodes.append(node)
+            for operand in operands:
+                if _is_leaf(operand) or not self._whole[hash(operand)]:
+                    continue
+                own = self._levels[hash(operand)]
+                if not compiled or own < level:
+                    levels[own].wanted[hash(operand)] = operand
+        for output in self._outputs:
+            if not _is_leaf(output) and self._whole[hash(output)]:
+                levels[self._levels[hash(output)]].wanted[hash(output)] = output
+        return levels
+
+    def _after(self, operand: cs.MX) -> int:
+        """Return the first level at which a node is known."""
+        return self._levels[hash(operand)] + (0 if self._whole[hash(operand)] else 1)
+
+    def _piece(self, level: _Level) -> Piece | None:
+        if not level.wanted or sum(node.nnz() for node in level.nodes) < _FEWEST_NUMBERS:
+            return None
+        results = list(level.wanted.values())
+        inside = {hash(node) for node in level.nodes}
+        arguments: dict[int, cs.MX] = {}
+        for node in level.nodes:
+            for operand in operands_of(node):
+                if hash(operand) not in inside and not operand.is_constant():
+                    arguments[hash(operand)] = operand
+        if not all(node.is_dense() for node in (*results, *arguments.values())):
+            return None
+        symbols = {key: cs.MX.sym(f"x{k}", node.sparsity()) for k, (key, node) in enumerate(arguments.items())}
+        rebuilt = Rebuilding(dict(symbols))
+        function = cs.Function("piece", list(symbols.values()), rebuilt.of(results))
+        return Piece(function, list(arguments.values()), results)
+
+    def put_together(self, functions: Sequence[cs.Function], data: Sequence[cs.MX]) -> list[cs.MX]:
+        """Return the function's outputs with Functions that take the place of the pieces, and data besides."""
+        rebuilding = Rebuilding()
+        for piece, function in zip(self.pieces, functions, strict=True):
+            results = function.call([*rebuilding.of(piece.arguments), *data], False, True)
+            rebuilding.known |= {hash(old): new for old, new in zip(piece.results, results, strict=True)}
+        return rebuilding.of(self._outputs)
+
+
+def _is_leaf(node: cs.MX) -> bool:
+    return not operands_of(node)
