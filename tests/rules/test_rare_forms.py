@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.special
 from helpers import check, check_value
 
 import archimedes_grad as arc
@@ -80,6 +81,10 @@ FORMS = {
         lambda x: np.nanquantile(x, 0.4, weights=np.arange(1.0, 6.0), method="inverted_cdf"),
         np.array([0.3, np.nan, 2.5, 0.9, -0.4]),
     ),
+    "matmul with axes of the result": (
+        lambda x: np.matmul(x, np.sin(x), axes=[(1, 2), (1, 2), (0, 1)]), np.linspace(-1.0, 1.0, 18).reshape(2, 3, 3),
+    ),
+    "log gamma about 2": (scipy.special.gammaln, np.linspace(1.4, 2.6, 9)),
     "take at places of the run": (lambda x: np.take(x, np.argsort(x)[:40]) ** 2, APART[:60]),
     "take at places of the run, an axis": (
         lambda x: np.take(x.reshape(2, 60), np.argsort(x[:60])[:40].reshape(4, 10), axis=1), APART,
@@ -119,6 +124,11 @@ def test_whole_parts_of_complex_arrays():
     check_value(program, FIVE)
 
 
+def test_eigenvalues_of_a_stack_of_stacks():
+    stack = np.cos(np.arange(243.0)).reshape(1, 3, 9, 9) + np.diag(np.arange(9.0) * 3)
+    check_value(lambda a: np.linalg.eigvalsh(a), stack)
+
+
 def test_exponents_of_many():
     check_value(lambda x: np.frexp(x)[1], LONG)
 
@@ -128,6 +138,21 @@ def test_common_entries_with_their_places():
         return np.intersect1d(x, np.array([2.5, 0.3, 7.0]), return_indices=True)
 
     check_value(program, FIVE)
+
+
+def test_distinct_entries_keep_every_nan():
+    with_nan = np.array([0.3, np.nan, 2.5, np.nan, 0.3])
+    check_value(np.unique_values, with_nan)
+    check_value(lambda x: tuple(np.unique_counts(x)), with_nan)
+
+
+@pytest.mark.filterwarnings("ignore:Arrays of 2-dimensional vectors:DeprecationWarning")
+def test_cross_product_in_the_plane():
+    try:
+        np.cross(FIVE[:2], FIVE[1:3])
+    except ValueError:
+        pytest.skip("this NumPy has it in space only")
+    check(lambda x: np.cross(x[:2], x[1:3]), FIVE)
 
 
 REFUSED = {
