@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 import pytest
-from rows import Row, X, check, f, two, vec
+from rows import Row, X, check, f, shown, two, vec
 
 import archimedes_grad as arc
 
@@ -48,6 +48,22 @@ ROWS = {
     ),
     "a class method that is not bound": Row(
         lambda: arc.grad(classmethod(f)), TypeError, "grad", "got classmethod", "expects a function", NOT_CALLED
+    ),
+    "a decorator outside classmethod": Row(
+        lambda: arc.grad(classmethod(f)), TypeError, "grad:", "got classmethod", "expects a function",
+        "Pass the function itself",
+    ),
+    "a decorator outside property": Row(
+        lambda: arc.grad(property(f)), TypeError, "grad:", "got property", "expects a function",
+        "Pass the function itself",
+    ),
+    "a decorator inside classmethod": Row(
+        lambda: type("Model", (), {"f": classmethod(arc.grad(f))}).f(), TypeError, "f: argument 'x'", "got type",
+        "an array, a number or a tree", "choose another argument by argnums",
+    ),
+    "a decorator outside a cache": Row(
+        lambda: arc.grad(functools.lru_cache(f))(1.0), arc.TraceError, shown("test_bad_transforms"), "is used as a key",
+        "keys are fixed values", "a position or a name as key",
     ),
     "a decorator on a number": Row(
         lambda: arc.grad(argnums=0)(3), TypeError, "grad", "got int 3", "expects a function", NOT_CALLED

@@ -71,6 +71,8 @@ FORMS = {
     "corrcoef of one variable": (lambda x: np.corrcoef(x) * x[0], FIVE),
     "nanmax, where": (lambda x: np.nanmax(x, where=MASK, initial=-9.0), FIVE),
     "partition in place": (partitioned, FIVE),
+    "vander, falling powers": (lambda x: np.vander(x, 3), FIVE),
+    "vander, rising powers": (lambda x: np.vander(x, 3, increasing=True), FIVE),
     "vander of no columns": (lambda x: np.vander(x, 0), FIVE),
     "polyint, one constant for all": (lambda p: np.polyint(p, 3, k=0.5), FIVE),
     "roots of a monomial": (lambda p: np.roots(p * np.array([0.0, 0.0, 1.0, 0.0, 0.0])), FIVE),
@@ -167,6 +169,7 @@ REFUSED = {
     "over axes, a wrong shape": (
         lambda x: np.apply_over_axes(lambda a, axis: a[None, None], x, [0]), ValueError, "correct shape",
     ),
+    "inner, lengths that differ": (lambda x: np.inner(x, x[:3]), ValueError, "not aligned"),
     "pinv, several tolerances": (
         lambda x: np.linalg.pinv(np.outer(x, x)[None], rcond=np.array([1e-3])), arc.TraceError,
         "one plain number as rcond=",
