@@ -33,7 +33,7 @@ def nested_call(
     assert outer is not None
     outer.selects |= graph.selects
     outer.can_fail |= graph.can_fail
-    outer.opaque |= graph.opaque
+    outer.opaque |= derived.graph.opaque
     outer.large_products |= graph.large_products
     outer.array_entries += graph.array_entries
     with forward_nodes():

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import casadi as cs
@@ -12,6 +12,7 @@ import casadi as cs
 from archimedes_grad.blas import on_blas
 from archimedes_grad.graph import Graph, Output, Template
 from archimedes_grad.mapped_calls import in_lots
+from archimedes_grad.rolling import Loop, repeated_steps
 from archimedes_grad.signature import Layout
 from archimedes_grad.simplification import forward_nodes
 from archimedes_grad.trace_state import current_trace
@@ -27,6 +28,11 @@ _LARGEST_EXPANSION = 200_000
 _LARGEST_EXPANSION_OF_BRANCHES = 2_000_000
 #: Compiled code has a line for each scalar operation; loops over arrays are as fast, and short.
 _LARGEST_NATIVE_EXPANSION = 150
+#: Graphs of arrays are looked at for loops from so many instructions on: for compiled code, whose gradient would be too
+#: long for a compiler otherwise, and for the interpreter, which loses time only where they outgrow the caches.
+_ROLLED_FROM = (1_300, 50_000)
+#: A call costs the interpreter as much as some dozen operations on small arrays.
+_SMALLEST_STEP = 40
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,6 +97,37 @@ class Representation:
                 expanded = primal.expand()
                 self.inputs = [cs.SX.sym(f"x{i}", *s.shape) for i, s in enumerate(graph.all_symbols)]
                 *self.outputs, self.success, self.guards = expanded.call(self.inputs)
+            elif as_arrays is None and primal.n_instructions() >= _ROLLED_FROM[graph.engine == "vm"]:
+                self._roll(primal)
+
+    def _roll(self, primal: cs.Function) -> None:
+        """Make the steps of a Python loop a loop again, where they are many and all alike."""
+        while (loop := repeated_steps(primal)) is not None and (self.graph.engine != "vm" or _worth_calls(loop)):
+            step = _step(self.graph, loop)
+            *self.outputs, self.success, self.guards = loop.put_back(
+                step, [*self.outputs, self.success, self.guards]
+            )
+            primal = cs.Function("primal", self.inputs, [*self.outputs, self.success, self.guards])
+            self.graph = replace(self.graph, opaque=True)
+            self.reason += f"; {loop.times} equal steps are a loop"
+
+
+def _worth_calls(loop: Loop) -> bool:
+    """Tell whether the interpreter is faster with calls of a step than with all steps in line."""
+    nodes = loop.array_nodes
+    return nodes >= _SMALLEST_STEP and nodes * loop.times >= _ROLLED_FROM[True] / 2 and loop.array_entries <= 64 * nodes
+
+
+def _step(graph: Graph, loop: Loop) -> cs.Function:
+    """Return the step of a loop, in the representation that is best for it."""
+    symbols = (*loop.carries, *loop.slices, *loop.shared)
+    step = Representation(
+        replace(
+            graph, symbols=symbols, hidden_symbols=(), nodes=tuple(loop.expressions), success=None, guards=(),
+            array_nodes=loop.array_nodes, array_entries=loop.array_entries,
+        )
+    )  # fmt: skip
+    return cs.Function("step", step.inputs, step.outputs)
 
 
 def _choice(graph: Graph, primal: cs.Function) -> tuple[str, str]:
