@@ -87,12 +87,12 @@ def _decision_lines(decisions: dict[str, Counter[float]]) -> list[str]:
     """Return a line for each place that decides: how many paths go each way there."""
     lines = []
     for place, outcomes in decisions.items():
-        lines.append(f"  decides ({_ways(outcomes)} paths) at {place}")
+        lines.append(f"  decides ({_ways(outcomes)}) at {place}")
     return lines
 
 
 def _ways(outcomes: Counter[float]) -> str:
-    return ", ".join(f"{outcome:g}: {count}" for outcome, count in outcomes.most_common(8))
+    return ", ".join(f"{outcome:g} in {count} path{'s' * (count != 1)}" for outcome, count in outcomes.most_common(8))
 
 
 def path_limit_message(name: str, paths: Paths) -> str:

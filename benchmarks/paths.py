@@ -1,4 +1,4 @@
-"""What Python's control flow costs: calls on one path, on two, on a hundred; misses; Newton beside autograd.
+"""What Python's control flow costs: calls on one path, on two, on a hundred; misses; Newton beside autograd and JAX.
 
 python -m pip install ".[benchmark]" && python benchmarks/paths.py
 """
@@ -75,6 +75,14 @@ def misses(targets: Targets) -> dict[str, float]:
     return times
 
 
+def masked_root(xp: Any, a: Any) -> Any:
+    """Newton's method without a loop that ends: JAX has no reverse derivative of its while_loop."""
+    x = a
+    for _ in range(16):
+        x = xp.where(abs(x * x - a) > 1e-12, 0.5 * (x + a / x), x)
+    return x
+
+
 def newton(targets: Targets) -> dict[str, float]:
     def root(a):
         x = a
@@ -90,6 +98,11 @@ def newton(targets: Targets) -> dict[str, float]:
     if autograd is not None:
         peer = autograd.grad(root)
         calls["autograd"] = lambda: [peer(a) for a in points]
+    jax = installed("jax")
+    if jax is not None:
+        compiled = jax.jit(jax.grad(lambda a: masked_root(jax.numpy, a)))
+        calls["JAX, 16 masked steps"] = lambda: [float(compiled(a)) for a in points]
+        np.testing.assert_allclose(calls["JAX, 16 masked steps"](), 0.5 / np.sqrt(points), rtol=1e-6)
     times = compared(calls, rounds=3)
     if autograd is not None:
         targets.check("Newton for 1,000 inputs against autograd", times["archimedes_grad"] / times["autograd"], 1 / 20)
@@ -110,7 +123,7 @@ def main() -> None:
     for name, times in result.items():
         print(name + ": " + ", ".join(f"{key} {1e6 * seconds:.3g} µs" for key, seconds in times.items()))
     targets.show()
-    save("paths", result | {"targets": targets.rows})
+    save("paths", {"command": "python benchmarks/paths.py"} | result | {"targets": targets.rows})
 
 
 if __name__ == "__main__":

@@ -453,6 +453,7 @@ def test_explain_shows_paths_guards_and_hits():
     (place,) = explanation.decisions
     assert "if x > 1" in place
     assert sum(explanation.hits) >= 3
+    assert "decides (0 in 1 path, 1 in 1 path) at" in str(explanation)
     assert "if x > 1" in str(explanation)
 
 
@@ -471,7 +472,7 @@ def test_threads_on_random_paths_never_mix_results():
             if abs(gradient(x) - expected) > 1e-9:
                 wrong.append((x, expected))
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
