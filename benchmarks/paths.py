@@ -100,6 +100,7 @@ def newton(targets: Targets) -> dict[str, float]:
         calls["autograd"] = lambda: [peer(a) for a in points]
     jax = installed("jax")
     if jax is not None:
+        jax.config.update("jax_enable_x64", True)
         compiled = jax.jit(jax.grad(lambda a: masked_root(jax.numpy, a)))
         calls["JAX, 16 masked steps"] = lambda: [float(compiled(a)) for a in points]
         np.testing.assert_allclose(calls["JAX, 16 masked steps"](), 0.5 / np.sqrt(points), rtol=1e-6)
