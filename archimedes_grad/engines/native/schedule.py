@@ -150,11 +150,14 @@ class Schedule:
         root, loops = root_of(value)
         loops, met = fitting_loops(root, loops, in_order, self.is_other(value))
         self.reads_of[value] = _read_values(met)
+        # What entries are taken of has to be complete before, even where it is read in line as well.
+        whole = {read.source for read, _ in met if isinstance(read, Gather | Pick)}
         earliest = 0
         for other in self.reads_of[value]:
             if other is not value and other in self.group_of:
-                aligned = all(self._is_aligned(o, root, index, loops) for o, index in met if o is other)
-                aligned = aligned and any(o is other for o, _ in met)
+                aligned = other not in whole and all(
+                    self._is_aligned(read, root, index, loops) for read, index in met if read is other
+                )
                 earliest = max(earliest, self.group_of[other] + (0 if aligned else 1))
         for number in range(len(groups) - 1, earliest - 1, -1):
             group = groups[number]
