@@ -222,7 +222,7 @@ def test_an_explanation_is_a_table_in_a_notebook():
     table = ElementTree.fromstring(explanation._repr_html_())
     names = [cell.text for cell in table.iter("th")]
     assert names[:3] == ["engine", "representation", "operations"]
-    assert names[-1] == "decides: 1: 1"
+    assert names[-1] == "decides: 1 in 1 path"
     assert table.find("caption").text == "grad_<lambda>: symbolic, 1 path"
     values = [cell.text for cell in table.iter("td")]
     for name, value in zip(names[:-1], values, strict=False):
