@@ -33,8 +33,8 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
         trace = current_trace()
         if trace is not None and trace.refusal is not None:
             # SciPy's solvers do not look whether float() failed: some later call of C meets the error, or drops it.
-            if isinstance(error, SystemError | NotImplementedError):
-                raise TraceError(trace.refusal) from None
+            if isinstance(error, SystemError | NotImplementedError) or scipy_function_that_raised(error) is not None:
+                raise TraceError(trace.refusal) from error
             error.add_note(f"Before that: {trace.refusal}")
         if (by_scipy := _by_scipy(error)) is not None:
             raise by_scipy from error

@@ -35,9 +35,16 @@ def _directory_of(module: ModuleType) -> str:
 # SciPy by where it is installed beside NumPy: its functions written in Python call the user's, and NumPy's.
 _SCIPY_DIRECTORY = os.path.join(os.path.dirname(_directory_of(np).rstrip(os.sep)), "scipy") + os.sep
 
-_OF_SCIPY = (_SCIPY_DIRECTORY, os.path.join("scipy", ""))  # as compiled by Cython it has relative names
+_SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs), _SCIPY_DIRECTORY)
 
-_SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs), *_OF_SCIPY, "<stringsource>")
+
+def _is_scipys(filename: str) -> bool:
+    """Tell whether a file is SciPy's; what Cython compiled has relative names."""
+    return filename.startswith(_SCIPY_DIRECTORY) or filename.endswith(".pyx")
+
+
+def _is_skipped(filename: str) -> bool:
+    return filename.startswith(_SKIPPED_DIRECTORIES) or filename.endswith(".pyx") or filename == "<stringsource>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +249,7 @@ def user_frame() -> FrameType | None:
 
 def frame_of_user(frame: FrameType | None) -> FrameType | None:
     """Return the innermost frame outside the library and NumPy, from a frame outwards."""
-    while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED_DIRECTORIES):
+    while frame is not None and _is_skipped(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 
@@ -258,7 +265,7 @@ def line_that_raised(error: BaseException) -> UserLine | None:
     line = None
     traceback = error.__traceback__
     while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith(_SKIPPED_DIRECTORIES):
+        if not _is_skipped(traceback.tb_frame.f_code.co_filename):
             line = _line(traceback.tb_frame, traceback.tb_lineno)
         traceback = traceback.tb_next
     return line
@@ -268,8 +275,8 @@ def scipy_function_under_way() -> str | None:
     """Return the function of SciPy that the user's line has called and that asks for something now, or None."""
     frames: list[FrameType] = []
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_SKIPPED_DIRECTORIES):
-        if frame.f_code.co_filename.startswith(_OF_SCIPY):
+    while frame is not None and _is_skipped(frame.f_code.co_filename):
+        if _is_scipys(frame.f_code.co_filename):
             frames.append(frame)
         frame = frame.f_back
     return _outermost_name(frames[::-1])
@@ -281,9 +288,9 @@ def scipy_function_that_raised(error: BaseException) -> tuple[str, list[Any]] | 
     traceback = error.__traceback__
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
-        if filename.startswith(_OF_SCIPY):
+        if _is_scipys(filename):
             frames.append(traceback.tb_frame)
-        elif not (frames and filename.startswith(_SKIPPED_DIRECTORIES)):
+        elif not (frames and _is_skipped(filename)):
             frames = []
         traceback = traceback.tb_next
     name = _outermost_name(frames)

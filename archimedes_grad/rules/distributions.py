@@ -187,6 +187,12 @@ def _apply_where(
     return np.where(condition, first(*args), fill_value if second is None else second(*args))
 
 
+def _lazy_where(original: Callable[..., Any], cond: Any, arrays: Any, f: Callable[..., Any], fillvalue: Any = None,
+                f2: Callable[..., Any] | None = None) -> Any:  # fmt: skip
+    """The same in SciPy before 1.16."""
+    return _apply_where(original, cond, arrays, f, f2, fill_value=fillvalue)
+
+
 def _lazy_select(original: Callable[..., Any], conditions: Any, formulas: Any, arrays: Any, default: Any = 0) -> Any:
     return np.select(conditions, [formula(*arrays) for formula in formulas], default)
 
@@ -214,12 +220,13 @@ def add_rules() -> None:
             INTERCEPTED[getattr(general, name)] = _rule_of(name, form, general is scipy.stats.rv_continuous)
     for name in ("ppf", "isf"):
         INTERCEPTED[getattr(scipy.stats.rv_continuous, name)] = _quantile(name)
-    try:
-        from scipy._lib.array_api_extra import apply_where
-    except ImportError:  # SciPy before 1.16 has it elsewhere
-        from scipy._lib._util import _lazywhere as apply_where
-    from scipy._lib._util import _lazyselect
-
-    INTERCEPTED[apply_where] = _apply_where
-    INTERCEPTED[_lazyselect] = _lazy_select
-    INTERCEPTED[_continuous_distns._log_gauss_mass] = _log_normal_mass
+    # What the formulas call besides, by the names that the module of this version of SciPy has for it.
+    module = _continuous_distns
+    for helper, rule in (
+        (getattr(module, "_lazywhere", None), _lazy_where),
+        (getattr(getattr(module, "xpx", None), "apply_where", None), _apply_where),
+        (getattr(module, "_lazyselect", None), _lazy_select),
+        (getattr(module, "_log_gauss_mass", None), _log_normal_mass),
+    ):
+        if helper is not None:
+            INTERCEPTED[helper] = rule

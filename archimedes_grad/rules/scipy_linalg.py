@@ -168,21 +168,27 @@ def _cholesky(original: Callable[..., Any], a: Any, lower: Any = False, *args: A
     return as_numpy_gives(factor, value)
 
 
+@functools.cache
+def _leaves_the_matrix() -> bool:
+    """Tell whether this version of SciPy leaves the matrix itself in the other triangle of the factor, or zeros."""
+    from scipy.linalg import cho_factor
+
+    return bool(cho_factor(np.array([[2.0, 1.0], [1.0, 2.0]]))[0][1, 0])
+
+
 def _cho_factor(original: Callable[..., Any], a: Any, lower: Any = False, *args: Any, **options: Any) -> Any:
     a = _matrix("cho_factor", a)
-    value, _ = numpy_value(lambda x: original(x, lower), a)
-    # What is left in the other triangle is the matrix itself.
-    if lower:
-        factor = np.linalg.cholesky(a) + np.triu(a, 1)
-    else:
-        factor = np.linalg.cholesky(np.transpose(a)).T + np.tril(a, -1)
-    return as_numpy_gives(factor, value), lower
+    value, is_lower = numpy_value(lambda x: original(x, lower), a)
+    factor = np.linalg.cholesky(a) if lower else np.linalg.cholesky(np.transpose(a)).T
+    if _leaves_the_matrix():
+        factor = factor + (np.triu(a, 1) if lower else np.tril(a, -1))
+    return as_numpy_gives(factor, value), is_lower
 
 
 def _cho_solve(original: Callable[..., Any], c_and_lower: Any, b: Any, *args: Any, **options: Any) -> Any:
     import scipy.linalg
 
-    factor, lower = c_and_lower
+    factor, lower = c_and_lower[0], bool(c_and_lower[1])
     value = numpy_value(lambda x, y: original((x, lower), y), gathered(factor), gathered(b))
     solve = scipy.linalg.solve_triangular
     half = solve(factor, b, trans=0 if lower else 1, lower=lower)

@@ -52,7 +52,6 @@ def _imported(name):
      "a[:, None] - b"),
     (lambda x: _imported("sparse.linalg").spsolve(sparse.csc_array(np.eye(3)), x), "scipy.sparse.linalg.spsolve",
      "arc.linear_solve"),
-    (lambda x: _imported("signal").lfilter([1.0], [1.0, 0.5], x), "scipy.signal.lfilter", "arc.callback"),
     (lambda x: _imported("ndimage").gaussian_filter(x, 1.0), "scipy.ndimage.gaussian_filter", "arc.callback"),
     (lambda x: (sparse.csr_array(DENSE) * x[0]).toarray(), "got a traced value", "A @ x"),
 ])  # fmt: skip
