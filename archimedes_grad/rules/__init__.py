@@ -4,6 +4,7 @@ Importing this package registers those that nearly every function needs. The oth
 without a rule is first met: together they take longer to import than the rest of the library.
 """
 
+from functools import partial
 from importlib import import_module
 
 from archimedes_grad.dispatch import on_demand, when_imported
@@ -55,26 +56,16 @@ def _load() -> None:
 on_demand(_load)
 
 
-@when_imported("scipy.special")
-def _load_special() -> None:
-    import_module(f"{__name__}.special").add_rules()
+def _add_rules(module: str) -> None:
+    import_module(f"{__name__}.{module}").add_rules()
 
 
-@when_imported("scipy.stats")
-def _load_distributions() -> None:
-    import_module(f"{__name__}.distributions").add_rules()
-
-
-@when_imported("scipy.linalg")
-def _load_scipy_linalg() -> None:
-    import_module(f"{__name__}.scipy_linalg").add_rules()
-
-
-@when_imported("scipy.sparse")
-def _load_sparse_products() -> None:
-    import_module(f"{__name__}.sparse_products").add_rules()
-
-
-@when_imported("numpy.polynomial")
-def _load_polynomial_series() -> None:
-    import_module(f"{__name__}.polynomial_series").add_functions()
+#: Module of SciPy -> the module of rules for it, loaded once SciPy's has been.
+OF_SCIPY = {
+    "scipy.special": "special",
+    "scipy.stats": "distributions",
+    "scipy.linalg": "scipy_linalg",
+    "scipy.sparse": "sparse_products",
+}
+for _library, _module in OF_SCIPY.items():
+    when_imported(_library)(partial(_add_rules, _module))

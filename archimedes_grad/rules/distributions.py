@@ -99,7 +99,7 @@ def _own(distribution: Any, name: str) -> bool:
 
 
 def _parameters(distribution: Any, args: Any, kwds: Any) -> tuple[Any, Any, Any]:
-    """Return shape parameters, location and scale; nan as scale, or location, where SciPy allows none of them."""
+    """Return shape parameters, location and scale as SciPy takes them from the arguments."""
     shapes, location, scale = distribution._parse_args(*args, **kwds)
     shapes = tuple(_array(shape) for shape in shapes)
     return shapes, _array(location), _array(scale)
