@@ -75,6 +75,14 @@ class NumericFunction:
         """Refused: there is no graph."""
         raise self._no_graph("to_casadi")
 
+    def sparsity(self, *args: Any, **kwargs: Any) -> Any:
+        """Refused: there is no graph."""
+        raise self._no_graph("sparsity")
+
+    def codegen(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Refused: there is no graph."""
+        raise self._no_graph("codegen")
+
     def _no_graph(self, asked: str) -> ValueError:
         return ValueError(
             f"{self.__name__}.{asked}: method {self.method!r} calls the function at points and has no graph; method "
@@ -121,6 +129,14 @@ class AutomaticFunction:
     def to_casadi(self, *args: Any, **kwargs: Any) -> Any:
         """As of a symbolic derivative, as long as tracing was possible."""
         return self._chosen().to_casadi(*args, **kwargs)
+
+    def sparsity(self, *args: Any, **kwargs: Any) -> Any:
+        """As of a symbolic derivative, as long as tracing was possible."""
+        return self._chosen().sparsity(*args, **kwargs)
+
+    def codegen(self, path: Any, *args: Any, **kwargs: Any) -> Any:
+        """As of a symbolic derivative, as long as tracing was possible."""
+        return self._chosen().codegen(path, *args, **kwargs)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

@@ -134,3 +134,17 @@ def test_inside_a_traced_function_it_says_what_to_do():
     numeric = arc.grad(np.sin, method="finite")
     with pytest.raises(arc.TraceError, match="symbolic"):
         arc.grad(lambda x: numeric(x))(1.0)
+
+
+@pytest.mark.parametrize("asked", ["explain", "graph", "sparsity", "to_casadi", "codegen"])
+def test_what_needs_a_graph_is_refused_by_name(asked, tmp_path):
+    arguments = (tmp_path / "gradient.c", np.ones(2)) if asked == "codegen" else (np.ones(2),)
+    with pytest.raises(ValueError, match=rf"\.{asked}: method 'finite' calls the function at points and has no graph"):
+        getattr(arc.grad(lambda x: np.sum(x**2), method="finite"), asked)(*arguments)
+
+
+def test_an_automatic_derivative_reports_as_a_symbolic_one(tmp_path):
+    jacobian = arc.jac(lambda x: x[1:] * x[:-1], method="auto")
+    with pytest.raises(TypeError, match="has no sparse structure"):
+        jacobian.sparsity(np.ones(3))
+    assert jacobian.codegen(tmp_path / "jacobian.c", np.ones(3))[0].exists()
