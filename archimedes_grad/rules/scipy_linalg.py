@@ -29,7 +29,7 @@ from archimedes_grad.trace_state import trace_error
 _NO_MEANING = frozenset({"overwrite_a", "overwrite_b", "check_finite", "lapack_driver", "driver", "lwork"})
 
 _SYMMETRIC = frozenset({"sym", "symmetric", "her", "hermitian", "pos", "positive definite"})
-_TRIANGULAR = {"upper triangular": np.triu, "lower triangular": np.tril}
+_TRIANGULAR = frozenset({"upper triangular", "lower triangular"})
 
 
 def _matrix(name: str, a: Any) -> Any:
@@ -73,14 +73,10 @@ def _solve(
     if assume_a in _SYMMETRIC:
         a = _symmetric(a, lower)
     elif assume_a in _TRIANGULAR:
-        return _solve_triangular(functools.partial(_known, value), a, b, 1 if transposed else 0, "lower" in assume_a)
+        return _substituted(a, b, value, _triangular("lower" in assume_a, bool(transposed), False))
     elif assume_a not in (None, "gen", "general"):
         _refuse_others("solve", {"assume_a": assume_a})
     return as_numpy_gives(np.linalg.solve(np.transpose(a) if transposed else a, b), value)
-
-
-def _known(value: Any, *arguments: Any, **options: Any) -> Any:
-    return value
 
 
 @functools.cache
@@ -112,12 +108,15 @@ def _solve_triangular(original: Callable[..., Any], a: Any, b: Any, trans: Any =
     _refuse_others("solve_triangular", options)
     trans = {"N": 0, "T": 1, "C": 2}.get(trans, trans)
     value = numpy_value(lambda x, y: original(x, y, trans, lower, unit_diagonal), a, b)
+    return _substituted(a, b, value, _triangular(bool(lower), trans != 0, bool(unit_diagonal)))
+
+
+def _substituted(a: Any, b: Any, value: Any, kind: Kind) -> Any:
+    """Return the solution, whose value is known, of equations with a triangle of a matrix."""
     if not np.size(value):
         return value
-    n = len(value)
-    columns = math.prod(value.shape[1:])
+    n, columns = len(value), math.prod(value.shape[1:])
     mark_opaque()
-    kind = _triangular(bool(lower), trans != 0, bool(unit_diagonal))
     right = node_of(np.reshape(b, (n, columns)))
     (node,) = matrix_call(kind, [(n, n), (n, columns)], [(n, columns)]).call([node_of(a), right])
     return new_array(reshaped(node, value.shape), value)

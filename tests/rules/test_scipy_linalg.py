@@ -21,6 +21,9 @@ ROWS = {
     "solve transposed": (lambda a, b: linalg.solve(a, b, transposed=True), SQUARE, VECTOR),
     "solve pos": (lambda a, b: linalg.solve(a, b, assume_a="pos"), POSITIVE, VECTOR),
     "solve sym lower": (lambda a, b: linalg.solve(a, b, assume_a="sym", lower=True), POSITIVE, VECTOR),
+    "solve upper triangular": (lambda a, b: linalg.solve(a, b, assume_a="upper triangular"), SQUARE, VECTOR),
+    "solve lower triangular": (
+        lambda a, b: linalg.solve(a, b, assume_a="lower triangular", transposed=True), SQUARE, COLUMNS),
     "solve_triangular": (linalg.solve_triangular, SQUARE, VECTOR),
     "solve_triangular lower": (lambda a, b: linalg.solve_triangular(a, b, lower=True), SQUARE, COLUMNS),
     "solve_triangular transposed": (lambda a, b: linalg.solve_triangular(a, b, trans="T"), SQUARE, VECTOR),
