@@ -60,12 +60,13 @@ def _add_rules(module: str) -> None:
     import_module(f"{__name__}.{module}").add_rules()
 
 
-#: Module of SciPy -> the module of rules for it, loaded once SciPy's has been.
-OF_SCIPY = {
+#: Module whose functions do not all dispatch -> the module of rules for it, loaded once the former has been.
+OF_OTHER_MODULES = {
+    "numpy.polynomial": "polynomial_series",
     "scipy.special": "special",
     "scipy.stats": "distributions",
     "scipy.linalg": "scipy_linalg",
     "scipy.sparse": "sparse_products",
 }
-for _library, _module in OF_SCIPY.items():
+for _library, _module in OF_OTHER_MODULES.items():
     when_imported(_library)(partial(_add_rules, _module))

@@ -61,7 +61,7 @@ def _linear_in_coefficients(original: Callable[..., Any], c: Any, *args: Any, **
     return np.moveaxis(result, 0, axis)
 
 
-def add_functions() -> None:
+def add_rules() -> None:
     """Register the rules; numpy.polynomial has been imported."""
     for module, prefix in _FAMILIES.items():
         functions = vars(getattr(np.polynomial, module))
