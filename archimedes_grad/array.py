@@ -18,9 +18,10 @@ import numpy.typing as npt
 from archimedes_grad import dispatch
 from archimedes_grad.array_methods import ArrayMethods
 from archimedes_grad.decisions import decided_integer, decided_truth
-from archimedes_grad.gather import Geometry, Shape, filled, geometry_of, reshaped, window
+from archimedes_grad.gather import Shape, filled, geometry_of, reshaped, window
 from archimedes_grad.operators import Operators
 from archimedes_grad.plain_numbers import plain_number_error
+from archimedes_grad.strided import Geometry
 from archimedes_grad.trace_state import current_trace, outlived, trace_error
 
 _float64 = np.float64

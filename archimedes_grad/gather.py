@@ -4,15 +4,12 @@ An array of NumPy shape ``(..., n)`` is stored as the dense CasADi matrix with `
 for each of the leading positions: byte for byte NumPy's C order. Everything here works on that storage
 and keeps structure where there is structure (slices, transposes, repetitions), because an index list
 costs memory and time for every entry, in the forward graph and again in its derivative.
-
-Offsets and strides count entries, not bytes.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import casadi as cs
@@ -20,34 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.patterns import repeated_across, seen_as
+from archimedes_grad.strided import Geometry
 
 Shape = tuple[int, ...]
 IndexArray = npt.NDArray[np.intp]
 
 #: Names of the Functions that give the largest or smallest entry of each row; engines know them by these.
 EXTREMES = {cs.OP_FMAX: "maximum_of_columns", cs.OP_FMIN: "minimum_of_columns"}
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """A strided window on a C-contiguous root: what NumPy calls a view."""
-
-    shape: Shape
-    offset: int
-    strides: tuple[int, ...]
-
-    def indices(self) -> IndexArray:
-        """Return the flat root index of every entry, in the window's shape."""
-        index = np.asarray(self.offset, dtype=np.intp)
-        for axis, (length, stride) in enumerate(zip(self.shape, self.strides, strict=True)):
-            steps = np.arange(length, dtype=np.intp) * stride
-            index = index + steps.reshape((-1,) + (1,) * (len(self.shape) - axis - 1))
-        return np.broadcast_to(index, self.shape)
-
-    @property
-    def is_one_to_one(self) -> bool:
-        """Whether no root entry appears twice (a broadcast window repeats entries)."""
-        return all(stride != 0 or length <= 1 for length, stride in zip(self.shape, self.strides, strict=True))
 
 
 def stored_shape(shape: Shape) -> tuple[int, int]:
@@ -80,25 +56,12 @@ def geometry_of(window: npt.NDArray[Any], root: npt.NDArray[Any]) -> Geometry:
     return Geometry(window.shape, byte_offset // itemsize, strides)
 
 
-def _collapsed(geometry: Geometry) -> list[tuple[int, int]]:
-    """Return (length, stride) per axis, without axes of length 1 and with mergeable axes merged."""
-    axes: list[tuple[int, int]] = []
-    for length, stride in zip(geometry.shape, geometry.strides, strict=True):
-        if length == 1:
-            continue
-        if axes and axes[-1][1] == length * stride:
-            axes[-1] = (axes[-1][0] * length, stride)
-        else:
-            axes.append((length, stride))
-    return axes
-
-
 def window(root: cs.MX, root_shape: Shape, geometry: Geometry) -> cs.MX:
     """Return the entries of a strided window on a root, stored for the window's shape."""
     rows, columns = stored_shape(geometry.shape)
     if rows * columns == 0:
         return cs.MX(rows, columns)
-    axes = _collapsed(geometry)
+    axes = geometry.axes()
     distinct = [(length, stride) for length, stride in axes if stride != 0]
     node = _distinct_entries(root, root_shape, geometry.offset, distinct)
     inner = math.prod(length for length, _ in distinct)
@@ -267,7 +230,7 @@ def repeated(number: cs.MX, rows: int, columns: int) -> cs.MX:
 
 def overwritten(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX) -> cs.MX:
     """Return the root with the entries of a strided window replaced."""
-    axes = _collapsed(target)
+    axes = target.axes()
     size = math.prod(root_shape)
     if axes == [(size, 1)]:
         return seen_as(values, *root.shape) if values.shape != root.shape else values

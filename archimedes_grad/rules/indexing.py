@@ -10,7 +10,7 @@ import numpy as np
 
 from archimedes_grad.array import SymbolicArray, new_array
 from archimedes_grad.dispatch import FUNCTIONS, implements
-from archimedes_grad.gather import Geometry, geometry_of, overwritten, put
+from archimedes_grad.gather import geometry_of, overwritten, put
 from archimedes_grad.operands import (
     cast_node,
     decided,
@@ -24,6 +24,7 @@ from archimedes_grad.operands import (
     value_of,
 )
 from archimedes_grad.rules.runtime_indices import entries_at, has_runtime_index
+from archimedes_grad.strided import Geometry
 
 
 def plain_key(key: Any) -> Any:

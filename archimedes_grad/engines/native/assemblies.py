@@ -12,8 +12,9 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.engines.native.indices import Geometry, Index, in_order, refined_strides
+from archimedes_grad.engines.native.indices import Index, in_order, refined_strides
 from archimedes_grad.engines.native.values import Assembly, Fill, Part, Value
+from archimedes_grad.strided import Geometry
 
 
 @dataclass(frozen=True, eq=False)

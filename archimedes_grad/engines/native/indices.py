@@ -6,8 +6,9 @@ the view is stepped by loops of its own. Where one loop runs over several axes, 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+from archimedes_grad.strided import Geometry
 
 
 class SplitError(Exception):
@@ -35,55 +36,21 @@ class Index:
         return max((k + 1 for k, step in enumerate(self.steps) if step), default=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """A strided window on a flat array: the entry at position (i, j, ...) is ``offset + sum(stride * position)``."""
+def follow(window: Geometry, index: Index, loops: tuple[int, ...]) -> Index:
+    """Return where the entry at a position of a window lies in the array under it.
 
-    shape: tuple[int, ...]
-    offset: int
-    strides: tuple[int, ...]
-
-    @property
-    def size(self) -> int:
-        """The number of entries."""
-        return math.prod(self.shape)
-
-    def simplified(self) -> Geometry:
-        """Return the same window without axes of length 1 and with axes merged that continue one another."""
-        axes: list[tuple[int, int]] = []
-        for length, stride in zip(self.shape, self.strides, strict=True):
-            if length == 1:
-                continue
-            if axes and axes[-1][1] == length * stride:
-                axes[-1] = (axes[-1][0] * length, stride)
-            else:
-                axes.append((length, stride))
-        return Geometry(tuple(a[0] for a in axes), self.offset, tuple(a[1] for a in axes))
-
-    def is_whole(self, size: int) -> bool:
-        """Whether the window is all of an array of a size, in order."""
-        return self.offset == 0 and self.size == size and (size == 1 or self.simplified().strides == (1,))
-
-    @property
-    def repeats(self) -> bool:
-        """Whether some axis repeats entries."""
-        return any(stride == 0 and length > 1 for length, stride in zip(self.shape, self.strides, strict=True))
-
-    def follow(self, index: Index, loops: tuple[int, ...]) -> Index:
-        """Return where the entry at a position of the window lies in the array under it.
-
-        Raises
-        ------
-        SplitError, NotAffineError
-            If the loops have to be split first; if that would not help.
-        """
-        axes = _positions(index, loops, self.shape)
-        offset, steps = self.offset, [0] * len(loops)
-        for axis, stride in zip(axes, self.strides, strict=True):
-            offset += axis.offset * stride
-            for k, step in enumerate(axis.steps):
-                steps[k] += step * stride
-        return Index(offset, tuple(steps))
+    Raises
+    ------
+    SplitError, NotAffineError
+        If the loops have to be split first; if that would not help.
+    """
+    axes = _positions(index, loops, window.shape)
+    offset, steps = window.offset, [0] * len(loops)
+    for axis, stride in zip(axes, window.strides, strict=True):
+        offset += axis.offset * stride
+        for k, step in enumerate(axis.steps):
+            steps[k] += step * stride
+    return Index(offset, tuple(steps))
 
 
 def in_order(loops: tuple[int, ...]) -> Index:
@@ -108,7 +75,7 @@ def composed(outer: Geometry, inner: Geometry) -> Geometry | None:
         if steps is None:
             return None
         try:
-            index = inner.follow(Index(outer.offset, steps), shape)
+            index = follow(inner, Index(outer.offset, steps), shape)
         except SplitError as error:
             shape = split(shape, error.loop, error.inner)
         except NotAffineError:

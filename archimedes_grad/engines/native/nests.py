@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from archimedes_grad.engines.native.indices import Index, NotAffineError, SplitError, in_order, split
+from archimedes_grad.engines.native.indices import Index, NotAffineError, SplitError, follow, in_order, split
 from archimedes_grad.engines.native.operations import OPERATIONS, literal
 from archimedes_grad.engines.native.values import Elementwise, Fill, Gather, Pick, Reduction, Value, View
 
@@ -55,7 +55,7 @@ def reads(value: Value, index: Index, loops: Loops, is_stored: Callable[[Value],
         return []
     if isinstance(value, View):
         try:
-            return [(value.source, value.geometry.follow(index, loops))]
+            return [(value.source, follow(value.geometry, index, loops))]
         except NotAffineError:
             raise MustStoreError(value) from None
     if isinstance(value, Elementwise):

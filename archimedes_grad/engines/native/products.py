@@ -7,8 +7,8 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.engines.native.indices import Geometry
 from archimedes_grad.engines.native.values import Fill, UnsupportedError, Value, Values, View
+from archimedes_grad.strided import Geometry
 
 #: From this many multiplications on a product of two matrices goes to BLAS.
 BLAS_FROM = 8_000

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.engines.native.assemblies import Piece, are_disjoint, pieces, term_index
-from archimedes_grad.engines.native.indices import Geometry, in_order
+from archimedes_grad.engines.native.indices import in_order
 from archimedes_grad.engines.native.nests import Nest, fitting_loops, position, refined
 from archimedes_grad.engines.native.operations import literal
 from archimedes_grad.engines.native.schedule import Group, Schedule, matrix_in_memory, root_of, slice_in_memory
@@ -31,6 +31,7 @@ from archimedes_grad.engines.native.values import (
     Solve,
     Value,
 )  # fmt: skip
+from archimedes_grad.strided import Geometry
 
 
 @dataclass(frozen=True)

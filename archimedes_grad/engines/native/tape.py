@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.engines.native.blas_library import has_lapack
-from archimedes_grad.engines.native.indices import Geometry
 from archimedes_grad.engines.native.operations import OPERATIONS
 from archimedes_grad.engines.native.products import contraction, matrix_product
 from archimedes_grad.engines.native.values import Part, UnsupportedError, Value, Values, strided
 from archimedes_grad.gather import EXTREMES
+from archimedes_grad.strided import Geometry
 
 #: Longer functions are not compiled: a C compiler's time for one grows faster than its length.
 MOST_INSTRUCTIONS = 4_000

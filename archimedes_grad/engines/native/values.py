@@ -14,7 +14,8 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.engines.native.indices import Geometry, composed
+from archimedes_grad.engines.native.indices import composed
+from archimedes_grad.strided import Geometry
 
 
 class UnsupportedError(Exception):
