@@ -63,22 +63,23 @@ def page(saved: Saved) -> str:
         INTRODUCTION.replace("{cores}", on),
         "![Time of a gradient against the number of entries](benchmarks/time-against-size.svg)",
         "![Times as multiples of this library's](benchmarks/ratios.svg)",
-        f"## A gradient\n\n{ours} in milliseconds; the others as multiples of that.",
+        f"## A gradient\n\n{ours} in milliseconds; the others as multiples of that. The first columns are this "
+        "library's engines.",
         table(
-            ["problem", "data", f"{ours}, ms", *names],
+            ["problem", "data", f"{column(ours)}, ms", *map(column, names)],
             ([problem, size, f"{1e3 * row['seconds'][ours]:.3g}", *multiples(row, "seconds", ours, names)]
              for problem, size, row in rows(saved)),
         ),
         "## The first gradient\n\nTracing, differentiating and compiling included, in a fresh process with everything "
         "imported; seconds. That of C++ is the time of its compiler.",
         table(
-            ["problem", "data", *[ours, *names]],
+            ["problem", "data", *map(column, [ours, *names])],
             ([problem, size, *(f"{row['first'][name]:.2g}" if name in row["first"] else "–" for name in [ours, *names])]
              for problem, size, row in rows(saved)),
         ),
         "## Memory\n\nWhat the first gradient adds to the peak of a fresh process, in MiB.",
         table(
-            ["problem", "data", *[ours, *names]],
+            ["problem", "data", *map(column, [ours, *names])],
             ([problem, size, *(f"{row['peak bytes'][name] / 2**20:.0f}" if name in row["peak bytes"] else "–"
               for name in [ours, *names])] for problem, size, row in rows(saved) if problem == "gmm"),
         ),
@@ -90,6 +91,11 @@ def page(saved: Saved) -> str:
 
 def rows(saved: Saved) -> Iterable[tuple[str, str, dict[str, Any]]]:
     return ((problem, size, row) for problem, sizes in saved.items() for size, row in sizes.items())
+
+
+def column(name: str) -> str:
+    """Return the title of a column: of ours, the engine."""
+    return name.removeprefix(f"{OURS} (").removesuffix(")") if name.startswith(OURS) else name
 
 
 def multiples(row: dict[str, Any], what: str, ours: str, names: list[str]) -> list[str]:

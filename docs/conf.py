@@ -13,7 +13,7 @@ copyright = "The archimedes_grad developers"
 version = release = archimedes_grad.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "myst_parser", "sphinx_design", "numpydoc", "executed_pages"]
-exclude_patterns = ["extension", "examples"]
+exclude_patterns = ["extension", "examples", "_static"]
 source_suffix = {".md": "markdown"}
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
@@ -35,7 +35,13 @@ html_theme_options = {
     "show_prev_next": True,
     "footer_start": [],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    "header_links_before_dropdown": 7,
+    # Tables with many columns take the place of the list of headings.
+    "secondary_sidebar_items": {"**": ["page-toc"], "numpy": [], "benchmarks": []},
 }
+# Pages of their own have no section to go round in.
+html_sidebars = {"why": [], "quickstart": []}
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_show_copyright = False

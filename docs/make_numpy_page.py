@@ -32,9 +32,11 @@ def status(function: Any) -> tuple[str, str]:
 
 
 def tests_of(name: str, texts: dict[str, str]) -> str:
-    """Return the test modules that call a function by its name, beside the one that calls every function."""
+    """Return the test modules that call a function most, beside the one that calls every function."""
     called = re.compile(rf"\bnp\.{re.escape(name.removeprefix('numpy.'))}\b")
-    return ", ".join(f"`{module}`" for module, text in texts.items() if called.search(text))
+    counts = Counter({module: n for module, text in texts.items() if (n := len(called.findall(text)))})
+    shown = [f"`{module}`" for module, _ in counts.most_common(3)]
+    return ", ".join(shown) + (f" and {len(counts) - 3} more" if len(counts) > 3 else "")
 
 
 def functions_table() -> list[str]:
@@ -47,7 +49,7 @@ def functions_table() -> list[str]:
         f"With NumPy {np.__version__}, {counts['supported']} of {len(rows)} overridable functions take traced arrays, "
         f"and {counts['refused']} are refused with a reason. `tests/rules/test_completeness.py` holds that there are "
         f"no others; `tests/rules/test_every_function.py` calls each that is supported and compares value and "
-        f"gradient; the table names the modules that test it further.",
+        f"gradient; the table names the modules that call it most.",
         "",
         "| function | status | tests, or the reason of a refusal |",
         "|---|---|---|",
@@ -104,7 +106,8 @@ def main() -> None:
     lines = [
         "# NumPy functions",
         "",
-        "Written by `python docs/make_numpy_page.py`.",
+        "What of NumPy takes traced values: how much of everyday NumPy works beside the peers, what a derivative "
+        "costs, and each function that NumPy lets a library take over. Written by `python docs/make_numpy_page.py`.",
         "",
         "## Everyday expressions, beside the peers",
         "",

@@ -167,6 +167,7 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("source-read", _read)
     app.connect("env-purge-doc", lambda app, env, docname: _counts(env).pop(docname, None))
     app.connect("env-merge-info", lambda app, env, docnames, other: _counts(env).update(_counts(other)))
+    app.connect("env-updated", _require_pictures)
     app.connect("build-finished", _tell)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -185,6 +186,22 @@ def _prepare(app: Any) -> None:
 
     matplotlib.rcParams.update(STYLE)
     (Path(app.srcdir) / "pictures").mkdir(exist_ok=True)
+    for picture in _pictures_of_other_pages(Path(app.srcdir)):
+        picture.touch()
+
+
+def _pictures_of_other_pages(docs: Path) -> list[Path]:
+    """Return the pictures that pages show by name: Sphinx looks for them before another process may have drawn them."""
+    texts = [page.read_text() for page in docs.rglob("*.md")]
+    return [docs / "pictures" / name for text in texts for name in re.findall(r"/pictures/([\w-]+\.png)", text)]
+
+
+def _require_pictures(app: Any, env: Any) -> None:
+    from sphinx.util import logging
+
+    for picture in _pictures_of_other_pages(Path(app.srcdir)):
+        if not picture.stat().st_size:
+            logging.getLogger(__name__).warning("no page draws the picture %s", picture.name)
 
 
 def _read(app: Any, docname: str, source: list[str]) -> None:
