@@ -8,12 +8,16 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.engines.native.blas_library import ROUTINES
+from archimedes_grad.engines.native.blas_library import KERNEL
 from archimedes_grad.engines.native.operations import VECTOR_FUNCTIONS, literal
+from archimedes_grad.engines.native.product_text import LOADED, STAND_ALONE
 from archimedes_grad.engines.native.program import Source
 
 #: The names of the entries begin with it. Libraries are told apart by their files.
 ENTRY = "archimedes_grad_entry_"
+
+#: Matrices of at least so many rows, columns and inner ones are multiplied by BLAS.
+BLAS_SIDE = 400
 
 _HELPERS = """\
 #include <math.h>
@@ -43,44 +47,6 @@ static inline double picked(const double *from, double place, long size)
 {{
     const long k = (long)place;
     return k >= 0 && k < size ? from[k] : NAN;
-}}
-"""
-
-_BLAS = """\
-/* The matrix product of BLAS, with 64-bit integers. */
-typedef void (*dgemm_pointer)(const char *, const char *, const long long *, const long long *, const long long *,
-                              const double *, const double *, const long long *, const double *, const long long *,
-                              const double *, double *, const long long *);
-"""
-
-_CALL_OF_BLAS = """\
-    const dgemm_pointer dgemm = ((const dgemm_pointer *)data[{blas}])[0];
-    const double one = 1.0;
-    if (dgemm) {{
-        dgemm(ta ? "T" : "N", tb ? "T" : "N", &rows, &columns, &inner, &one, a, &lda, b, &ldb, &beta, c, &rows);
-        return;
-    }}
-"""
-
-_PRODUCT = """\
-/* Column-major matrix product: c = beta * c + a b. */
-static void matrix_product(const double *const *data, long long rows, long long columns, long long inner,
-                           int ta, const double *a, long long lda, int tb, const double *b, long long ldb,
-                           double beta, double *c)
-{{
-{call_of_blas}    (void)data;
-    for (long long j = 0; j < columns; ++j) {{
-        double *restrict column = c + j * rows;
-        if (beta == 0.0)
-            for (long long i = 0; i < rows; ++i) column[i] = 0.0;
-        for (long long k = 0; k < inner; ++k) {{
-            const double factor = tb ? b[j + k * ldb] : b[k + j * ldb];
-            if (ta)
-                for (long long i = 0; i < rows; ++i) column[i] += a[k + i * lda] * factor;
-            else
-                for (long long i = 0; i < rows; ++i) column[i] += a[i + k * lda] * factor;
-        }}
-    }}
 }}
 """
 
@@ -154,10 +120,10 @@ def loaded_text(functions: Sequence[cs.Function], source: Source) -> str:
     if source.uses_solves:
         parts.append(_LAPACK.format(blas=len(source.data)))
     if source.uses_products:
-        parts += [_BLAS, _PRODUCT.format(call_of_blas=_CALL_OF_BLAS.format(blas=len(source.data)))]
+        parts.append(LOADED.format(blas=len(source.data), kernel=KERNEL, least=BLAS_SIDE))
     data = [(array.size, 1) for array in source.data]
     if source.uses_products or source.uses_solves:
-        data.append((len(ROUTINES), 1))
+        data.append((KERNEL + source.uses_products, 1))
     loaded = []
     for number, (function, entry) in enumerate(zip(functions, source.entries, strict=True)):
         own = [_dense(function.sparsity_in(i)) for i in range(function.n_in())]
@@ -237,7 +203,7 @@ def stand_alone_text(
     )  # fmt: skip
     parts = [f'#include "{name}.h"', _HELPERS.format(vector_forms="/* none asked for */"), *texts]
     if source.uses_products:
-        parts.append(_PRODUCT.format(call_of_blas=""))
+        parts.append(STAND_ALONE)
     entry = _STAND_ALONE_ENTRY.format(
         name=name, pointers=", ".join(pointers) or "0", called=compiled.name, own=len(inputs) + len(hidden)
     )

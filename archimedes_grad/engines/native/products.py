@@ -1,24 +1,24 @@
-"""Matrix products and contractions in the form that is the fastest: a sum, a loop nest, or BLAS."""
+"""Matrix products and contractions in the form that is the fastest: a sum, a loop nest, or by blocks."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import casadi as cs
-import numpy as np
 
 from archimedes_grad.engines.native.values import Fill, UnsupportedError, Value, Values, View
 from archimedes_grad.strided import Geometry
 
-#: From this many multiplications on a product of two matrices goes to BLAS.
-BLAS_FROM = 8_000
+#: From this many multiplications on a product of two matrices is no loop nest, but multiplied by blocks.
+_BLOCKS_FROM = 8_000
 
 
 def matrix_product(
     values: Values, base: Value, left: Value, right: Value, rows: int, inner: int, columns: int
 ) -> Value:
-    """Return ``base + left @ right`` in the form that is the fastest: a sum, a loop nest, or BLAS."""
-    if rows * inner * columns >= BLAS_FROM and min(rows, columns) > 1 and inner > 1 and not _is_ones(left, right):
+    """Return ``base + left @ right`` in the form that is the fastest: a sum, a loop nest, or by blocks."""
+    if rows * inner * columns >= _BLOCKS_FROM and min(rows, columns) > 1 and inner > 1 and not _is_ones(left, right):
         return values.product(base, left, right, rows, inner, columns)
     # Axes: columns, rows, inner; or inner before rows where the rows of the left matrix lie side by side, and before
     # columns where those of the right one do.
@@ -49,68 +49,87 @@ def matrix_product(
 def contraction(values: Values, info: dict[str, Any], operands: list[Value]) -> Value:
     """Return sums of products over labelled axes, by the length of each label and its stride in each array."""
     base, left, right = operands
-    lengths = info["iter_dims"]
-    offsets = [info[f"strides_{name}"][0] for name in "abc"]
-    strides = [info[f"strides_{name}"][1:] for name in "abc"]
-    if any(offsets):
+    if any(info[f"strides_{name}"][0] for name in "abc"):
         raise UnsupportedError("a contraction that begins inside its arrays is not compiled")
-    labels = sorted(range(len(lengths)), key=lambda label: -strides[2][label])
-    groups = {
-        (bool(strides[0][label]), bool(strides[1][label]), bool(strides[2][label])): label for label in labels
-    }
-    batch, rows, inner, columns = (groups.get(key) for key in _MATRIX_LABELS)
-    is_matrix_product = len(groups) == len(labels) and set(groups) <= set(_MATRIX_LABELS)
-    if is_matrix_product and None not in (rows, inner, columns) and _is_large(lengths, (rows, inner, columns)):
-        return _batched_product(values, operands, lengths, strides, (batch, rows, inner, columns))
-    shape = tuple(lengths[label] for label in labels)
-    first = values.view(left, Geometry(shape, 0, tuple(strides[0][label] for label in labels)))
-    second = values.view(right, Geometry(shape, 0, tuple(strides[1][label] for label in labels)))
-    kept = tuple(strides[2][label] != 0 for label in labels)
+    axes = _axes(info)
+    matrices = _as_matrices(axes)
+    if matrices is not None:
+        return _batched_product(values, operands, matrices)
+    shape = tuple(axis.length for axis in axes)
+    first = values.view(left, Geometry(shape, 0, tuple(axis.left for axis in axes)))
+    second = values.view(right, Geometry(shape, 0, tuple(axis.right for axis in axes)))
+    kept = tuple(axis.result != 0 for axis in axes)
     total = values.reduction("sum", values.elementwise(cs.OP_MUL, first, second), shape, kept)
     return total if _is_zero(base) else values.elementwise_sum(base, total)
 
 
-#: Whether a label is in the first operand, the second, and the result: batch, rows, inner and columns of a product.
-_MATRIX_LABELS = ((True, True, True), (True, False, True), (True, True, False), (False, True, True))
+@dataclass(frozen=True)
+class _Axis:
+    """A label of a contraction: its length, and its stride in both operands and in the result; 0 where it is not."""
+
+    length: int
+    left: int
+    right: int
+    result: int
+
+    @property
+    def kind(self) -> tuple[bool, bool, bool]:
+        """Which arrays have the axis."""
+        return bool(self.left), bool(self.right), bool(self.result)
+
+    def holds(self, inner: _Axis) -> bool:
+        """Tell whether this axis and an inner one are one axis in every array."""
+        pairs = ((self.left, inner.left), (self.right, inner.right), (self.result, inner.result))
+        return all(outer == own * inner.length for outer, own in pairs)
 
 
-def _is_large(lengths: list[int], labels: tuple[int | None, ...]) -> bool:
-    sizes = [lengths[label] for label in labels if label is not None]
-    return int(np.prod(sizes)) >= BLAS_FROM and min(sizes) > 1
+def _axes(info: dict[str, Any]) -> list[_Axis]:
+    """Return the axes of a contraction in the order of the result, those merged that continue one another."""
+    strides = zip(*(info[f"strides_{name}"][1:] for name in "abc"), strict=True)
+    axes = [_Axis(length, *steps) for length, steps in zip(info["iter_dims"], strides, strict=True) if length > 1]
+    merged: list[_Axis] = []
+    for axis in sorted(axes, key=lambda axis: (-axis.result, -axis.left, -axis.right)):
+        if merged and merged[-1].holds(axis):
+            axis = _Axis(merged.pop().length * axis.length, axis.left, axis.right, axis.result)
+        merged.append(axis)
+    return merged
+
+
+_ROWS, _INNER, _COLUMNS = (True, False, True), (True, True, False), (False, True, True)
+_BATCH = (True, True, True)
+
+
+def _as_matrices(axes: list[_Axis]) -> tuple[_Axis, _Axis, _Axis, _Axis] | None:
+    """Return batch, rows, inner and columns of matrices, behind one another in the result; None where none."""
+    by_kind = {axis.kind: axis for axis in axes}
+    if len(by_kind) != len(axes) or {_ROWS, _INNER, _COLUMNS} - set(by_kind):
+        return None
+    rows, inner, columns = by_kind[_ROWS], by_kind[_INNER], by_kind[_COLUMNS]
+    size = rows.length * columns.length
+    batch = by_kind.get(_BATCH, _Axis(1, 0, 0, size))
+    is_large = size * inner.length >= _BLOCKS_FROM
+    return (batch, rows, inner, columns) if is_large and batch.result == size else None
 
 
 def _batched_product(
-    values: Values, operands: list[Value], lengths: list[int], strides: list[list[int]],
-    labels: tuple[int | None, int | None, int | None, int | None],
-) -> Value:  # fmt: skip
+    values: Values, operands: list[Value], matrices: tuple[_Axis, _Axis, _Axis, _Axis]
+) -> Value:
     """Return the products of matrices that lie behind one another, as one value."""
-    batch, rows, inner, columns = labels
-    assert rows is not None
-    assert inner is not None
-    assert columns is not None
+    batch, rows, inner, columns = matrices
     base, left, right = operands
-    if strides[2][rows] != 1:
+    first = values.view(left, _window(batch.left, batch, (inner, inner.left), (rows, rows.left)))
+    second = values.view(right, _window(batch.right, batch, (columns, columns.right), (inner, inner.right)))
+    if rows.result != 1:
         # The result lies by rows: the transposed product, with the operands exchanged, lies as BLAS writes.
-        left, right, rows, columns = right, left, columns, rows
-        strides = [strides[1], strides[0], strides[2]]
-    count = 1 if batch is None else lengths[batch]
-    size = lengths[rows] * lengths[columns]
-    parts = []
-    for k in range(count):
-        first, second, own = (
-            0 if batch is None else k * strides[operand][batch] for operand in range(3)
-        )
-        left_view = values.view(
-            left, Geometry((lengths[inner], lengths[rows]), first, (strides[0][inner], strides[0][rows]))
-        )
-        right_view = values.view(
-            right, Geometry((lengths[columns], lengths[inner]), second, (strides[1][columns], strides[1][inner]))
-        )
-        base_view = values.view(base, Geometry((size,), own, (1,)))
-        parts.append(
-            values.product(base_view, left_view, right_view, lengths[rows], lengths[inner], lengths[columns])
-        )
-    return values.concatenation(parts)
+        first = values.view(right, _window(batch.right, batch, (inner, inner.right), (columns, columns.right)))
+        second = values.view(left, _window(batch.left, batch, (rows, rows.left), (inner, inner.left)))
+        rows, columns = columns, rows
+    return values.product(base, first, second, rows.length, inner.length, columns.length, batch.length)
+
+
+def _window(step: int, batch: _Axis, *axes: tuple[_Axis, int]) -> Geometry:
+    lengths, strides = tuple(axis.length for axis, _ in axes), tuple(stride for _, stride in axes)
+    return Geometry((batch.length, *lengths), 0, (step, *strides))
 
 
 def _is_ones(left: Value, right: Value) -> bool:

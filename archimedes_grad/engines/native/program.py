@@ -14,7 +14,7 @@ from archimedes_grad.engines.native.assemblies import Piece, are_disjoint, piece
 from archimedes_grad.engines.native.indices import in_order
 from archimedes_grad.engines.native.nests import Nest, fitting_loops, position, refined
 from archimedes_grad.engines.native.operations import literal
-from archimedes_grad.engines.native.schedule import Group, Schedule, matrix_in_memory, root_of, slice_in_memory
+from archimedes_grad.engines.native.schedule import Group, Schedule, matrices_in_memory, root_of, slice_in_memory
 from archimedes_grad.engines.native.tape import Form, read
 from archimedes_grad.engines.native.values import (
     Assembly,
@@ -344,14 +344,21 @@ class _CFunction:
             nest = self._nest((value.size,))
             nest.store(value.base, in_order((value.size,)), self.names[value], in_order((value.size,)))
             self._block(nest, [value])
-        left = matrix_in_memory(value.left, value.rows, value.inner)
-        right = matrix_in_memory(value.right, value.inner, value.columns)
-        operands = ", ".join(
-            f"{int(m.transposed)}, {self._address(m.source, m.offset)}, {m.leading}" for m in (left, right)
-        )
+        left, right = matrices_in_memory(value)
+        operands, moves = [], [f" + k*{value.rows * value.columns}"]
+        for matrix in (left, right):
+            moves.append(f" + k*{matrix.step}" if matrix.step else "")
+            operands.append(f"{int(matrix.transposed)}, {{}}, {matrix.leading}")
+        addresses = [self._address(value), *(self._address(m.source, m.offset) for m in (left, right))]
+        if value.count > 1:
+            self.lines.append(f"for (long k = 0; k < {value.count}; ++k)")
+            addresses = [address + move for address, move in zip(addresses, moves, strict=True)]
         sizes = f"{value.rows}, {value.columns}, {value.inner}"
-        beta = literal(0.0 if starts_at_zero else 1.0)
-        self.lines.append(f"matrix_product(data, {sizes}, {operands}, {beta}, {self._address(value)});")
+        matrices = ", ".join(operands).format(*addresses[1:])
+        indent = "    " if value.count > 1 else ""
+        self.lines.append(
+            f"{indent}matrix_product(data, {sizes}, {matrices}, {int(not starts_at_zero)}, {addresses[0]});"
+        )
 
     def _write_solve(self, value: Solve) -> None:
         self.program.uses_solves = True

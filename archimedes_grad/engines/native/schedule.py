@@ -215,8 +215,7 @@ def _read_values(met: list[tuple[Value, Index]]) -> set[Value]:
 def addressed(value: Value) -> list[Value]:
     """Return what a product or call takes by its address: values that have to be in memory."""
     if isinstance(value, Product):
-        left = matrix_in_memory(value.left, value.rows, value.inner)
-        right = matrix_in_memory(value.right, value.inner, value.columns)
+        left, right = matrices_in_memory(value)
         return [value.base, left.source, right.source]
     return [slice_in_memory(operand)[0] for operand in value.operands]
 
@@ -230,24 +229,34 @@ def slice_in_memory(operand: Value) -> tuple[Value, int]:
 
 @dataclass(frozen=True)
 class Matrix:
-    """A column-major matrix as BLAS takes it: where it lies, how far apart columns are, whether it is transposed."""
+    """A column-major matrix as BLAS takes it: where it lies, how far apart columns are, whether it is transposed.
+
+    ``step`` is how far behind it the next matrix of a batch lies.
+    """
 
     source: Value
     offset: int
     leading: int
     transposed: bool
+    step: int
 
 
-def matrix_in_memory(operand: Value, rows: int, columns: int) -> Matrix:
-    """Return how a matrix lies in memory; one that lies in no such way is stored first."""
+def _matrix_in_memory(operand: Value, rows: int, columns: int, count: int) -> Matrix:
+    """Return how matrices lie in memory; those that lie in no such way are stored first."""
     if isinstance(operand, View):
         geometry = operand.geometry
-        strides = refined_strides(geometry, (columns, rows)) if rows > 1 and columns > 1 else None
-        if strides is not None and strides[1] == 1 and strides[0] >= rows:
-            return Matrix(operand.source, geometry.offset, strides[0], False)
-        if strides is not None and strides[0] == 1 and strides[1] >= columns:
-            return Matrix(operand.source, geometry.offset, strides[1], True)
-    return Matrix(operand, 0, rows, False)
+        strides = refined_strides(geometry, (count, columns, rows)) if rows > 1 and columns > 1 else None
+        if strides is not None and strides[2] == 1 and strides[1] >= rows:
+            return Matrix(operand.source, geometry.offset, strides[1], False, strides[0])
+        if strides is not None and strides[1] == 1 and strides[2] >= columns:
+            return Matrix(operand.source, geometry.offset, strides[2], True, strides[0])
+    return Matrix(operand, 0, rows, False, rows * columns)
+
+
+def matrices_in_memory(product: Product) -> tuple[Matrix, Matrix]:
+    """Return how the operands of a product lie in memory."""
+    left = _matrix_in_memory(product.left, product.rows, product.inner, product.count)
+    return left, _matrix_in_memory(product.right, product.inner, product.columns, product.count)
 
 
 def root_of(value: Value) -> tuple[Value, Loops]:

@@ -203,7 +203,9 @@ def _setnonzeros(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
     info = node.info()
     places = _places(info)
     if not isinstance(places, Geometry):
-        places = strided(places) or places
+        window = strided(places)
+        # Where entries repeat, neighbouring turns of a loop would add to the same one.
+        places = places if window is None or window.repeats else window
     return reader.values.assembly(operands[0], Part(operands[1], places, bool(info["add"])))
 
 

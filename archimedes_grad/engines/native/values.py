@@ -17,6 +17,9 @@ import numpy.typing as npt
 from archimedes_grad.engines.native.indices import composed
 from archimedes_grad.strided import Geometry
 
+#: A list of places is taken for a window of at most so many axes.
+_MOST_AXES = 4
+
 
 class UnsupportedError(Exception):
     """The graph holds something that is not compiled; the message says what."""
@@ -112,7 +115,10 @@ class Assembly(Value):
 
 @dataclass(eq=False, slots=True)
 class Product(Value):
-    """``base + left @ right`` of column-major matrices of (rows, inner) and (inner, columns) entries."""
+    """``base + left @ right`` of column-major matrices of (rows, inner) and (inner, columns) entries.
+
+    ``count`` products of matrices that lie behind one another.
+    """
 
     base: Value
     left: Value
@@ -120,6 +126,7 @@ class Product(Value):
     rows: int
     inner: int
     columns: int
+    count: int
 
 
 @dataclass(eq=False, slots=True)
@@ -291,11 +298,13 @@ class Values:
         """Return the sum of two arrays; one of them where the other is zero throughout."""
         return self.elementwise(cs.OP_ADD, left, right)
 
-    def product(self, base: Value, left: Value, right: Value, rows: int, inner: int, columns: int) -> Value:
-        """Return a matrix product."""
+    def product(
+        self, base: Value, left: Value, right: Value, rows: int, inner: int, columns: int, count: int = 1
+    ) -> Value:
+        """Return a matrix product, or as many as are counted."""
         left, right = self.in_memory(left), self.in_memory(right)
         key = ("product", base.serial, left.serial, right.serial, rows, inner, columns)
-        made = Product(rows * columns, base, left, right, rows, inner, columns)
+        made = Product(count * rows * columns, base, left, right, rows, inner, columns, count)
         return self._once(key, lambda: made, base, left, right)
 
     def solve(self, matrix: Value, sides: Value, n: int, transposed: bool) -> Value:
@@ -341,22 +350,22 @@ class Values:
 
 
 def strided(places: npt.NDArray[np.int64]) -> Geometry | None:
-    """Return the window of at most two axes that a list of places is, if it is one."""
+    """Return the window that a list of places is, if it is one of few axes."""
     if places.size == 0 or int(places.min()) < 0:
         return None
-    if places.size == 1:
-        return Geometry((), int(places[0]), ())
-    steps = np.diff(places)
-    first = int(steps[0])
-    changes = np.flatnonzero(steps != first)
-    if changes.size == 0:
-        return Geometry((places.size,), int(places[0]), (first,))
-    length = int(changes[0]) + 1
-    if places.size % length or length == 1:
-        return None
-    table = places.reshape(-1, length)
-    rows = np.diff(table[:, 0])
-    if not ((table - table[:, :1]) == np.arange(length) * first).all() or (rows != rows[0]).any():
-        return None
-    return Geometry((table.shape[0], length), int(places[0]), (int(rows[0]), first))
-
+    axes: list[tuple[int, int]] = []
+    offset = int(places[0])
+    while places.size > 1:
+        if len(axes) == _MOST_AXES:
+            return None
+        # The innermost axis ends where the step first changes.
+        steps = np.diff(places)
+        first = int(steps[0])
+        changes = np.flatnonzero(steps != first)
+        length = int(changes[0]) + 1 if changes.size else places.size
+        table = places.reshape(-1, length) if places.size % length == 0 and length > 1 else None
+        if table is None or not ((table - table[:, :1]) == np.arange(length) * first).all():
+            return None
+        axes.append((length, first))
+        places = table[:, 0]
+    return Geometry(tuple(length for length, _ in reversed(axes)), offset, tuple(step for _, step in reversed(axes)))
