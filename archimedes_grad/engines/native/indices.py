@@ -6,7 +6,10 @@ the view is stepped by loops of its own. Where one loop runs over several axes, 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from archimedes_grad.strided import Geometry
 
@@ -55,11 +58,7 @@ def follow(window: Geometry, index: Index, loops: tuple[int, ...]) -> Index:
 
 def in_order(loops: tuple[int, ...]) -> Index:
     """Return the index that runs through a flat array in order."""
-    steps, step = [], 1
-    for length in reversed(loops):
-        steps.append(step)
-        step *= length
-    return Index(0, tuple(reversed(steps)))
+    return Index(0, c_strides(loops))
 
 
 def split(loops: tuple[int, ...], loop: int, inner: int) -> tuple[int, ...]:
@@ -101,6 +100,43 @@ def refined_strides(geometry: Geometry, shape: tuple[int, ...]) -> tuple[int, ..
             inner //= part
             strides.append(stride * inner)
     return tuple(strides) if not lengths else None
+
+
+def refined(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return loops that both can be split into, or None."""
+    cuts = sorted({*_cuts(first), *_cuts(second)})
+    loops: list[int] = []
+    for inner, outer in pairwise(cuts):
+        if outer % inner:
+            return None
+        loops.append(outer // inner)
+    return tuple(reversed(loops))
+
+
+def _cuts(loops: tuple[int, ...]) -> list[int]:
+    cuts, product = [1], 1
+    for length in reversed(loops):
+        product *= length
+        cuts.append(product)
+    return cuts
+
+
+def spread(flags: Sequence[bool], shape: tuple[int, ...], loops: tuple[int, ...]) -> tuple[bool, ...]:
+    """Return for each loop what holds of the axis that it runs over. The loops refine the shape."""
+    found: list[bool] = []
+    axes = iter(zip(shape, flags, strict=True))
+    left, flag = 1, False
+    for length in loops:
+        while left == 1:
+            left, flag = next(axes, (length, False))
+        found.append(flag)
+        left //= length
+    return tuple(found)
+
+
+def c_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the strides of an array that lies in memory in the order of its axes."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 def _positions(index: Index, loops: tuple[int, ...], shape: tuple[int, ...]) -> list[Index]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
-from archimedes_grad.engines.native.indices import Index, NotAffineError, SplitError, follow, in_order, split
+from archimedes_grad.engines.native.indices import Index, NotAffineError, SplitError, follow, in_order, split, spread
 from archimedes_grad.engines.native.operations import OPERATIONS, literal
 from archimedes_grad.engines.native.values import Elementwise, Fill, Gather, Pick, Reduction, Value, View
 
@@ -163,7 +162,7 @@ class Nest:
     def reduce(self, reduction: Reduction, target: str) -> None:
         """Reduce a value: into a variable of its own where the inner loops are those reduced, else in memory."""
         expression, _ = self.entry(reduction.source, in_order(self.loops))
-        is_kept = kept_loops(reduction, self.loops)
+        is_kept = spread(reduction.kept, reduction.shape, self.loops)
         steps = target_steps(self.loops, is_kept)
         kept_depth = max((k + 1 for k, kept in enumerate(is_kept) if kept), default=0)
         place = position(Index(0, steps))
@@ -215,19 +214,6 @@ def position(index: Index) -> str:
     return " + ".join(terms)
 
 
-def kept_loops(reduction: Reduction, loops: Loops) -> tuple[bool, ...]:
-    """Return for each loop whether it runs over axes that are kept. The loops refine the reduction's shape."""
-    kept: list[bool] = []
-    axes = iter(zip(reduction.shape, reduction.kept, strict=True))
-    left, keep = 1, False
-    for length in loops:
-        while left == 1:
-            left, keep = next(axes, (length, False))
-        kept.append(keep)
-        left //= length
-    return tuple(kept)
-
-
 def target_steps(loops: Loops, kept: Iterable[bool]) -> tuple[int, ...]:
     """Return the steps through what a reduction leaves."""
     steps, step = [], 1
@@ -235,23 +221,3 @@ def target_steps(loops: Loops, kept: Iterable[bool]) -> tuple[int, ...]:
         steps.append(step if keep else 0)
         step *= length if keep else 1
     return tuple(reversed(steps))
-
-
-def refined(first: Loops, second: Loops) -> Loops | None:
-    """Return loops that both can be split into, or None."""
-    cuts = sorted({*_cuts(first), *_cuts(second)})
-    loops: list[int] = []
-    for inner, outer in pairwise(cuts):
-        if outer % inner:
-            return None
-        loops.append(outer // inner)
-    return tuple(reversed(loops))
-
-
-def _cuts(loops: Loops) -> list[int]:
-    cuts, product = [1], 1
-    for length in reversed(loops):
-        product *= length
-        cuts.append(product)
-    return cuts
-

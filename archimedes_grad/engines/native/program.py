@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.engines.native.assemblies import Piece, are_disjoint, pieces, term_index
-from archimedes_grad.engines.native.indices import in_order
-from archimedes_grad.engines.native.nests import Nest, fitting_loops, position, refined
-from archimedes_grad.engines.native.operations import literal
+from archimedes_grad.engines.native.indices import in_order, refined
+from archimedes_grad.engines.native.nests import Nest, fitting_loops, position
 from archimedes_grad.engines.native.schedule import Group, Schedule, matrices_in_memory, root_of, slice_in_memory
 from archimedes_grad.engines.native.tape import Form, read
 from archimedes_grad.engines.native.values import (

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from archimedes_grad.engines.native.assemblies import pieces, term_index
-from archimedes_grad.engines.native.indices import Index, in_order, refined_strides
-from archimedes_grad.engines.native.nests import Loops, MustStoreError, fitting_loops, refined
+from archimedes_grad.engines.native.indices import Index, in_order, refined, refined_strides
+from archimedes_grad.engines.native.nests import Loops, MustStoreError, fitting_loops
 from archimedes_grad.engines.native.operations import OPERATIONS
 from archimedes_grad.engines.native.values import (
     Assembly,
