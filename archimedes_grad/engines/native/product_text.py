@@ -66,8 +66,9 @@ static inline __attribute__((always_inline)) void strip_product(const panel *s, 
     for (int j = 0; j < STRIP; ++j) {
         if (first + j >= columns) return;
         double *c = s->c + (first + j) * s->between_c;
-        /* A whole vector may run on into the next column, which is stored later. */
-        const int is_whole = rest == LANES || (!s->adds && first + j < columns - 1);
+        /* A whole vector may run on into the next columns, which are stored later. */
+        const long long left = (columns - 1 - first - j) * s->between_c;
+        const int is_whole = rest == LANES || (!s->adds && left >= LANES - rest);
         _Pragma("GCC unroll 3")
         for (int v = 0; v < vectors; ++v, c += LANES) {
             if (v < vectors - 1 || is_whole) {

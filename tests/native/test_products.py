@@ -1,0 +1,112 @@
+"""Matrix products of compiled code: every shape of the kernel's vectors, strips and depths, and what BLAS takes."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import archimedes_grad as arc
+from archimedes_grad.engines.native import toolchain
+
+pytestmark = pytest.mark.skipif(
+    not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
+)
+
+RNG = np.random.default_rng(17)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+#: Rows, inner and columns: whole vectors and strips, one row beyond, less than one, more than one depth, BLAS.
+SIZES = [
+    (64, 64, 64), (24, 24, 24), (25, 17, 31), (23, 40, 9), (2, 2, 2_000), (2_000, 2, 2), (3, 1_500, 2), (7, 300, 8),
+    (8, 257, 7), (49, 513, 33), (100, 1_000, 3), (5, 6, 700), (401, 402, 403),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("transposed", ["", "left", "right", "both"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_products_are_numpys(size, transposed):
+    rows, inner, columns = size
+    a, b = RNG.normal(size=(rows, inner)), RNG.normal(size=(inner, columns))
+    turn_a, turn_b = transposed in ("left", "both"), transposed in ("right", "both")
+
+    def product(a, b):
+        return (a.T if turn_a else a) @ (b.T if turn_b else b)
+
+    given = (a.T.copy() if turn_a else a), (b.T.copy() if turn_b else b)
+    bound = 4e-16 * np.sqrt(inner) * (np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=0))
+    assert np.all(np.abs(arc.compile(product, engine="native")(*given) - a @ b) <= bound)
+
+
+@pytest.mark.parametrize("size", SIZES[:-1], ids=str)
+def test_what_is_not_finite_stays_in_its_row_and_column(size):
+    rows, inner, columns = size
+    a, b = RNG.normal(size=(rows, inner)), RNG.normal(size=(inner, columns))
+    a[-1, -1], b[-1, 0] = np.nan, np.inf
+    got = arc.compile(lambda a, b: a @ b, engine="native")(a, b)
+    assert np.isnan(got[-1]).all()
+    assert np.isinf(got[:-1, 0]).all()
+    np.testing.assert_allclose(got[:-1, 1:], a[:-1] @ b[:, 1:], rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("size", [(24, 24, 24), (25, 17, 31), (5, 6, 700), (49, 513, 33)], ids=str)
+def test_gradients_of_products_are_the_interpreters(size):
+    rows, inner, columns = size
+    a, b = RNG.normal(size=(rows, inner)), RNG.normal(size=(inner, columns))
+
+    def function(a, b):
+        return np.sum(np.tanh(a @ b / inner) ** 2)
+
+    expected = arc.grad(function, (0, 1), engine="vm")(a, b)
+    for got, wanted in zip(arc.grad(function, (0, 1), engine="native")(a, b), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-11, atol=1e-13 * np.max(np.abs(wanted)))
+
+
+BATCHES = {
+    "one behind another": ("bij,bjk->bik", (6, 20, 30), (6, 30, 25)),
+    "transposed": ("bji,bkj->bik", (6, 30, 20), (6, 25, 30)),
+    "by rows": ("bij,bjk->bki", (6, 20, 30), (6, 30, 25)),
+    "one matrix for all": ("ij,bjk->bik", (20, 30), (6, 30, 25)),
+    "two axes of batches": ("abij,abjk->abik", (2, 3, 20, 30), (2, 3, 30, 25)),
+    "batches inside": ("ijb,jkb->bik", (20, 30, 6), (30, 25, 6)),
+    "summed over batches": ("bij,bjk->ik", (6, 20, 30), (6, 30, 25)),
+}
+
+
+@pytest.mark.parametrize("case", BATCHES, ids=str)
+def test_batches_of_products_are_numpys(case):
+    subscripts, left, right = BATCHES[case]
+    a, b = RNG.normal(size=left), RNG.normal(size=right)
+    got = arc.compile(lambda a, b: np.einsum(subscripts, a, b), engine="native")(a, b)
+    np.testing.assert_allclose(got, np.einsum(subscripts, a, b), rtol=1e-11, atol=1e-12)
+
+    def function(a, b):
+        return np.sum(np.sin(np.einsum(subscripts, a, b)))
+
+    expected = arc.grad(function, (0, 1), engine="vm")(a, b)
+    for result, wanted in zip(arc.grad(function, (0, 1), engine="native")(a, b), expected, strict=True):
+        np.testing.assert_allclose(result, wanted, rtol=1e-11, atol=1e-12)
+
+
+def test_matrices_that_lie_in_a_larger_array_leave_the_rest_of_it_alone():
+    a, b = RNG.normal(size=(40, 60)), RNG.normal(size=(50, 40))
+    a[:, 23:], b[30:] = np.nan, np.nan
+
+    def function(a, b):
+        return a[:, 2:23] @ b[3:24, 5:30]
+
+    got = arc.compile(function, engine="native")(a, b)
+    np.testing.assert_allclose(got, function(a, b), rtol=1e-11, atol=1e-12)
+
+
+def test_repeated_places_add_up():
+    places = np.repeat(np.arange(30), 40)
+    x = RNG.normal(size=30)
+    got = arc.grad(lambda x: np.sum(x[places] ** 3), engine="native")(x)
+    np.testing.assert_allclose(got, 120 * x**2, rtol=1e-13)
