@@ -2,11 +2,22 @@
 
 CasADi's reverse sweep of a product on BLAS gives products by its reference loop, sixty times slower at 512 x 512, and a
 copy of each transposed operand. They are found in the finished expressions and built again.
+
+CasADi's wheel brings an OpenBLAS of its own, beside NumPy's. The threads of each wait busily for more work: with few
+cores those of one library keep those of the other from running, and both stand still. CasADi's works on one thread.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import casadi as cs
+from numpy.linalg import _umath_linalg
 
 from archimedes_grad.rebuilding import Rebuilding
 
@@ -22,6 +33,15 @@ def is_large(left: cs.MX, right: cs.MX) -> bool:
 def pays(left: cs.MX, right: cs.MX) -> bool:
     """Tell whether a product is faster on BLAS; a row times a matrix runs through memory once either way."""
     return is_large(left, right) and bool(left.size1() > 1)
+
+
+def matrix_product(left: cs.MX, right: cs.MX) -> cs.MX:
+    """Return a product, on BLAS where that pays."""
+    if not pays(left, right):
+        return cs.mtimes(left, right)
+    node = cs.mtimes(left, right, "classic")
+    use_one_thread()
+    return node
 
 
 def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
@@ -43,4 +63,45 @@ def _large_product(added: cs.MX, left: cs.MX, right: cs.MX) -> cs.MX:
         return _large_product(added.T, right.dep(0), left.T).T
     if right.size2() == 1 and left.op() == cs.OP_TRANSPOSE:
         return _large_product(added.T, right.T, left.dep(0)).T
-    return cs.mac(left, right, added, "classic") if pays(left, right) else cs.mac(left, right, added)
+    if not pays(left, right):
+        return cs.mac(left, right, added)
+    node = cs.mac(left, right, added, "classic")
+    use_one_thread()
+    return node
+
+
+@functools.cache
+def use_one_thread() -> None:
+    """Let CasADi's OpenBLAS work on the thread that calls it; where there is none of its own, do nothing.
+
+    This holds for the whole process, CasADi models of the user included. Its kernels, built for an old processor, gain
+    little from a second thread (512 x 512: a factor of 2 on an idle machine), and lose more to NumPy's threads.
+    Called when CasADi has loaded its plugin: loaded before that, the library could be a second copy.
+    """
+    directory = Path(cs.GlobalOptions.getCasadiPath())
+    for plugin in sorted(directory.glob("*casadi_blas_classic*")):
+        set_threads = _set_threads(plugin)
+        if set_threads is None:
+            continue
+        numpys = _set_threads(Path(_umath_linalg.__file__))
+        # Where both are linked to one library there is one pool, and it is NumPy's.
+        if numpys is None or _address(numpys) != _address(set_threads):
+            set_threads(1)
+        return
+
+
+def _set_threads(module: Path) -> Callable[[int], Any] | None:
+    """Return what sets the number of threads in the OpenBLAS of a module; None where it is not loaded or has none."""
+    # Only POSIX systems look a name up in what a library is linked to, and only of one that is loaded.
+    only_loaded = getattr(os, "RTLD_NOLOAD", None)
+    if only_loaded is None:
+        return None
+    try:
+        library = ctypes.CDLL(str(module), mode=only_loaded)
+    except OSError:
+        return None
+    return getattr(library, "openblas_set_num_threads", None)
+
+
+def _address(function: Any) -> int | None:
+    return ctypes.cast(function, ctypes.c_void_p).value

@@ -11,6 +11,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad._version import __version__
+from archimedes_grad.blas import use_one_thread
 from archimedes_grad.evaluation import evaluated_by
 from archimedes_grad.fast_path import new_fast_path
 from archimedes_grad.graph import Leaf, Template
@@ -128,6 +129,8 @@ def from_bytes(written: bytes, max_paths: int) -> Specialisation | None:
     ]
     known = Specialisation(layout, trees, leaves, samples, Paths(max_paths))
     for derived in all_derived:
+        if derived.graph.large_products:
+            use_one_thread()
         path = Path(known.paths, derived, {})
         evaluated, path.engine = evaluated_by(derived, derived.graph.engine)
         path.fast_path = new_fast_path(evaluated, layout, dict(trees), samples, path.reference)

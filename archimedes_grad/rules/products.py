@@ -10,7 +10,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import new_array
-from archimedes_grad.blas import is_large, pays
+from archimedes_grad.blas import is_large, matrix_product
 from archimedes_grad.complex_array import complex_rule
 from archimedes_grad.dispatch import implements, implements_ufunc
 from archimedes_grad.gather import Shape, broadcast, filled, flat, reshaped
@@ -32,7 +32,7 @@ def times(left: cs.MX, right: cs.MX) -> cs.MX:
     if trace is not None:
         trace.array_entries += work
         trace.large_products |= is_large(left, right)
-    return cs.mtimes(left, right, "classic") if pays(left, right) else cs.mtimes(left, right)
+    return matrix_product(left, right)
 
 
 def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any], Any]) -> None:
