@@ -17,8 +17,10 @@ from archimedes_grad.optional import require
 _TEXT_CELLS, _PICTURE_CELLS = 60, 300
 #: Side of a notebook's picture, in pixels.
 _SIDE = 300.0
-#: What is left free around a picture, of its longer side.
+#: What is left free around a picture, of each side.
 _ROOM = 0.02
+#: No picture is more than so many times as long as it is wide: beyond, entries are drawn stretched.
+_LONGEST = 3.0
 
 
 def sparsity_pattern(name: str, result: Template) -> SparsityPattern:
@@ -103,13 +105,17 @@ class SparsityPattern:
 
             _, axes = pyplot.subplots()
         height, width = self.shape
+        height, width = max(height, 1), max(width, 1)
         axes.imshow(
             self._cells(_PICTURE_CELLS), cmap="Greys", vmin=0, vmax=1, interpolation="nearest", origin="upper",
-            extent=(-0.5, max(width, 1) - 0.5, max(height, 1) - 0.5, -0.5),
+            extent=(-0.5, width - 0.5, height - 0.5, -0.5), aspect=_stretch(height, width),
         )  # fmt: skip
         # Room, so that the frame hides no entry at the border.
-        room = 0.5 + _ROOM * max(height, width, 1)
-        axes.set(xlim=(-room, width - 1 + room), ylim=(height - 1 + room, -room))
+        right, below = 0.5 + _ROOM * width, 0.5 + _ROOM * height
+        axes.set(xlim=(-right, width - 1 + right), ylim=(height - 1 + below, -below))
+        # Entries are counted: between two of them there is none to name.
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.get_major_locator().set_params(integer=True)
         axes.set(title=self._summary, xlabel="input entry", ylabel="output entry")
         return axes
 
@@ -145,15 +151,22 @@ class SparsityPattern:
         """Return the pattern as a picture for notebooks, under a line that folds it away."""
         cells = self._cells(_PICTURE_CELLS)
         height, width = cells.shape
-        scale = min(_SIDE / max(height, width), 12.0)
+        stretch = _stretch(height, width)
+        scale = min(_SIDE / max(stretch * height, width), 12.0)
         path = "".join(f"M{column} {row}h1v1h-1z" for row, column in np.argwhere(cells).tolist())
-        room = _ROOM * max(height, width)
-        across, down = width + 2 * room, height + 2 * room
+        right, below = _ROOM * width, _ROOM * height
+        across, down = width + 2 * right, height + 2 * below
+        size = f'width="{scale * across:.0f}" height="{scale * stretch * down:.0f}"'
         return (
             f"<details open=\"open\"><summary>{escape(self._summary + self._block(cells))}</summary>"
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{scale * across:.0f}" height="{scale * down:.0f}" '
-            f'viewBox="{-room:.2f} {-room:.2f} {across:.2f} {down:.2f}">'
-            f'<rect x="{-room:.2f}" y="{-room:.2f}" width="{across:.2f}" height="{down:.2f}" fill="white" '
-            f'stroke="#8c959f" stroke-width="{2 / scale:.2f}"/>'
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} '
+            f'viewBox="{-right:.2f} {-below:.2f} {across:.2f} {down:.2f}" preserveAspectRatio="none" '
+            f'style="background:white;border:1px solid #8c959f">'
             f'<path d="{path}" fill="#24292f"/></svg></details>'
         )
+
+
+def _stretch(height: int, width: int) -> float:
+    """Return how much longer than wide an entry is drawn: 1, unless the picture became a line."""
+    length = height / max(width, 1)
+    return min(max(length, 1 / _LONGEST), _LONGEST) / length

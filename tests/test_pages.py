@@ -93,5 +93,13 @@ def test_a_figure_is_drawn_once(make):
     assert shown == [1]
 
 
+def test_an_svg_file_is_a_picture_of_the_block_that_writes_it():
+    write = "```python\nopen('a.svg', 'w').close()\n```"
+    blocks = executed_pages.run(
+        "good.md", page_of(write, "```python\na = 1\n```"), lambda path, n: f"{n} {path.name}"
+    )
+    assert [block.pictures for block in blocks] == [["1 a.svg"], []]
+
+
 def test_blocks_share_a_namespace():
     executed_pages.run("good.md", page_of("```python\na = 1\n```", "```python\nprint(a)\n# 1\n```"))

@@ -3,7 +3,8 @@
 A fence of ``python`` is run, the blocks of a page one after the other in one namespace, with warnings as errors. What
 it prints is compared with what the page shows: the lines of the block that begin with ``# ``, and after them a fence of
 ``text`` that follows at once. An exception that a block does not catch is compared as ``Type: message``. ``...`` stands
-for anything, as in doctest. Figures of matplotlib that a block makes, and leaves open or names, are its pictures.
+for anything, as in doctest. Figures of matplotlib that a block makes, and leaves open or names, are its pictures, and
+so are the SVG files that it writes.
 
 ``tests/test_pages.py`` runs the pages by `run`; as a Sphinx extension the module runs them while they are read, puts
 the pictures where they were drawn, and makes a page that does not print what it shows a warning of the build.
@@ -17,6 +18,7 @@ import io
 import linecache
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -36,7 +38,7 @@ STYLE = {
     "legend.frameon": False, "font.size": 10,
 }  # fmt: skip
 
-#: Called with a figure and its number on the page; gives the Markdown that shows it.
+#: Called with a figure, or the path of an SVG file, and its number on the page; gives the Markdown that shows it.
 Draw = Callable[[Any, int], str]
 
 
@@ -80,7 +82,7 @@ def run(name: str, text: str, draw: Draw | None = None) -> list[Block]:
     text
         The page, in Markdown.
     draw
-        What to do with figures; left out, they are closed.
+        What to do with pictures; left out, figures are closed and files are gone with the page's directory.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def run(name: str, text: str, draw: Draw | None = None) -> list[Block]:
             for block in blocks:
                 printed = _printed(block.code, name, module.__dict__)
                 _compare(name, block, printed)
-                for figure in _figures(module.__dict__, drawn):
+                for figure in _figures(module.__dict__, drawn) + [path for path in _files() if path not in drawn]:
                     drawn.append(figure)
                     if draw is not None:
                         block.pictures.append(draw(figure, len(drawn)))
@@ -148,6 +150,10 @@ def _figures(namespace: dict[str, Any], drawn: list[Any]) -> list[Any]:
         named = [value for value in namespace.values() if isinstance(value, matplotlib.Figure)]
         figures += [figure for figure in named if figure not in figures]
     return [figure for figure in figures if figure not in drawn]
+
+
+def _files() -> list[Path]:
+    return sorted(Path.cwd().glob("*.svg"))
 
 
 def _close_figures() -> list[Any]:
@@ -210,10 +216,13 @@ def _read(app: Any, docname: str, source: list[str]) -> None:
     pictures = Path(app.srcdir) / "pictures"
 
     def draw(figure: Any, number: int) -> str:
-        filename = f"{docname.replace('/', '-')}-{number}.png"
-        figure.savefig(pictures / filename)
+        name = f"{docname.replace('/', '-')}-{number}"
+        if isinstance(figure, Path):
+            shutil.copy(figure, pictures / f"{name}.svg")
+            return f"\n\n![{figure.stem.replace('_', ' ')}](/pictures/{name}.svg)\n"
+        figure.savefig(pictures / f"{name}.png")
         titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
-        return f"\n\n![{'; '.join(filter(None, titles))}](/pictures/{filename})\n"
+        return f"\n\n![{'; '.join(filter(None, titles))}](/pictures/{name}.png)\n"
 
     start = time.perf_counter()
     text = source[0]

@@ -113,3 +113,20 @@ def test_matplotlib_makes_a_figure_where_none_is_given():
         assert axes.figure.number in pyplot.get_fignums()
     finally:
         pyplot.close(axes.figure)
+
+
+@pytest.mark.parametrize("shape", [(20_000, 12), (12, 20_000), (300, 1), (3, 0)])
+def test_long_patterns_are_no_line(shape):
+    pattern = pattern_of(shape, {(i % shape[0], i % shape[1]) for i in range(100)} if 0 not in shape else set())
+    axes = Figure(figsize=(6, 6)).subplots()
+    pattern.plot(axes)
+    axes.figure.draw_without_rendering()
+    drawn = axes.get_window_extent()
+    (picture,) = ElementTree.fromstring(pattern._repr_html_()).iter("{http://www.w3.org/2000/svg}svg")
+    for width, height in ((drawn.width, drawn.height), (float(picture.get("width")), float(picture.get("height")))):
+        assert 1 / 3.1 < height / width < 3.1
+
+
+def test_patterns_of_ordinary_shape_have_square_entries():
+    axes = pattern_of((7, 4), {(0, 0), (6, 3)}).plot(Figure().subplots())
+    assert axes.get_aspect() == 1.0

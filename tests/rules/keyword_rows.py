@@ -182,6 +182,8 @@ ROWS = [
     "np.searchsorted(edges, v, side='left')", "np.digitize(v, edges, right=True)",
     "np.digitize(v, edges[::-1], right=False)",
     "np.isin(v, v[:2], invert=True)", "np.isin(v, v[:2], assume_unique=True)", "np.isin(k, [0, 1], kind='sort') * v",
+    *([f"np.in1d(v, v[:2], {keyword})" for keyword in ("invert=True", "assume_unique=True", "kind='sort'")]
+      if hasattr(np, "in1d") else []),
     "np.clip(v, a_min=-0.5, a_max=0.5)", "np.clip(v, a_min=None, a_max=w)", "into(np.clip, v, -0.5, 0.5)",
     *(["np.clip(v, min=-0.5, max=0.5)", "np.clip(v, min=w)", "v.clip(max=0.3)"]
       if np.lib.NumpyVersion(np.__version__) >= "2.1.0" else []),

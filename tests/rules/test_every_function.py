@@ -22,6 +22,7 @@ def test_every_row_belongs_to_a_supported_function():
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`in1d` is deprecated:DeprecationWarning")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_value_and_gradient(name):
     call, args = case(FUNCTIONS[name]).at(10)
