@@ -283,6 +283,9 @@ class Values:
                 order = sorted(range(len(finer)), key=lambda axis: -strides[axis])
                 if order != list(range(len(finer))):
                     return self._reduced_in_order(kind, source, finer, spread(kept, shape, finer), order)
+        return self._reduced(kind, source, shape, kept)
+
+    def _reduced(self, kind: str, source: Value, shape: tuple[int, ...], kept: tuple[bool, ...]) -> Value:
         size = math.prod(length for length, keep in zip(shape, kept, strict=True) if keep)
         key = ("reduction", kind, source.serial, shape, kept)
         return self._once(key, lambda: Reduction(size, kind, source, shape, kept), source)
@@ -293,7 +296,7 @@ class Values:
         """Return a reduction with its axes in another order, seen in the order asked for."""
         steps = c_strides(shape)
         turned = Geometry(tuple(shape[k] for k in order), 0, tuple(steps[k] for k in order))
-        reduced = self.reduction(kind, self.view(source, turned), turned.shape, tuple(kept[k] for k in order))
+        reduced = self._reduced(kind, self.view(source, turned), turned.shape, tuple(kept[k] for k in order))
         axes = [k for k in order if kept[k]]
         step_of = dict(zip(axes, c_strides(tuple(shape[k] for k in axes)), strict=True))
         wanted = sorted(axes)
