@@ -82,4 +82,6 @@ def _write_by_numbers(target: SymbolicArray, new: Any, write: Callable[[Any, Any
     if not chosen.size:
         return
     entries = np.ravel(new)[places.ravel()[chosen]]
-    target[np.unravel_index(chosen, target.shape)] = entries.astype(target.dtype)
+    # A number has no entries to write to, and says so.
+    index = np.unravel_index(chosen, target.shape) if target.ndim else ()
+    target[index] = entries.astype(target.dtype)

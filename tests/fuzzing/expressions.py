@@ -13,7 +13,7 @@ UNARY = (
     "np.sin({a})", "{a} * {a}", "-{a}", "np.exp({a})", "np.cos({a})", "np.tanh({a})", "np.sqrt(1 + {a} * {a})",
     "np.abs({a})", "{a} ** 2", "{a} ** 3", "1 / (2 + np.sin({a}))", "np.log(np.abs({a}))", "np.sqrt(np.abs({a}) + 0.1)",
     "np.square({a})", "np.cbrt({a} + 3)", "np.log1p({a} ** 2)", "np.expm1({a})", "np.sinh({a})", "np.cosh({a})",
-    "np.arctan({a})", "np.arcsinh({a})", "np.tan(0.5 * {a})", "np.arcsin(0.9 * np.sin({a}))", "np.arccos(np.cos({a}))",
+    "np.arctan({a})", "np.arcsinh({a})", "np.tan(0.5 * {a})", "np.arcsin(0.9 * np.sin({a}))", "np.arccos(0.9 * np.cos({a}))",
     "np.arctanh(0.8 * np.tanh({a}))", "np.arccosh(1.5 + {a} ** 2)", "np.reciprocal({a})", "np.exp2({a})",
     "np.log2(1 + {a} ** 2)", "np.log10(2 + np.cos({a}))", "np.sign({a})", "np.floor({a})", "np.ceil({a})",
     "np.rint({a})", "np.trunc({a})", "np.modf({a})[0]", "np.maximum({a}, 0)", "np.minimum({a}, 0.5)",

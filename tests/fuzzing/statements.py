@@ -18,7 +18,7 @@ _VIEWS = (
 _WHOLE_WRITES = (
     "{a} += {source}", "{a} *= {source}", "{a} -= {source}", "np.multiply({a}, {source}, out={a})", "{a}.fill({s})",
     "np.sin({a}, out={a})", "np.copyto({a}, {source})", "np.add({a}, {source}, out={a}, where={a} > 0)",
-    "np.put({a}, [0], {s})", "{a} /= 1.5", "{a} **= 2", "{a}.sort()", "np.maximum({a}, {source}, out={a})",
+    "np.put({a}, [0] * min({a}.ndim, 1), {s})", "{a} /= 1.5", "{a} **= 2", "{a}.sort()", "np.maximum({a}, {source}, out={a})",
     "np.clip({a}, -0.4, 0.6, out={a})", "np.place({a}, {a} > 0, [0.5, {s}])",
 )  # fmt: skip
 

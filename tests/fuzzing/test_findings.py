@@ -143,3 +143,11 @@ def test_one_item_of_zeros_mapped():
         return arc.vmap(lambda t: t)(np.zeros_like(y))[-1, None], y
 
     check_program(program, [np.array([-0.5257])])
+
+
+@pytest.mark.parametrize("write", [lambda s: np.put(s, [0], 2.0), lambda s: np.place(s, True, [2.0])])
+def test_writes_to_a_number_say_that_it_holds_no_entries(write):
+    # NumPy's own np.put writes to a copy of the number, and says nothing.
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        arc.compile(lambda x: write(np.sum(x)))(np.array([1.0, 2.0]))
+    check_program(lambda x: np.put(np.sum(x), [], 2.0) or x, [np.array([0.3, -1.2])])
