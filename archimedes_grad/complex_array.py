@@ -121,6 +121,8 @@ def parts(operand: Any) -> tuple[Any, Any]:
         return operand.real, operand.imag
     if isinstance(operand, SymbolicArray):
         return operand, None
+    if isinstance(operand, complex) and not isinstance(operand, np.generic):
+        return operand.real, operand.imag
     array = np.asarray(operand)
     return (array.real, array.imag) if array.dtype.kind == "c" else (operand, None)
 

@@ -152,5 +152,7 @@ class Operators:
         return np.invert(self)
 
     def __round__(self: Any, digits: int | None = None) -> Any:
+        if self.ndim:
+            raise TypeError(f"round takes a number, and got an array of shape {self.shape}. Use np.round.")
         # Without digits Python gives an integer, which may be an index.
         return np.rint(self).astype(int) if digits is None else np.round(self, digits)

@@ -27,15 +27,21 @@ def implements_complex(*functions: Callable[..., Any]) -> Callable[[_Rule], _Rul
 
 
 def paired(real: Any, imag: Any) -> ComplexArray:
-    """Return the complex array of two parts that broadcast; zeros for an imaginary part of None."""
-    shape = np.broadcast_shapes(np.shape(value_of(real)), np.shape(value_of(imag)) if imag is not None else ())
-    return ComplexArray(*(_filled(part, shape) for part in (real, 0.0 if imag is None else imag)))
+    """Return the complex array of two parts that broadcast, in NumPy's precision; an imaginary part of None is zero."""
+    pair = real, 0.0 if imag is None else imag
+    values = [value_of(part) for part in pair]
+    shape = np.broadcast_shapes(*map(np.shape, values))
+    # Plain numbers of Python take on the precision of what they meet.
+    kinds = [x if isinstance(x, int | float) else np.asarray(x).dtype for x in values]
+    dtype = np.zeros((), np.result_type(*kinds, 1j)).real.dtype
+    return ComplexArray(*(_filled(part, shape, dtype) for part in pair))
 
 
-def _filled(part: Any, shape: tuple[int, ...]) -> Any:
+def _filled(part: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     if not isinstance(part, SymbolicArray):
-        return np.broadcast_to(np.asarray(part, dtype=float), shape)[()]
-    return part if part.shape == shape else np.broadcast_to(part, shape)
+        return np.broadcast_to(np.asarray(part, dtype=dtype), shape)[()]
+    cast = part if part.dtype == dtype else part.astype(dtype)
+    return cast if cast.shape == shape else np.broadcast_to(cast, shape)
 
 
 # --- arithmetic -----------------------------------------------------------------------------------
@@ -44,8 +50,13 @@ def _filled(part: Any, shape: tuple[int, ...]) -> Any:
 def _linear(ufunc: np.ufunc) -> None:
     def rule(x: Any, y: Any) -> ComplexArray:
         (a, b), (c, d) = parts(x), parts(y)
-        imag = None if b is None and d is None else ufunc(0.0 if b is None else b, 0.0 if d is None else d)
-        return paired(ufunc(a, c), imag)
+        return paired(ufunc(a, c), _added(b, d))
+
+    def _added(b: Any, d: Any) -> Any:
+        if b is None and d is None:
+            return None
+        total = ufunc(0.0 if b is None else b, 0.0 if d is None else d)
+        return float(total) if {type(b), type(d)} <= {float, type(None)} else total
 
     COMPLEX[ufunc] = rule
 
@@ -187,7 +198,7 @@ for _function in _EACH:
 def _of_each_part_of_all(function: _Rule) -> _Rule:
     def rule(arrays: Any, *args: Any, **kwargs: Any) -> Any:
         pairs = [parts(array) for array in arrays]
-        imaginary = [np.zeros(np.shape(value_of(a))) if b is None else b for a, b in pairs]
+        imaginary = [np.zeros_like(value_of(a)) if b is None else b for a, b in pairs]
         return ComplexArray(function([a for a, _ in pairs], *args, **kwargs), function(imaginary, *args, **kwargs))
 
     return rule

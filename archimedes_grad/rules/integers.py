@@ -6,7 +6,6 @@ Whole numbers are exact up to 2**53 in a graph, and so are these.
 from __future__ import annotations
 
 import functools
-import math
 from typing import Any
 
 import casadi as cs
@@ -14,11 +13,9 @@ import numpy as np
 
 from archimedes_grad.constants import scalar_node
 from archimedes_grad.dispatch import ELEMENTWISE_BY_KIND, Rule
-from archimedes_grad.gather import flat, repeated
 from archimedes_grad.rules.elementwise import sub
 from archimedes_grad.rules.found import without_derivative
-from archimedes_grad.rules.lapack import Kind, matrix_call
-from archimedes_grad.trace_state import current_trace
+from archimedes_grad.rules.lapack import Kind, called_by_entry
 
 MX = cs.MX
 
@@ -33,18 +30,7 @@ def _kind(ufunc: np.ufunc) -> Kind:
 
 def _of_integers(ufunc: np.ufunc) -> Rule:
     """Return the rule that calls a ufunc on nodes that broadcast elementwise."""
-
-    def rule(*operands: MX) -> MX:
-        trace = current_trace()
-        if trace is not None:
-            trace.opaque = True
-        shape = max((node.shape for node in operands), key=math.prod)
-        size = math.prod(shape)
-        columns = [flat(repeated(node, *shape) if node.shape != shape else node) for node in operands]
-        (result,) = matrix_call(_kind(ufunc), [(size,)] * len(columns), [(size,)]).call(columns)
-        return cs.reshape(result, *shape)
-
-    return rule
+    return lambda *operands: called_by_entry(_kind(ufunc), operands)
 
 
 _OF_INTEGERS = ("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift", "gcd", "lcm", "bitwise_count")

@@ -11,6 +11,7 @@ them, and a graph that outlives its call would crash.
 from __future__ import annotations
 
 import functools
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.gather import Shape, stored_shape
+from archimedes_grad.gather import Shape, flat, repeated, stored_shape
+from archimedes_grad.trace_state import current_trace
 
 Array = npt.NDArray[np.float64]
 Matrices = Sequence[cs.MX]
@@ -188,3 +190,17 @@ def matrix_call(
     """Return the call of a kind for given shapes of one item, and the number of items in a stack."""
     with _making:
         return _made(kind, tuple(shapes_in), tuple(shapes_out), count)
+
+
+def called_by_entry(kind: Kind, operands: Matrices) -> cs.MX:
+    """Return one call of nodes that broadcast elementwise, where one entry is repeated, also to none."""
+    shape = next((node.shape for node in operands if node.numel() != 1), (1, 1))
+    size = math.prod(shape)
+    if not size:
+        return cs.MX(*shape)
+    columns = [flat(repeated(node, *shape) if node.shape != shape else node) for node in operands]
+    trace = current_trace()
+    if trace is not None:
+        trace.opaque = True
+    (result,) = matrix_call(kind, [(size,)] * len(columns), [(size,)]).call(columns)
+    return cs.reshape(result, *shape)

@@ -15,14 +15,13 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.dispatch import ELEMENTWISE, UFUNC_METHODS
-from archimedes_grad.gather import flat, repeated
 from archimedes_grad.operands import is_traced
 from archimedes_grad.rules import special_graphs as graphs
 from archimedes_grad.rules.elementwise import add, div, exp, log, mul, negated, only_where, select, sub
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
+from archimedes_grad.rules.lapack import Kind, Matrices, called_by_entry
 from archimedes_grad.rules.special_graphs import horner, neg, number
 from archimedes_grad.rules.ufuncs import call as elementwise_call
-from archimedes_grad.trace_state import current_trace, trace_error
+from archimedes_grad.trace_state import trace_error
 
 MX = cs.MX
 
@@ -35,14 +34,7 @@ Partial = Callable[..., MX] | None
 
 def evaluated(name: str, *operands: MX) -> MX:
     """Return a SciPy ufunc of nodes that broadcast elementwise, as one call."""
-    shape = max((node.shape for node in operands), key=math.prod)
-    size = math.prod(shape)
-    columns = [flat(repeated(node, *shape) if node.shape != shape else node) for node in operands]
-    trace = current_trace()
-    if trace is not None:
-        trace.opaque = True
-    (result,) = matrix_call(_kind(name), [(size,)] * len(columns), [(size,)]).call(columns)
-    return cs.reshape(result, *shape)
+    return called_by_entry(_kind(name), operands)
 
 
 def ufunc_of(name: str) -> np.ufunc | None:

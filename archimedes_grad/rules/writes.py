@@ -44,14 +44,14 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     """Write numbers one after the other where a static mask holds, in place."""
     mask = static_mask(mask)
     target = require_target(arr, "np.place")
-    _write_by_numbers(target, gathered(vals), lambda entries, numbers: np.place(entries, mask, numbers))
+    _write_by_numbers(target, _converted(vals, target), lambda entries, numbers: np.place(entries, mask, numbers))
 
 
 @implements(np.putmask)
 def putmask(a: Any, /, mask: Any, values: Any) -> None:
     """Write numbers at the same places where a mask holds, in place."""
     target = require_target(a, "np.putmask")
-    mask, values = gathered(mask), gathered(values)
+    mask, values = gathered(mask), _converted(values, target)
     np.putmask(np.array(target.value), value_of(mask), value_of(values))
     flat = np.ravel(values) if isinstance(values, SymbolicArray) else np.ravel(np.asarray(values))
     if flat.shape[0]:
@@ -70,6 +70,13 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
         return
     spread = np.broadcast_to(src, target.shape)
     target[...] = np.where(where, spread.astype(target.dtype), target)
+
+
+def _converted(values: Any, target: SymbolicArray) -> Any:
+    """Return what is written: NumPy converts the entries of a list to any dtype, but an array to wider ones only."""
+    gathered_values = gathered(values)
+    is_list = isinstance(values, list | tuple) and isinstance(gathered_values, SymbolicArray)
+    return gathered_values.astype(target.dtype) if is_list else gathered_values
 
 
 def _write_by_numbers(target: SymbolicArray, new: Any, write: Callable[[Any, Any], None]) -> None:

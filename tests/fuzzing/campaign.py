@@ -160,7 +160,8 @@ def _replay(corpus: Path, engines: Sequence[str], report: Callable[[str], None])
     for path in sorted(corpus.glob("finding-*.json")):
         stored = json.loads(path.read_text())
         program = Program(
-            tuple(stored["arguments"]), tuple(stored["lines"]), tuple(tuple(point) for point in stored["points"])
+            tuple(stored["arguments"]), tuple(stored["lines"]), tuple(tuple(point) for point in stored["points"]),
+            tuple(stored["single"]),
         )
         try:
             what = failure(program, stored["ways"], engines)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .scope import LARGEST_SIZE, Draw, Scope
+from .scope import Draw, Scope
 
 Maker = Callable[[Draw, Scope], str | None]
 
@@ -13,8 +13,9 @@ UNARY = (
     "np.sin({a})", "{a} * {a}", "-{a}", "np.exp({a})", "np.cos({a})", "np.tanh({a})", "np.sqrt(1 + {a} * {a})",
     "np.abs({a})", "{a} ** 2", "{a} ** 3", "1 / (2 + np.sin({a}))", "np.log(np.abs({a}))", "np.sqrt(np.abs({a}) + 0.1)",
     "np.square({a})", "np.cbrt({a} + 3)", "np.log1p({a} ** 2)", "np.expm1({a})", "np.sinh({a})", "np.cosh({a})",
-    "np.arctan({a})", "np.arcsinh({a})", "np.tan(0.5 * {a})", "np.arcsin(0.9 * np.sin({a}))", "np.arccos(0.9 * np.cos({a}))",
-    "np.arctanh(0.8 * np.tanh({a}))", "np.arccosh(1.5 + {a} ** 2)", "np.reciprocal({a})", "np.exp2({a})",
+    "np.arctan({a})", "np.arcsinh({a})", "np.tan(0.5 * {a})", "np.arcsin(0.9 * np.sin({a}))",
+    "np.arccos(0.9 * np.cos({a}))", "np.arctanh(0.8 * np.tanh({a}))", "np.arccosh(1.5 + {a} ** 2)",
+    "np.reciprocal({a})", "np.exp2({a})",
     "np.log2(1 + {a} ** 2)", "np.log10(2 + np.cos({a}))", "np.sign({a})", "np.floor({a})", "np.ceil({a})",
     "np.rint({a})", "np.trunc({a})", "np.modf({a})[0]", "np.maximum({a}, 0)", "np.minimum({a}, 0.5)",
     "np.clip({a}, -0.5, 0.7)", "np.where({a} > 0, {a}, 0.1 * {a})", "np.sinc({a})", "np.heaviside({a}, 0.5)",
@@ -32,6 +33,32 @@ UNARY = (
     "special.erfcx({a})", "special.k0(1 + {a} ** 2)", "special.spence(1 + {a} ** 2)", "special.dawsn({a})",
     "special.ellipk(0.3 * np.tanh({a}))", "special.exprel({a})", "special.i0e({a})", "special.y0(1 + {a} ** 2)",
     "special.entr(0.2 + {a} ** 2)", "special.logit(0.5 + 0.3 * np.sin({a}))",
+)  # fmt: skip
+
+#: More of scipy.special, where it is smooth.
+SPECIAL = (
+    "special.jv(2, {a})", "special.yv(1, 1 + {a} ** 2)", "special.iv(1.5, 0.5 + {a} ** 2)",
+    "special.expi(0.5 + {a} ** 2)", "special.kv(2, 1 + {a} ** 2)", "special.exp1(0.5 + {a} ** 2)",
+    "special.expn(2, 0.5 + {a} ** 2)",
+    "special.ellipe(0.5 * np.tanh({a}))", "special.ellipkm1(0.5 + 0.3 * np.sin({a}))", "special.erfi(np.tanh({a}))",
+    "special.ndtri(0.5 + 0.4 * np.sin({a}))", "special.erfinv(0.9 * np.tanh({a}))", "special.hyp0f1(1.5, {a})",
+    "special.gammainc(2.5, 0.1 + {a} ** 2)", "special.gammaincc(1.5, 0.1 + {a} ** 2)", "special.wrightomega({a})",
+    "special.betainc(2.0, 3.0, 0.5 + 0.4 * np.sin({a}))", "special.hyp1f1(1.5, 2.5, np.tanh({a}))",
+    "special.hyp2f1(1.0, 2.0, 2.5, 0.5 * np.tanh({a}))", "special.stdtr(3.0, {a})",
+    "special.chdtr(3.0, 0.1 + {a} ** 2)", "special.eval_legendre(4, np.tanh({a}))",
+    "special.eval_chebyt(5, np.sin({a}))", "special.cosm1({a})",
+    "special.eval_hermite(3, 0.3 * {a})", "special.eval_laguerre(3, 0.2 * {a})", "special.struve(0, {a})",
+    "special.polygamma(1, 1 + {a} ** 2)", "special.zeta(1.5 + {a} ** 2, 1.0)", "special.rgamma({a})",
+    "special.zeta(2.5, 0.5 + {a} ** 2)", "special.beta(1 + {a} ** 2, 2.5)",
+    "special.betaln(1 + {a} ** 2, 1 + {b} ** 2)", "special.binom(5 + {a} ** 2, 2.0)",
+    "special.poch(1 + {a} ** 2, 2.0)", "special.factorial({a} ** 2)",
+    "special.spherical_jn(1, 1 + {a} ** 2)", "special.multigammaln(2 + {a} ** 2, 2)", "special.log_expit({a})",
+    "special.softplus({a})", "special.huber(0.7, {a})", "special.pseudo_huber(0.7, {a})", "special.exp10(0.1 * {a})",
+    "special.boxcox(1 + {a} ** 2, 0.4)", "special.boxcox(0.5 + {a} ** 2, 1 + {b} ** 2)",
+    "special.inv_boxcox(np.tanh({a}), 0.5)", "special.rel_entr(0.2 + {a} ** 2, 0.3 + {b} ** 2)",
+    "special.kl_div(0.2 + {a} ** 2, 0.3 + {b} ** 2)", "special.xlog1py({a}, {b} ** 2)", "special.logsumexp({a})",
+    "special.softmax({a})", "special.logsumexp({a}, axis=-1)", "special.softmax({a}, axis=0)",
+    "special.log_softmax({a}, axis=-1)",
 )  # fmt: skip
 
 BINARY = (
@@ -61,7 +88,7 @@ REDUCTIONS = (
 ALONG = (
     "np.cumsum({a}, axis={axis})", "np.sort({a}, axis={axis})", "np.flip({a}, axis={axis})",
     "np.cumprod({a}, axis={axis})", "np.diff({a}, axis={axis})", "np.roll({a}, 1, axis={axis})",
-    "np.argsort({a}, axis={axis})", "np.argmax({a}, axis={axis})", "np.argmin({a}, axis={axis})",
+    "np.argsort({a}, axis={axis}, kind='stable')", "np.argmax({a}, axis={axis})", "np.argmin({a}, axis={axis})",
     "np.repeat({a}, 2, axis={axis})", "np.concatenate([{a}, 2 * {a}], axis={axis})",
     "np.stack([{a}, {a} + 1], axis={axis})", "np.expand_dims({a}, {axis})", "np.take({a}, [0, -1], axis={axis})",
     "np.delete({a}, 0, axis={axis})", "np.take_along_axis({a}, np.argsort({a}, axis={axis}), axis={axis})",
@@ -153,7 +180,7 @@ def partner(d: Draw, scope: Scope, a: str) -> str:
 
     def fits(other: Any) -> bool:
         try:
-            return int(np.prod(np.broadcast_shapes(np.shape(other), np.shape(value)))) <= LARGEST_SIZE
+            return int(np.prod(np.broadcast_shapes(np.shape(other), np.shape(value)))) <= scope.largest
         except ValueError:
             return False
 
@@ -167,6 +194,12 @@ def binary(d: Draw, scope: Scope) -> str | None:
     if d.happens(1, 3):
         a, b = b, a
     return _filled(d.one_of(BINARY), a=a, b=b)
+
+
+def special_function(d: Draw, scope: Scope) -> str | None:
+    """A function of scipy.special."""
+    a = operand(d, scope)
+    return _filled(d.one_of(SPECIAL), a=a, b=partner(d, scope, a))
 
 
 def predicate(d: Draw, scope: Scope) -> str | None:
@@ -320,6 +353,7 @@ def scattered(d: Draw, scope: Scope) -> str | None:
 MAKERS: tuple[tuple[Maker, int], ...] = (
     (unary, 6), (binary, 6), (indexed, 4), (reduced, 4), (along, 4), (moved, 3), (of_vectors, 2), (of_square, 2),
     (product, 2), (predicate, 2), (decided, 2), (scattered, 2),
+    (special_function, 2),
 )  # fmt: skip
 _DRAWN = tuple(maker for maker, weight in MAKERS for _ in range(weight))
 

@@ -16,12 +16,15 @@ from scipy import special
 
 import archimedes_grad as arc
 
-from .scope import Draw, Scope
+from .scope import LARGEST_SIZE, LARGEST_SIZE_OF_SOME, Draw, Scope
 from .statements import statement
 
 SHAPES = (
     (3,), (), (2,), (2, 2), (2, 3), (3, 1), (1,), (2, 1, 2), (3, 3), (2, 2, 2), (5,), (2, 3, 3), (20,)
 )  # fmt: skip
+
+#: Shapes of the few programs with larger arrays.
+LARGE_SHAPES = ((40,), (6, 7), (70,), (5, 5), (4, 5, 3), (8, 8), (30, 2), (2, 25), (200,), (3,), ())
 
 #: Statements that are drawn for one program.
 LONGEST = 5
@@ -41,11 +44,14 @@ class Program:
         The statements, one or more lines each, the last one a return.
     points
         Tuples of arguments as nested lists; the program was built at the first.
+    single
+        Names of the arguments of single precision.
     """
 
     arguments: tuple[str, ...]
     lines: tuple[str, ...]
     points: tuple[tuple[Any, ...], ...]
+    single: tuple[str, ...] = ()
 
     def source(self, name: str = "program") -> str:
         """Return the program as Python text."""
@@ -60,11 +66,13 @@ class Program:
 
     def at(self, which: int) -> list[Any]:
         """Return the arguments of a point as arrays and numbers, new ones each time."""
-        return [_argument(x) for x in self.points[which]]
+        pairs = zip(self.arguments, self.points[which], strict=True)
+        return [_argument(x, name in self.single) for name, x in pairs]
 
     def regression_test(self, name: str) -> str:
         """Return a test that fails as long as the library is wrong about this program."""
-        points = ",\n        ".join(f"[{', '.join(map(_shown, point))}]" for point in self.points)
+        singles = [name in self.single for name in self.arguments]
+        points = ",\n        ".join(f"[{', '.join(map(_shown, point, singles))}]" for point in self.points)
         body = textwrap.indent(self.source(), "    ")
         return f"def test_{name}():\n{body}\n    check_program(\n        program,\n        {points},\n    )\n"
 
@@ -72,8 +80,10 @@ class Program:
         return f"{self.source()}at {self.points}"
 
 
-def _shown(x: Any) -> str:
-    return f"np.array({x})" if isinstance(x, list) else f"np.{type(x).__name__}64({x})"
+def _shown(x: Any, single: bool) -> str:
+    if isinstance(x, list):
+        return f"np.array({x}{', np.float32' if single else ''})"
+    return f"np.{type(x).__name__}{32 if single else 64}({x})"
 
 
 def _entries(d: Draw, shape: tuple[int, ...]) -> Any:
@@ -86,25 +96,29 @@ def _whole(d: Draw, shape: tuple[int, ...]) -> Any:
     return np.random.default_rng(d.below(10_000)).integers(-2, 3, shape).tolist()
 
 
-def _argument(stored: Any) -> Any:
+def _argument(stored: Any, single: bool) -> Any:
     """Return a new array, or a number of NumPy, of a stored argument."""
-    return np.array(stored) if isinstance(stored, list) else np.asarray(stored)[()]
+    array = np.array(stored, np.float32 if single else None)
+    return array if isinstance(stored, list) else array[()]
 
 
 def _built(d: Draw) -> Program:
     """Return a program that runs at its first point with finite, moderate values."""
     names: tuple[str, ...] = ("x", "y", "z")[: 1 + d.below(3)]
-    shapes = [SHAPES[d.below(len(SHAPES))] for _ in names]
+    large, few_digits = d.happens(1, 10), d.happens(1, 8)
+    shapes = [d.one_of(LARGE_SHAPES if large else SHAPES) for _ in names]
+    single = tuple(name for name in names if few_digits and d.happens(2, 3))
     points = [[_entries(d, shape) for shape in shapes] for _ in range(N_POINTS)]
     if d.happens(1, 6):
         # Whole numbers, which are not differentiated.
         names, shape = (*names, "k"), SHAPES[d.below(3)]
         for point in points:
             point.append(_whole(d, shape))
-    scope = Scope({name: _argument(x) for name, x in zip(names, points[0], strict=True)})
+    arguments = {name: _argument(x, name in single) for name, x in zip(names, points[0], strict=True)}
+    scope = Scope(arguments, largest=LARGEST_SIZE_OF_SOME if large else LARGEST_SIZE)
     for _ in range(1 + d.below(LONGEST)):
         statement(d, scope)
-    return Program(names, (*scope.lines, f"return {_returned(d, scope)}"), tuple(map(tuple, points)))
+    return Program(names, (*scope.lines, f"return {_returned(d, scope)}"), tuple(map(tuple, points)), single)
 
 
 def _returned(d: Draw, scope: Scope) -> str:

@@ -166,8 +166,9 @@ def _in_stacks(function: Callable[..., Any]) -> Callable[..., Any]:
 def _long(function: Callable[..., Any], of_numpy: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that is NumPy's own for doubles, and another for extended precision."""
 
-    def chosen(*args: Any) -> Any:
-        return function(*args) if any(np.asarray(a).dtype == LONG for a in args) else of_numpy(*args)
+    def chosen(*args: Any, **options: Any) -> Any:
+        extended = any(np.asarray(a).dtype == LONG for a in args)
+        return function(*args, **options) if extended else of_numpy(*args, **options)
 
     return chosen
 
@@ -203,35 +204,77 @@ def _interp(x: Any, xp: Any, fp: Any) -> Any:
 
 
 def _through_mpmath(name: str) -> Callable[..., Any]:
-    def entry(x: Any) -> Any:
+    def entry(*arguments: Any) -> Any:
         import mpmath
 
         with mpmath.workprec(90):
-            head = float(x)
-            exact = mpmath.mpf(head) + mpmath.mpf(float(x - LONG(head)))
-            result = _MPMATH[name](mpmath, exact)
+            exact = []
+            for x in arguments:
+                head = float(x)
+                exact.append(mpmath.mpf(head) + mpmath.mpf(float(x - LONG(head))))
+            result = _MPMATH[name](mpmath, *exact)
             head = float(result)
             return LONG(head) + LONG(float(result - mpmath.mpf(head)))
 
     entries = np.vectorize(entry, otypes=[LONG])
-    return _long(lambda x: entries(x)[()], getattr(scipy_special, name))
+    return _long(lambda *xs: entries(*xs)[()], getattr(scipy_special, name))
 
 
-_MPMATH: dict[str, Callable[[Any, Any], Any]] = {
+def _student(m: Any, df: Any, t: Any) -> Any:
+    factor = m.gamma((df + 1) / 2) / (m.sqrt(df * m.pi) * m.gamma(df / 2))
+    return 0.5 + t * factor * m.hyp2f1(0.5, (df + 1) / 2, 1.5, -t * t / df)
+
+
+#: scipy.special name -> the function by mpmath, its first argument.
+_MPMATH: dict[str, Callable[..., Any]] = {
     "erf": lambda m, x: m.erf(x), "ndtr": lambda m, x: m.ncdf(x), "gammaln": lambda m, x: m.loggamma(x),
     "digamma": lambda m, x: m.digamma(x), "i0": lambda m, x: m.besseli(0, x), "j1": lambda m, x: m.besselj(1, x),
     "expit": lambda m, x: 1 / (1 + m.exp(-x)), "erfc": lambda m, x: m.erfc(x), "gamma": lambda m, x: m.gamma(x),
     "log_ndtr": lambda m, x: m.log(m.ncdf(x)), "j0": lambda m, x: m.besselj(0, x), "i1": lambda m, x: m.besseli(1, x),
-    "erfcx": lambda m, x: m.exp(x * x) * m.erfc(x),
+    "erfcx": lambda m, x: m.exp(x * x) * m.erfc(x), "y0": lambda m, x: m.bessely(0, x),
     "spence": lambda m, x: m.re(m.polylog(2, 1 - x)), "ellipk": lambda m, x: m.ellipk(x),
     "dawsn": lambda m, x: m.sqrt(m.pi) / 2 * m.exp(-x * x) * m.erfi(x), "entr": lambda m, x: -x * m.log(x),
     "exprel": lambda m, x: m.expm1(x) / x if x else m.mpf(1), "i0e": lambda m, x: m.exp(-abs(x)) * m.besseli(0, x),
-    "y0": lambda m, x: m.bessely(0, x), "logit": lambda m, x: m.log(x / (1 - x)),
+    "logit": lambda m, x: m.log(x / (1 - x)),
+    "jv": lambda m, v, x: m.besselj(v, x), "yv": lambda m, v, x: m.bessely(v, x),
+    "iv": lambda m, v, x: m.besseli(v, x), "kv": lambda m, v, x: m.besselk(v, x), "expi": lambda m, x: m.ei(x),
+    "exp1": lambda m, x: m.e1(x), "expn": lambda m, n, x: m.expint(n, x), "ellipe": lambda m, x: m.ellipe(x),
+    "ellipkm1": lambda m, x: m.ellipk(1 - x), "ndtri": lambda m, p: m.sqrt(2) * m.erfinv(2 * p - 1),
+    "erfinv": lambda m, x: m.erfinv(x), "erfi": lambda m, x: m.erfi(x),
+    "gammainc": lambda m, a, x: m.gammainc(a, 0, x, regularized=True),
+    "gammaincc": lambda m, a, x: m.gammainc(a, x, m.inf, regularized=True),
+    "betainc": lambda m, a, b, x: m.betainc(a, b, 0, x, regularized=True),
+    "hyp0f1": lambda m, b, x: m.hyp0f1(b, x), "hyp1f1": lambda m, a, b, x: m.hyp1f1(a, b, x),
+    "hyp2f1": lambda m, a, b, c, x: m.hyp2f1(a, b, c, x), "stdtr": _student,
+    "chdtr": lambda m, v, x: m.gammainc(v / 2, 0, x / 2, regularized=True),
+    "wrightomega": lambda m, x: m.re(m.lambertw(m.exp(x))), "eval_legendre": lambda m, n, x: m.legendre(n, x),
+    "eval_chebyt": lambda m, n, x: m.chebyt(n, x), "eval_hermite": lambda m, n, x: m.hermite(n, x),
+    "eval_laguerre": lambda m, n, x: m.laguerre(n, 0, x), "struve": lambda m, v, x: m.struveh(v, x),
+    "polygamma": lambda m, n, x: m.psi(int(n), x), "zeta": lambda m, s, q: m.zeta(s, q),
+    "rgamma": lambda m, x: m.rgamma(x), "beta": lambda m, a, b: m.beta(a, b),
+    "betaln": lambda m, a, b: m.log(m.beta(a, b)), "binom": lambda m, n, k: m.binomial(n, k),
+    "poch": lambda m, x, n: m.rf(x, n), "factorial": lambda m, n: m.gamma(n + 1),
+    "spherical_jn": lambda m, n, x: m.sqrt(m.pi / (2 * x)) * m.besselj(n + 0.5, x),
+    "multigammaln": lambda m, a, d: m.log(m.pi) / 2 + m.loggamma(a) + m.loggamma(a - 0.5),
+    "log_expit": lambda m, x: -m.log1p(m.exp(-x)), "softplus": lambda m, x: m.log1p(m.exp(x)),
+    "huber": lambda m, d, x: x * x / 2 if abs(x) <= d else d * (abs(x) - d / 2),
+    "pseudo_huber": lambda m, d, x: d * d * (m.sqrt(1 + (x / d) ** 2) - 1),
+    "boxcox": lambda m, x, k: (x**k - 1) / k, "inv_boxcox": lambda m, y, k: (1 + k * y) ** (1 / k),
+    "rel_entr": lambda m, x, y: x * m.log(x / y), "kl_div": lambda m, x, y: x * m.log(x / y) - x + y,
+    "xlog1py": lambda m, x, y: x * m.log1p(y), "cosm1": lambda m, x: m.cos(x) - 1, "exp10": lambda m, x: m.mpf(10) ** x,
 }  # fmt: skip
 
 
+def _logsumexp(x: Any, axis: Any = None) -> Any:
+    return np.log(np.sum(np.exp(x), axis=axis))
+
+
+def _softmax(x: Any, axis: Any = None) -> Any:
+    return np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True)
+
+
 def _k0(x: Any) -> Any:
-    """Return the integral of exp(-x cosh t) over all t > 0 for x >= 0.05, by the trapezoidal rule, exact to rounding."""
+    """Return the integral of exp(-x cosh t) over all t > 0 for x >= 0.05, by the trapezoidal rule."""
     x = np.asarray(x)
     step = np.minimum(LONG(0.15), LONG(0.55) / np.sqrt(x))
     samples = np.exp(-x[..., None] * np.cosh(np.arange(64) * step[..., None]))
@@ -239,7 +282,10 @@ def _k0(x: Any) -> Any:
 
 
 EXTENDED_SPECIAL = _Namespace(
-    scipy_special, k0=_long(_k0, scipy_special.k0), xlogy=_long(lambda x, y: np.where(x == 0, 0, x * np.log(y))[()], scipy_special.xlogy),
+    scipy_special, k0=_long(_k0, scipy_special.k0),
+    xlogy=_long(lambda x, y: np.where(x == 0, 0, x * np.log(y))[()], scipy_special.xlogy),
+    logsumexp=_long(_logsumexp, scipy_special.logsumexp), softmax=_long(_softmax, scipy_special.softmax),
+    log_softmax=_long(lambda x, axis=None: np.log(_softmax(x, axis)), scipy_special.log_softmax),
     **{name: _through_mpmath(name) for name in _MPMATH},
 )  # fmt: skip
 EXTENDED_NUMPY = _Namespace(np, linalg=_linalg, interp=_long(_interp, np.interp))
@@ -335,14 +381,18 @@ def _switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> A
         raise Unsure from None  # A graph holds all branches, so that the library may refuse another one.
     if any(np.asarray(x).dtype.kind != "f" for x in (*operands, *results)):
         raise Unsure  # NumPy's sine of a truth value is a float16.
+    if len({np.asarray(x).dtype for x in results}) > 1:
+        raise Unsure  # A graph gives the dtype that holds both.
     if any(x.shape != np.shape(result) for x in results):
         raise ValueError("the branches must give the same shapes")
     return result
 
 
-def _require_shape(before: Any, after: Any) -> None:
+def _require_form(before: Any, after: Any) -> None:
     if np.shape(before) != np.shape(after):
         raise ValueError("the carry must keep its shape")
+    if np.asarray(before).dtype != np.asarray(after).dtype:
+        raise Unsure  # The dtype of a graph's result does not hang on the number of steps.
 
 
 def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None = None) -> Any:
@@ -352,7 +402,7 @@ def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None = None) 
     for x in xs:
         before = init
         init, y = f(before, x)
-        _require_shape(before, init)
+        _require_form(before, init)
         ys.append(y)
     return _own(init), np.stack(ys)
 
@@ -361,17 +411,17 @@ def _fori_loop(lo: int, hi: int, body: Callable[..., Any], init: Any) -> Any:
     for i in range(lo, hi):
         before = init
         init = body(np.int64(i), before)
-        _require_shape(before, init)
+        _require_form(before, init)
     return _own(init)
 
 
 def _while_loop(cond: Callable[..., Any], body: Callable[..., Any], init: Any, max_steps: int) -> Any:
     for _ in range(max_steps):
-        if not cond(init):
-            break
-        before = init
+        before, done = init, not cond(init)
         init = body(before)
-        _require_shape(before, init)
+        _require_form(before, init)
+        if done:
+            return _own(before)
     return _own(init)
 
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL, PLAIN_ARC
 
-#: Programs stay small and tame: so many entries, so many axes, no larger number.
-LARGEST_SIZE, LARGEST_NDIM, LARGEST_NUMBER = 24, 3, 50.0
+#: Programs stay tame: so many axes, no larger number; and small, so many entries but in a few.
+LARGEST_NDIM, LARGEST_NUMBER = 3, 50.0
+LARGEST_SIZE, LARGEST_SIZE_OF_SOME = 24, 400
 
 #: Constants of programs.
 NUMBERS = ("2", "0.5", "3", "1.5", "-1", "0.25", "-0.7", "1", "0")
@@ -59,17 +60,25 @@ class Scope:
         Whether Python may decide on values here: not in bodies that are traced without values.
     depth
         How many functions lie around this body.
+    largest
+        The most entries that an array has.
     """
 
     def __init__(self, arguments: dict[str, Any], outer: dict[str, Any] | None = None, branches: bool = True,
-                 depth: int = 0, counter: list[int] | None = None) -> None:  # fmt: skip
+                 depth: int = 0, counter: list[int] | None = None, largest: int = LARGEST_SIZE) -> None:  # fmt: skip
         self.arguments = arguments
+        self.largest = largest
         self.outer = outer or {}
         self.branches = branches
         self.depth = depth
         self.lines: list[str] = []
         self.counter = counter if counter is not None else [0]
         self._run_again()
+
+    def inside(self, arguments: dict[str, Any], branches: bool) -> "Scope":
+        """Return the scope of a function defined here."""
+        outer = {**self.outer, **self.values}
+        return Scope(arguments, outer, branches, self.depth + 1, self.counter, self.largest)
 
     def _run_again(self) -> None:
         self.values: dict[str, Any] = {}
@@ -96,7 +105,7 @@ class Scope:
         before = dict(self.values)
         try:
             self._run(text)
-            fits = all(_is_tame(x) for name, x in self.values.items())
+            fits = all(_is_tame(x, self.largest) for x in self.values.values())
         except Exception:
             fits = False
         if fits:
@@ -113,7 +122,7 @@ class Scope:
                 result = eval(_compiled(expression, "eval"), self._globals)
         except Exception:
             return None
-        return result if _is_tame(result) else None
+        return result if _is_tame(result, self.largest) else None
 
     @contextmanager
     def branch(self) -> Iterator[list[str]]:
@@ -165,16 +174,13 @@ def _names_assigned(text: str) -> tuple[str, ...]:
     return tuple(name for name in _compiled(text).co_names if name.startswith(("v", "x", "y", "z", "t", "c", "e")))
 
 
-def _is_tame(value: Any) -> bool:
+def _is_tame(value: Any, largest: int) -> bool:
     if isinstance(value, tuple | list):
-        return all(_is_tame(item) for item in value)
+        return all(_is_tame(item, largest) for item in value)
     if isinstance(value, np.ndarray | np.generic):
-        if value.dtype.kind in "iub":
-            return value.size <= LARGEST_SIZE and value.ndim <= LARGEST_NDIM
-        return (
-            value.dtype == np.float64
-            and value.size <= LARGEST_SIZE
-            and value.ndim <= LARGEST_NDIM
-            and bool(np.all(np.abs(value) <= LARGEST_NUMBER))
+        if value.size > largest or value.ndim > LARGEST_NDIM:
+            return False
+        return value.dtype.kind in "iub" or (
+            value.dtype in (np.float64, np.float32) and bool(np.all(np.abs(value) <= LARGEST_NUMBER))
         )
     return callable(value) or (isinstance(value, bool | int | float) and operator.le(abs(value), LARGEST_NUMBER))

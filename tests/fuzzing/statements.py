@@ -18,8 +18,8 @@ _VIEWS = (
 _WHOLE_WRITES = (
     "{a} += {source}", "{a} *= {source}", "{a} -= {source}", "np.multiply({a}, {source}, out={a})", "{a}.fill({s})",
     "np.sin({a}, out={a})", "np.copyto({a}, {source})", "np.add({a}, {source}, out={a}, where={a} > 0)",
-    "np.put({a}, [0] * min({a}.ndim, 1), {s})", "{a} /= 1.5", "{a} **= 2", "{a}.sort()", "np.maximum({a}, {source}, out={a})",
-    "np.clip({a}, -0.4, 0.6, out={a})", "np.place({a}, {a} > 0, [0.5, {s}])",
+    "np.put({a}, [0] * min({a}.ndim, 1), {s})", "{a} /= 1.5", "{a} **= 2", "{a}.sort()",
+    "np.maximum({a}, {source}, out={a})", "np.clip({a}, -0.4, 0.6, out={a})", "np.place({a}, {a} > 0, [0.5, {s}])",
 )  # fmt: skip
 
 def assigned(d: Draw, scope: Scope) -> None:
@@ -109,8 +109,25 @@ def loop(d: Draw, scope: Scope) -> None:
         )
     elif d.happens(1, 2):
         scope.add(f"{name} = 0.0\nfor entry in np.ravel({a}):\n    {name} = np.sin({name}) + entry * entry")
+    elif d.happens(1, 3):
+        _many_steps(d, scope, name, a, step)
     else:
         scope.add(f"{name} = {a}\nfor i in range(3):\n    {name} = 0.5 * {step} + i")
+
+
+def _many_steps(d: Draw, scope: Scope, name: str, a: str, step: str) -> None:
+    """A loop of so many steps that the graph may hold it as one: of a state, of entries, of a list, in place."""
+    count, other = d.one_of((8, 17, 40, 100)), partner(d, scope, a)
+    scope.add(d.one_of((
+        f"{name} = {a} + 0.0\nfor i in range({count}):\n    {name} = 0.3 * {step} + 0.1 * {other}",
+        f"{name} = {a} * 1.0\nfor i in range({count}):\n    {name} = 0.9 * {name} + 0.1 * np.sin({name} * i) * {other}",
+        f"{name} = [{a} * 0.5]\nfor i in range({count}):\n    {name}.append(0.8 * np.cos({name}[-1]) + 0.01 * i)\n"
+        f"{name} = {name}[-1] + {name}[{count} // 2]",
+        f"{name} = np.zeros({count})\n{name}[0] = np.sum({a})\nfor i in range(1, {count}):\n"
+        f"    {name}[i] = 0.7 * np.sin({name}[i - 1]) + 0.2 * {name}[i // 2]\n{name} = {name}[-3:]",
+        f"{name} = 0.0\nfor i in range({count}):\n    {name} = {name} + np.sin({a} * i) * 0.1 + {other} * 0.01",
+        f"{name} = 0.0\nfor i in range({count}):\n    {name} = {name} + np.ravel({a})[i % {a}.size] ** 2 * 0.01",
+    )))  # fmt: skip
 
 
 # --- functions inside: transformations and structured control flow ------------------------------------
@@ -122,7 +139,7 @@ def _function(
     """Return the text of a function of one argument, after adding its definition; None where it does not run."""
     if np.shape(value) == ():
         value = np.float64(value)
-    inner = Scope({argument: value}, {**scope.outer, **scope.values}, branches, scope.depth + 1, scope.counter)
+    inner = scope.inside({argument: value}, branches)
     for _ in range(d.below(3)):
         statement(d, inner)
     name = f"f{scope.counter[0]}"
@@ -182,8 +199,7 @@ def structured(d: Draw, scope: Scope) -> None:
         xs = scope.pick(d, fits=lambda x: x.ndim > 0 and len(x) > 0)
         if xs is None:
             return
-        inner = Scope({"c": value, "e": scope.value(xs)[0]}, {**scope.outer, **scope.values}, False, scope.depth + 1,
-                      scope.counter)  # fmt: skip
+        inner = scope.inside({"c": value, "e": scope.value(xs)[0]}, False)
         for _ in range(d.below(3)):
             statement(d, inner)
         name = f"f{scope.new_name()[1:]}"

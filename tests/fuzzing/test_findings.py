@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import special
 
 import archimedes_grad as arc
 
@@ -151,3 +152,44 @@ def test_writes_to_a_number_say_that_it_holds_no_entries(write):
     with pytest.raises(TypeError, match="does not support item assignment"):
         arc.compile(lambda x: write(np.sum(x)))(np.array([1.0, 2.0]))
     check_program(lambda x: np.put(np.sum(x), [], 2.0) or x, [np.array([0.3, -1.2])])
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: special.hyp2f1(1.0, 2.0, 2.5, x), lambda x: special.jv(2.0, x), lambda x: special.betainc(1.0, 2.0, x),
+    lambda x: x * np.bitwise_and(x.astype(int), 3), lambda x: x * np.gcd(x.astype(int), 4),
+])  # fmt: skip
+def test_calls_of_an_empty_array_beside_a_number(function):
+    check_program(lambda x: (function(x[x > 9]), function(x)), [np.array([0.3, -0.2])])
+    for shape in ((0, 2), (2, 0), (1, 0)):
+        assert arc.jac(function)(np.ones(shape)).shape == (*shape, *shape)
+
+
+def test_round_takes_no_array():
+    with pytest.raises(TypeError, match=r"round takes a number, and got an array of shape \(2,\)"):
+        arc.compile(lambda x: round(x))(np.array([0.3, 1.7]))
+
+
+@pytest.mark.parametrize("program", [
+    lambda x: (x + 1j).real, lambda x: (x + 1j).imag, lambda x: np.abs(x + 1j * np.cos(x)), lambda x: (x * 1j).imag,
+    lambda x: np.real(np.exp(1j * x)), lambda x: np.angle(x + 1j), lambda x: (x[0] + 1j).imag, lambda x: (1j - x).imag,
+    lambda x: (1 / (x + 1j)).real, lambda x: np.real((x + 0.5j) ** 2), lambda x: (x - np.complex128(1j)).imag,
+    lambda x: np.concatenate([x + 1j, x]).imag, lambda x: np.stack([x.astype(float), x * 1j]).real,
+    lambda x: np.where(x > 0, x + 1j, 0.5).imag, lambda x: np.imag(np.sqrt(x + 2j)), lambda x: ((x + 2j) ** 1.5).real,
+])  # fmt: skip
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int16])
+def test_complex_numbers_have_the_precision_of_what_they_are_made_of(program, dtype):
+    x = np.array([0.3, -1.2, 2.0]).astype(dtype)
+    got, expected = arc.compile(program)(x), program(x)
+    assert got.dtype == expected.dtype
+    np.testing.assert_allclose(got, expected, rtol=5e-3 if dtype == np.float16 else 1e-6)
+
+
+@pytest.mark.parametrize("write", [
+    lambda x: np.place(x, x > 0, [0.5, x[2]]), lambda x: np.putmask(x, x > 0, [0.5, x[2]]),
+])  # fmt: skip
+def test_a_list_of_numbers_is_written_in_single_precision(write):
+    def program(x):
+        write(x)
+        return x
+
+    check_program(program, [np.array([0.6, -1.5, 1.2], np.float32)])

@@ -306,6 +306,7 @@ def test_a_compiler_that_fails_shows_its_error_and_the_file(tmp_path, another_co
 
 def test_no_compiler_is_a_warning_that_says_the_way_on(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(toolchain, "installed", lambda name: False)
     toolchain.compiler.cache_clear()
     try:
         with pytest.warns(arc.FallbackWarning, match=r"archimedes_grad\[native\]"):
