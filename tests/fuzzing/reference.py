@@ -425,8 +425,26 @@ def _while_loop(cond: Callable[..., Any], body: Callable[..., Any], init: Any, m
     return _own(init)
 
 
+def _of_real(transform: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a transformation that refuses truth values as the library does."""
+
+    def transformed(f: Callable[..., Any]) -> Callable[..., Any]:
+        def derivative(x: Any, *more: Any) -> Any:
+            if np.asarray(x).dtype.kind == "b":
+                raise TypeError("booleans have no derivative")
+            return transform(f)(x, *more)
+
+        return derivative
+
+    return transformed
+
+
+_DERIVATIVES = {
+    "grad": _grad, "value_and_grad": _value_and_grad, "jac": _jac, "jvp": _jvp, "vjp": _vjp, "hvp": _hvp,
+}  # fmt: skip
+
 PLAIN_ARC = types.SimpleNamespace(
-    grad=_grad, value_and_grad=_value_and_grad, jac=_jac, jvp=_jvp, vjp=_vjp, hvp=_hvp, vmap=_vmap,
+    **{name: _of_real(transform) for name, transform in _DERIVATIVES.items()}, vmap=_vmap,
     compile=lambda f: f, cond=_cond, switch=_switch, scan=_scan, fori_loop=_fori_loop, while_loop=_while_loop,
 )  # fmt: skip
 
