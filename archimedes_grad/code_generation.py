@@ -33,7 +33,7 @@ def write_c(owner: str, derived: Derived, path: str | os.PathLike[str]) -> tuple
         )
     try:
         source = source_of(derived.function)
-        if source.uses_solves:
+        if "solve_equations" in source.kernels:
             raise UnsupportedError("linear equations are solved by LAPACK")
     except UnsupportedError as error:
         raise TraceError(

@@ -67,8 +67,8 @@ def _loaded(functions: Sequence[cs.Function]) -> tuple[list[cs.Function], tuple[
     source = source_of(*functions)
     path = library(loaded_text(functions, source))
     data: list[Any] = [array.view(np.float64) for array in source.data]
-    if source.uses_products or source.uses_solves:
-        data.append(addresses(source.uses_products))
+    if source.kernels:
+        data.append(addresses(source.kernels))
     return [cs.external(f"{ENTRY}{number}", str(path)) for number in range(len(functions))], tuple(data)
 
 

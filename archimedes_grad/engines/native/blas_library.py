@@ -1,35 +1,39 @@
-"""Routines that compiled programs call by address: of the OpenBLAS in NumPy's wheels, and the kernel for products."""
+"""Routines that compiled programs call by address: of the OpenBLAS in NumPy's wheels, and those compiled once here."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from archimedes_grad.engines.native.equation_text import EQUATIONS_FILE
 from archimedes_grad.engines.native.product_text import KERNEL_FILE
 from archimedes_grad.engines.native.toolchain import library
 
-#: The routines by their places among the addresses: the C code knows them by these.
-ROUTINES = ("dgemm", "dtrtrs", "dgetrf", "dgetrs")
+#: Of BLAS and LAPACK.
+ROUTINES = ("dgemm", "dgetrf")
 # With 64-bit integers, as NumPy's wheels build it.
 _SYMBOLS = ("scipy_{}_64_", "{}_64_")
 
+#: The files of the routines that are compiled once for a machine.
+KERNELS = {"small_product": KERNEL_FILE, "solve_equations": EQUATIONS_FILE}
 
-#: The kernel's place among the addresses, behind the routines.
-KERNEL = len(ROUTINES)
+#: The places of all of them among the addresses: the C code knows them by these.
+PLACES = {name: place for place, name in enumerate((*ROUTINES, *KERNELS))}
 
 
-def addresses(with_kernel: bool) -> npt.NDArray[np.float64]:
-    """Return an array whose entries hold, bit for bit, the addresses of ``ROUTINES``; 0 where there is none.
+def addresses(kernels: Container[str]) -> npt.NDArray[np.float64]:
+    """Return an array whose entries hold, bit for bit, the addresses of routines by ``PLACES``; 0 where there is none.
 
-    The kernel for products, which may have to be compiled first, is the last one where it is asked for.
+    Kernels may have to be compiled first: only those that are asked for are there.
     """
-    kernel = [_kernel()] if with_kernel else []
-    return np.array([*_addresses(), *kernel], dtype=np.int64).view(np.float64)
+    own = [_kernel(name) if name in kernels else 0 for name in KERNELS]
+    return np.array([*_addresses(), *own], dtype=np.int64).view(np.float64)
 
 
 def has_lapack() -> bool:
@@ -37,9 +41,9 @@ def has_lapack() -> bool:
     return all(_addresses())
 
 
-@functools.lru_cache(maxsize=1)
-def _kernel() -> int:
-    return _address(ctypes.CDLL(str(library(KERNEL_FILE))).small_product)
+@functools.cache
+def _kernel(name: str) -> int:
+    return _address(getattr(ctypes.CDLL(str(library(KERNELS[name]))), name))
 
 
 def _address(function: Any) -> int:

@@ -8,7 +8,8 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.engines.native.blas_library import KERNEL
+from archimedes_grad.engines.native.blas_library import PLACES
+from archimedes_grad.engines.native.equation_text import EQUATIONS
 from archimedes_grad.engines.native.operations import VECTOR_FUNCTIONS, literal
 from archimedes_grad.engines.native.product_text import LOADED, STAND_ALONE
 from archimedes_grad.engines.native.program import Source
@@ -50,41 +51,6 @@ static inline double picked(const double *from, double place, long size)
 }}
 """
 
-_LAPACK = """\
-/* Solvers of LAPACK, with 64-bit integers: triangular equations, the LU factors, equations with these. */
-typedef void (*dtrtrs_pointer)(const char *, const char *, const char *, const long long *, const long long *,
-                               const double *, const long long *, double *, const long long *, long long *);
-typedef void (*dgetrf_pointer)(const long long *, const long long *, double *, const long long *, long long *,
-                               long long *);
-typedef void (*dgetrs_pointer)(const char *, const long long *, const long long *, const double *, const long long *,
-                               const long long *, double *, const long long *, long long *);
-
-/* Solve a x = b, or with a transposed, for columns b: 1 where a is singular. work: a copy of a, and its pivots. */
-static int solve_equations(const double *const *data, long long n, long long columns, int transposed,
-                           const double *a, const double *b, double *x, double *work)
-{{
-    const void *const *lapack = (const void *const *)data[{blas}];
-    const char *form = transposed ? "T" : "N";
-    long long info = 0;
-    int has_lower = 0, has_upper = 0;
-    for (long long j = 0; j < n; ++j) {{
-        for (long long i = 0; i < j; ++i) has_upper |= a[i + j * n] != 0.0;
-        for (long long i = j + 1; i < n; ++i) has_lower |= a[i + j * n] != 0.0;
-    }}
-    for (long long i = 0; i < n * columns; ++i) x[i] = b[i];
-    if (!has_lower || !has_upper) {{
-        ((dtrtrs_pointer)lapack[1])(has_lower ? "L" : "U", form, "N", &n, &columns, a, &n, x, &n, &info);
-        return info != 0;
-    }}
-    long long *pivots = (long long *)(work + n * n);
-    for (long long i = 0; i < n * n; ++i) work[i] = a[i];
-    ((dgetrf_pointer)lapack[2])(&n, &n, work, &n, pivots, &info);
-    if (info != 0) return 1;
-    ((dgetrs_pointer)lapack[3])(form, &n, &columns, work, &n, pivots, x, &n, &info);
-    return info != 0;
-}}
-"""
-
 _LOADED = """\
 static const long long {entry}_sizes_in[][3] = {{{sizes_in}}};
 static const long long {entry}_sizes_out[][3] = {{{sizes_out}}};
@@ -117,13 +83,13 @@ def loaded_text(functions: Sequence[cs.Function], source: Source) -> str:
         if f"{name}(" in source.text
     ]
     parts = ["#define ARCHIMEDES_GRAD_SIMD", _HELPERS.format(vector_forms="\n".join(forms))]
-    if source.uses_solves:
-        parts.append(_LAPACK.format(blas=len(source.data)))
-    if source.uses_products:
-        parts.append(LOADED.format(blas=len(source.data), kernel=KERNEL, least=BLAS_SIDE))
+    if "solve_equations" in source.kernels:
+        parts.append(EQUATIONS.format(routines=len(source.data), solver=PLACES["solve_equations"]))
+    if "small_product" in source.kernels:
+        parts.append(LOADED.format(blas=len(source.data), kernel=PLACES["small_product"], least=BLAS_SIDE))
     data = [(array.size, 1) for array in source.data]
-    if source.uses_products or source.uses_solves:
-        data.append((KERNEL + source.uses_products, 1))
+    if source.kernels:
+        data.append((len(PLACES), 1))
     loaded = []
     for number, (function, entry) in enumerate(zip(functions, source.entries, strict=True)):
         own = [_dense(function.sparsity_in(i)) for i in range(function.n_in())]
@@ -202,7 +168,7 @@ def stand_alone_text(
         inputs=_listed(inputs), outputs=_listed(outputs),
     )  # fmt: skip
     parts = [f'#include "{name}.h"', _HELPERS.format(vector_forms="/* none asked for */"), *texts]
-    if source.uses_products:
+    if "small_product" in source.kernels:
         parts.append(STAND_ALONE)
     entry = _STAND_ALONE_ENTRY.format(
         name=name, pointers=", ".join(pointers) or "0", called=compiled.name, own=len(inputs) + len(hidden)

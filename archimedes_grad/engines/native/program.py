@@ -53,15 +53,14 @@ class Source:
         Those that stand for the Functions asked for, in their order.
     data
         Arrays that the functions read: constants, and places as int64.
-    uses_products, uses_solves
-        Whether matrix products are called, and solutions of linear equations.
+    kernels
+        The names of the routines compiled once for a machine that are called.
     """
 
     text: str
     entries: tuple[Entry, ...]
     data: tuple[npt.NDArray[Any], ...]
-    uses_products: bool
-    uses_solves: bool
+    kernels: frozenset[str]
 
 
 def source_of(*functions: cs.Function) -> Source:
@@ -75,7 +74,7 @@ def source_of(*functions: cs.Function) -> Source:
     program = _Program()
     made = [program.compiled(function) for function in functions]
     entries = tuple(Entry(entry.name, entry.work) for entry in made)
-    return Source("\n".join(program.texts), entries, tuple(program.data), program.uses_products, program.uses_solves)
+    return Source("\n".join(program.texts), entries, tuple(program.data), frozenset(program.kernels))
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +92,7 @@ class _Compiled:
 class _Program:
     texts: list[str] = field(default_factory=list)
     data: list[npt.NDArray[Any]] = field(default_factory=list)
-    uses_products: bool = False
-    uses_solves: bool = False
+    kernels: set[str] = field(default_factory=set)
     _functions: dict[int, _Compiled] = field(default_factory=dict)
     _alive: list[cs.Function] = field(default_factory=list)
     _places: dict[bytes, int] = field(default_factory=dict)
@@ -337,7 +335,7 @@ class _CFunction:
             nest.before[-1].append(f"{self.names[value]}[{place}] {operator} {expression};")
 
     def _write_product(self, value: Product) -> None:
-        self.program.uses_products = True
+        self.program.kernels.add("small_product")
         starts_at_zero = isinstance(value.base, Fill) and value.base.number == 0.0
         if not starts_at_zero:
             nest = self._nest((value.size,))
@@ -360,7 +358,7 @@ class _CFunction:
         )
 
     def _write_solve(self, value: Solve) -> None:
-        self.program.uses_solves = True
+        self.program.kernels.add("solve_equations")
         # A copy of the matrix, and its pivots.
         self.deepest_call = max(self.deepest_call, value.n * (value.n + 1))
         addresses = []
