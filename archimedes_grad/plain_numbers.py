@@ -60,9 +60,14 @@ def plain_number_error(kind: str) -> TraceError:
             "A NumPy function did it. If it got a list with traced values in it, make that an array first: "
             "np.array([...])."
         )
-    else:
+    elif _names_the_type(frame, kind):
         way_on = (
             f"Use the value itself, without {kind}(); if it is not differentiated, pass it through static_argnames."
+        )
+    else:
+        way_on = (
+            "What is called there takes plain numbers only. Give it plain ones, and let traced values join what it "
+            "returns (mean + width * rng.normal(size=n)), or call it through arc.callback."
         )
     by = "" if function is None else f" by {function}"
     error = trace_error(f"A traced value is turned into a plain {kind}{by}, which would lose its derivative.", way_on)
@@ -91,6 +96,11 @@ def _math_function(frame: FrameType) -> str | None:
 
 def _visible(frame: FrameType, name: str) -> object:
     return frame.f_locals.get(name, frame.f_globals.get(name))
+
+
+def _names_the_type(frame: FrameType, kind: str) -> bool:
+    """Tell whether the user's function writes ``float``, ``np.float64`` and the like."""
+    return any(name.rstrip("0123456789") == kind for name in frame.f_code.co_names)
 
 
 def _stores_an_item(frame: FrameType) -> bool:

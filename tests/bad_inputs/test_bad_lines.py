@@ -49,6 +49,10 @@ def leaked(use, who=shown("test_bad_lines"), expected="was expected"):
 
 ROWS = {
     "float": line(lambda x: float(x), PLAIN_FLOAT, LOSES, "without float()"),
+    "np.float64": line(lambda x: np.float64(x), PLAIN_FLOAT, LOSES, "without float()"),
+    "random numbers": line(
+        lambda x: np.random.default_rng(0).normal(x, 1.0), PLAIN_FLOAT, LOSES, "mean + width * rng.normal(size=n)"
+    ),
     "math": line(lambda x: math.exp(x), PLAIN_FLOAT, LOSES, "np.exp in place of math.exp"),
     "complex": line(lambda x: complex(x).real, "a plain complex", LOSES, "without complex()"),
     "a key": line(lambda x: {x: 1.0}, "is used as a key", "keys are fixed values", "a position or a name as key"),
