@@ -51,7 +51,14 @@ class Explanation:
     decisions: dict[str, Counter[float]]
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return what is reported, as pairs of a name and a text."""
+        """Return what is reported, as pairs of a name and a text.
+
+        Examples
+        --------
+        >>> import archimedes_grad as arc
+        >>> arc.grad(lambda x: x**2).explain(1.0).rows()[0]
+        ('engine', 'vm')
+        """
         times = ", ".join(f"{step} {1000 * seconds:.3g} ms" for step, seconds in self.seconds.items())
         rows = [
             ("engine", self.engine),

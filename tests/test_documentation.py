@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import importlib
 import inspect
 import io
 import re
@@ -14,11 +15,13 @@ import pytest
 import archimedes_grad as arc
 from archimedes_grad.compiled import CompiledFunction
 from archimedes_grad.numeric import DerivativeResult
+from archimedes_grad.report import Explanation, TracedGraph
+from archimedes_grad.sparsity import SparsityPattern
 
 DOCS = Path(__file__).parent.parent / "docs"
 PUBLIC = {name: getattr(arc, name) for name in arc.__all__ if name != "__version__"}
 #: Classes that users meet as results, not by a name of their own.
-RESULTS = {"CompiledFunction": CompiledFunction, "DerivativeResult": DerivativeResult}
+RESULTS = {cls.__name__: cls for cls in (CompiledFunction, DerivativeResult, Explanation, TracedGraph, SparsityPattern)}
 
 
 def methods_of(owner: str, cls: type) -> dict[str, object]:
@@ -45,6 +48,7 @@ def test_example_runs_as_it_stands(name):
     # No globals of the module: what a reader copies must run.
     test = doctest.DocTestParser().get_doctest(docstring, {}, name, None, None)
     assert test.examples, "no example"
+    assert not any(doctest.SKIP in example.options for example in test.examples), "an example that does not run"
     told = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()):
         failed, _ = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=told.write)
@@ -55,3 +59,35 @@ def test_reference_has_every_public_name():
     reference = "\n".join(page.read_text() for page in (DOCS / "reference").glob("*.md"))
     missing = [name for name in PUBLIC if not re.search(rf"archimedes_grad\.{name}$", reference, flags=re.M)]
     assert not missing
+
+
+ARCHITECTURE = (DOCS / "architecture.md").read_text()
+LIBRARY = Path(arc.__file__).parent
+MODULES = {file.relative_to(LIBRARY).with_suffix("").as_posix().replace("/", ".") for file in LIBRARY.rglob("*.py")}
+
+
+def test_the_table_of_layers_has_every_module():
+    rows = re.findall(r"^\| \d+ \| (.*?) \|", ARCHITECTURE, flags=re.M)
+    named = {name.rstrip("/") for row in rows for name in re.findall(r"`([\w/]+)`", row)}
+    there = {module.split(".")[0] for module in MODULES} - {"__init__", "_version"}
+    assert named == there
+
+
+FILES = {file.as_posix() for folder in (LIBRARY, DOCS.parent / "tests", DOCS.parent / "benchmarks")
+         for file in folder.rglob("*")}  # fmt: skip
+
+
+def is_there(span):
+    """Tell whether a file is in the checkout, or a name in its module of the library."""
+    if span.endswith((".py", "/")):
+        return any(file.endswith("/" + span.rstrip("/")) for file in FILES)
+    module, _, name = span.rpartition(".")
+    return module not in MODULES or hasattr(importlib.import_module(f"archimedes_grad.{module}"), name)
+
+
+def test_what_the_page_on_architecture_names_is_there():
+    spans = re.findall(r"`([a-z_/]+(?:\.py|/|\.\w+))`", ARCHITECTURE)
+    assert len(spans) > 50
+    assert [span for span in spans if not is_there(span)] == []
+    assert not is_there("fast_path.no_such_name")
+    assert not is_there("rules/no_such_file.py")
