@@ -1,10 +1,14 @@
 """Large matrix products on BLAS, in derivatives too.
 
 CasADi's reverse sweep of a product on BLAS gives products by its reference loop, sixty times slower at 512 x 512, and a
+<<<<<<< HEAD
 copy of each transposed operand. They are found in the finished expressions and built again.
 
 CasADi's wheel brings an OpenBLAS of its own, beside NumPy's. The threads of each wait busily for more work: with few
 cores those of one library keep those of the other from running, and both stand still. CasADi's works on one thread.
+=======
+copy of each transposed operand. They are found in the finished expressions and built again, and so are batches.
+>>>>>>> 9d37f4f (A batch of matrix products is one node until it is finished, and is multiplied once while it is traced)
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from typing import Any
 import casadi as cs
 from numpy.linalg import _umath_linalg
 
+from archimedes_grad.batched_products import are_separate, one_by_one, read
 from archimedes_grad.rebuilding import Rebuilding
 
 #: From this many multiplications on a product goes to BLAS; below, the call costs more than it saves.
@@ -45,16 +50,23 @@ def matrix_product(left: cs.MX, right: cs.MX) -> cs.MX:
 
 
 def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
-    """Return expressions with all large dense products on BLAS; the nodes above them are built anew."""
+    """Return expressions with all large dense products on BLAS, those of batches too; nodes above are built anew."""
     return _OnBlas().of(expressions)
 
 
 class _OnBlas(Rebuilding):
     def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
-        """Return a product on BLAS for a large dense one."""
+        """Return a product on BLAS for a large dense one; of a batch, a product for each matrix."""
+        if source.op() == cs.OP_EINSTEIN:
+            product = read(source.info())
+            return [one_by_one(product, operands, _product)] if are_separate(product.count, product.work) else None
         if source.op() != cs.OP_MTIMES or not all(operand.is_dense() for operand in operands):
             return None
         return [_large_product(*operands)] if is_large(operands[1], operands[2]) else None
+
+
+def _product(added: cs.MX, left: cs.MX, right: cs.MX) -> cs.MX:
+    return _large_product(added, left, right) if is_large(left, right) else cs.mac(left, right, added)
 
 
 def _large_product(added: cs.MX, left: cs.MX, right: cs.MX) -> cs.MX:

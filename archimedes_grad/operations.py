@@ -13,6 +13,8 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
+from archimedes_grad.batched_products import read
+
 Entries = npt.NDArray[np.int64]
 
 #: Makes the scalar expression of an entry of those of the operands' entries.
@@ -184,12 +186,28 @@ def _product(node: Node, entries: Entries) -> Needs:
     needed = [(0, entries)]
     needed += [(1, row + k * rows) for k in range(length)]
     needed += [(2, k + column * length) for k in range(length)]
+    return needed, _sum_of_products
 
-    def combined(values: Sequence[Any]) -> Any:
-        products = [_times(a, b) for a, b in zip(values[1 : 1 + length], values[1 + length :], strict=True)]
-        return _sum(products if values[0].is_zero() else [values[0], *products])
 
-    return needed, combined
+def _batched_product(node: Node, entries: Entries) -> Needs:
+    product = read(node.expression.info())
+    axes = np.unravel_index(entries, product.result.lengths, order="F")
+    position = dict(zip(product.result.labels, axes, strict=True))
+    summed = {label: n for label, n in product.lengths.items() if label not in position}
+    needed = [(0, entries)]
+    for number, factor in ((1, product.left), (2, product.right)):
+        for steps in np.ndindex(*summed.values()):
+            place = position | {label: np.full_like(entries, k) for label, k in zip(summed, steps, strict=True)}
+            own = np.ravel_multi_index([place[label] for label in factor.labels], factor.lengths, order="F")
+            needed.append((number, own))
+    return needed, _sum_of_products
+
+
+def _sum_of_products(values: Sequence[Any]) -> Any:
+    """Return the first value plus the products of the others, pair by pair: those of one half with the other's."""
+    base, half = values[0], (len(values) + 1) // 2
+    products = [_times(a, b) for a, b in zip(values[1:half], values[half:], strict=True)]
+    return _sum(products if base.is_zero() else [base, *products])
 
 
 def _inner_product(node: Node, entries: Entries) -> Needs:
@@ -258,5 +276,6 @@ _RULES: dict[int, Callable[[Node, Entries], Needs]] = {
     cs.OP_RESHAPE: _reshape, cs.OP_SPARSITY_CAST: _reshape, cs.OP_TRANSPOSE: _transpose,
     cs.OP_GETNONZEROS: _get, cs.OP_SETNONZEROS: _set,
     cs.OP_HORZREPMAT: _repeated, cs.OP_HORZREPSUM: _repeats_summed, cs.OP_HORZCAT: _side_by_side,
-    cs.OP_VERTCAT: _on_top, cs.OP_MTIMES: _product, cs.OP_DOT: _inner_product, cs.OP_CALL: _called,
+    cs.OP_VERTCAT: _on_top, cs.OP_MTIMES: _product, cs.OP_DOT: _inner_product, cs.OP_EINSTEIN: _batched_product,
+    cs.OP_CALL: _called,
 }  # fmt: skip

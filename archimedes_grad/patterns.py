@@ -55,15 +55,6 @@ def side_by_side(nodes: list[cs.MX]) -> cs.MX:
     return seen_as(joined, rows, columns)
 
 
-def split_across(node: cs.MX, columns: int) -> list[cs.MX]:
-    """Return the dense matrices of so many columns that lie side by side in one; what `side_by_side` joins."""
-    if node.numel() < _KEPT_FROM:
-        return cs.horzsplit(node, columns)
-    rows = node.size1()
-    parts = cs.vertsplit(seen_as(node, node.numel(), 1), rows * columns)
-    return [seen_as(part, rows, columns) for part in parts]
-
-
 @contextmanager
 def forgotten_afterwards() -> Iterator[None]:
     """Let the large patterns go at the end that nothing else keeps."""

@@ -10,19 +10,15 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.array import new_array
+from archimedes_grad.batched_products import are_separate, batched_product
 from archimedes_grad.blas import is_large, matrix_product
 from archimedes_grad.complex_array import complex_rule
 from archimedes_grad.dispatch import implements, implements_ufunc
-from archimedes_grad.gather import Shape, broadcast, filled, flat, reshaped
+from archimedes_grad.gather import Shape, filled, flat, reshaped
 from archimedes_grad.operands import gathered, node_of, typed, value_of
-from archimedes_grad.patterns import seen_as, side_by_side, split_across
-from archimedes_grad.rules.composition import counted
+from archimedes_grad.patterns import seen_as
 from archimedes_grad.rules.ufuncs import numpys_out, write_out
 from archimedes_grad.trace_state import current_trace
-
-#: From this many multiplications on each matrix of a batch is multiplied by itself, in batches of at most so many.
-_SEPARATE_FROM = 64
-_MOST_SEPARATE = 1000
 
 
 def times(left: cs.MX, right: cs.MX) -> cs.MX:
@@ -35,8 +31,8 @@ def times(left: cs.MX, right: cs.MX) -> cs.MX:
     return matrix_product(left, right)
 
 
-def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any], Any]) -> None:
-    """Register a product over core axes with the keywords that NumPy gives all of its kind."""
+def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any, Any], Any]) -> None:
+    """Register a product over core axes, which is told its value where that is known, with NumPy's keywords."""
 
     def rule(a: Any, b: Any, /, out: Any = None, *, axes: Any = None, axis: Any = None, keepdims: bool = False,
              **options: Any) -> Any:  # fmt: skip
@@ -51,7 +47,7 @@ def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any], Any]) -> None:
         groups = [entry if isinstance(entry, tuple) else (entry,) for entry in axes or ()]
         if groups:
             a, b = (np.moveaxis(x, group, range(-len(group), 0)) for x, group in zip((a, b), groups, strict=False))
-        result = product(a, b)
+        result = product(a, b, None if groups else value)
         if len(groups) == 3 and groups[2] and not keepdims:
             result = np.moveaxis(result, range(-len(groups[2]), 0), groups[2])
         node = reshaped(node_of(result), np.shape(value))
@@ -65,9 +61,10 @@ def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any], Any]) -> None:
     implements_ufunc("__call__", ufunc)(rule)
 
 
-def _matmul(a: Any, b: Any) -> Any:
+def _matmul(a: Any, b: Any, value: Any = None) -> Any:
     """``a @ b``: of stored matrices, the product in the opposite order."""
-    value = np.matmul(value_of(a), value_of(b))
+    if value is None:
+        value = np.matmul(value_of(a), value_of(b))
     shape_a, shape_b = np.shape(value_of(a)), np.shape(value_of(b))
     if value.size == 0 or 0 in shape_a:
         node = cs.MX(0.0)
@@ -75,7 +72,7 @@ def _matmul(a: Any, b: Any) -> Any:
         node = _matrix_on_the_right(node_of(a), shape_a, node_of(b), shape_b)
     elif len(shape_a) == 1:
         # (k) @ (..., k, n): each matrix from the left is (..., n, k) on a vector.
-        return _matmul(np.swapaxes(b, -1, -2), a)
+        return _matmul(np.swapaxes(b, -1, -2), a, value)
     else:
         node = _batched(node_of(a), shape_a, node_of(b), shape_b)
     return new_array(reshaped(filled(node, np.shape(value)), np.shape(value)), value)
@@ -90,33 +87,14 @@ def _matrix_on_the_right(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> 
 
 
 def _batched(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
-    """(..., m, k) @ (..., k, n): a product for each matrix of the batch, or one contraction of many small ones."""
-    batch = np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
+    """(..., m, k) @ (..., k, n): one node, which becomes a product for each matrix where that is faster."""
     (m, k), n = shape_a[-2:], shape_b[-1]
-    count = math.prod(batch)
-    if m * k * n >= _SEPARATE_FROM and count <= _MOST_SEPARATE:
-        counted(4 * count, 0)
-        pairs = zip(_matrices(a, shape_a, batch), _matrices(b, shape_b, batch), strict=True)
-        return side_by_side([times(right, left) for left, right in pairs])
-    a = cs.vec(_whole(a, shape_a, (*batch, m, k)))
-    b = cs.vec(_whole(b, shape_b, (*batch, k, n)))
+    batch = np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
     trace = current_trace()
     if trace is not None:
-        trace.array_entries += count * m * k * n
-    # Stored dimensions are NumPy's reversed: labels are -1 for n, -2 for k, -3 for m, -4 for the batch.
-    return cs.MX.einstein(b, a, [n, k, count], [k, m, count], [n, m, count], [-1, -2, -4], [-2, -3, -4], [-1, -3, -4])
-
-
-def _matrices(node: cs.MX, shape: Shape, batch: Shape) -> list[cs.MX]:
-    """Return the stored matrices of an array for each position of a batch that it is broadcast to."""
-    own = math.prod(shape[:-2])
-    matrices = split_across(node, shape[-2]) if own > 1 else [node]
-    places = np.broadcast_to(np.arange(own).reshape(shape[:-2]), batch)
-    return [matrices[place] for place in places.ravel()]
-
-
-def _whole(node: cs.MX, shape: Shape, target: Shape) -> cs.MX:
-    return filled(broadcast(node, shape, target), target)
+        trace.array_entries += math.prod(batch) * m * k * n
+        trace.large_products |= are_separate(math.prod(batch), m * k * n)
+    return batched_product(a, shape_a, b, shape_b)
 
 
 @implements(np.dot)
@@ -176,15 +154,15 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
     return out
 
 
-def _vecdot(a: Any, b: Any) -> Any:
+def _vecdot(a: Any, b: Any, value: Any) -> Any:
     return np.sum(np.multiply(a, b), axis=-1, dtype=float)
 
 
-def _matvec(a: Any, x: Any) -> Any:
+def _matvec(a: Any, x: Any, value: Any) -> Any:
     return _matmul(a, np.expand_dims(x, -1))[..., 0]
 
 
-def _vecmat(x: Any, a: Any) -> Any:
+def _vecmat(x: Any, a: Any, value: Any) -> Any:
     return _matmul(np.expand_dims(x, -2), a)[..., 0, :]
 
 

@@ -160,3 +160,33 @@ def test_whole_and_truth_values():
     check_value(lambda a: np.linalg.matrix_power(a, 4), whole)
     check_value(lambda a: np.vander(a, 4), whole[0])
     check_value(lambda a: np.cross(a, a[::-1]), whole)
+
+
+#: Shapes of two operands, batches broadcast in every way: written out, as one node, and a product for each matrix.
+BATCHES = [
+    ((2, 2, 3), (2, 3, 4)), ((3, 1, 2, 3), (2, 3, 2)), ((2, 1, 2, 1, 2), (1, 3, 2, 2, 3)), ((1, 5, 4), (3, 4, 5)),
+    ((3, 1, 5, 4), (2, 4, 5)), ((4,), (2, 4, 3)), ((2, 3, 4), (1, 4, 1)), ((1, 2, 3), (1, 3, 2)),
+    ((1100, 2, 2), (1, 2, 2)), ((3, 8, 30), (3, 30, 40)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ["vm", "native"])
+@pytest.mark.parametrize(("left", "right"), BATCHES)
+def test_batches_of_matrices(left, right, engine):
+    a, b = sample(left), sample(right, seed=1)
+    weights = sample(np.matmul(a, b).shape, seed=2)
+    direction = sample(left, seed=3), sample(right, seed=4)
+
+    def loss(a, b):
+        return np.sum(weights * np.sin(np.matmul(a, b)))
+
+    value, slopes = arc.value_and_grad(loss, (0, 1), engine=engine)(a, b)
+    assert value == pytest.approx(loss(a, b), rel=1e-12)
+    step = 1e-6
+    beyond, before = (loss(*(x + h * d for x, d in zip((a, b), direction, strict=True))) for h in (step, -step))
+    slope = sum(np.sum(s * d) for s, d in zip(slopes, direction, strict=True))
+    assert slope == pytest.approx((beyond - before) / (2 * step), rel=1e-6, abs=1e-6)
+    # A product is linear in each operand, so that its second derivative is exact, too.
+    twice = arc.hvp(lambda a: np.sum(weights * np.matmul(a, b) ** 2), engine=engine)(a, direction[0])
+    again = arc.grad(lambda a: np.sum(weights * np.matmul(a, b) ** 2), engine=engine)(direction[0])
+    np.testing.assert_allclose(twice, again, rtol=1e-10, atol=1e-12)

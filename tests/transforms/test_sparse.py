@@ -62,6 +62,11 @@ def products_of_rows(x):
     return np.tanh(vectors(x) @ MATRIX.T)
 
 
+def batched_products(x):
+    matrices = x.reshape(-1, 2, 5)
+    return np.sin(matrices @ np.swapaxes(matrices, -1, -2) @ MATRIX[:2, :2])
+
+
 def transposed(x):
     a, b, c = vectors(x).T
     return np.stack([a * b, b / c])
@@ -87,7 +92,8 @@ def custom_rule(x):
 
 
 BLOCKS = [
-    mapped, whole_arrays, shared, several_groups, stencil, written, products_of_rows, transposed, batch_of_gradients,
+    mapped, whole_arrays, shared, several_groups, stencil, written, products_of_rows, batched_products,
+    transposed, batch_of_gradients,
     np.cumsum, np.exp, lambda x: x[::-1] * x, lambda x: np.where(x > 1, x**2, 0.5), lambda x: np.outer(x, x).ravel(),
 ]  # fmt: skip
 FUNCTIONS = [
