@@ -13,6 +13,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 import casadi as cs
@@ -21,7 +22,7 @@ from archimedes_grad import trace_state
 from archimedes_grad.autodiff import value_function
 from archimedes_grad.engines.selection import default_engine
 from archimedes_grad.errors import PathLimitWarning, TraceError
-from archimedes_grad.evaluation import calls_worth_compiling, evaluated_by
+from archimedes_grad.evaluation import WORTH_COMPILING, evaluated_by
 from archimedes_grad.fast_path import MISS, Miss, Promotion, new_fast_path
 from archimedes_grad.merging import guards_alone, merged
 from archimedes_grad.nesting import nested_call
@@ -404,24 +405,28 @@ class CompiledFunction(Generic[P, R]):
         return path
 
     def _promotion(self, path: Path, specialisation: Specialisation) -> Promotion:
-        """Return what puts the native engine in the interpreter's place once calls have proved worth it."""
+        """Return what puts the native engine in the interpreter's place once evaluations have proved worth it."""
         owner, path_reference = weakref.ref(self), path.reference
+        layout = specialisation.layout
 
         def promote() -> None:
             owned, promoted = owner(), path_reference()
             if owned is None or promoted is None:
                 return
-            evaluated, promoted.engine = evaluated_by(promoted.derived, "native")
-            if evaluated is not promoted.derived:
-                slow = promoted.fast_path
-                promoted.fast_path = new_fast_path(
-                    evaluated, specialisation.layout, dict(specialisation.trees), list(specialisation.samples),
-                    path_reference,
-                )  # fmt: skip
-                if owned._fast_call is slow.call:
-                    owned._fast_call = promoted.fast_path.call
+            # The same graph, in the representation that is best for compiled code.
+            graph = replace(promoted.derived.graph, engine="native")
+            with forgotten_afterwards():
+                derived = owned._transformation(graph, layout, owned._signature.selection.single)
+            evaluated, engine = evaluated_by(derived, "native")
+            slow = promoted.fast_path
+            promoted.fast_path = new_fast_path(
+                evaluated, layout, dict(specialisation.trees), list(specialisation.samples), path_reference
+            )
+            promoted.derived, promoted.engine = derived, engine
+            if owned._fast_call is slow.call:
+                owned._fast_call = promoted.fast_path.call
 
-        return Promotion(calls_worth_compiling(path.derived), promote)
+        return Promotion(WORTH_COMPILING, promote)
 
     def _add_guards(self, path: Path, layout: Layout, bound: BoundArguments) -> None:
         """Give a path guards that can be evaluated before it, where that pays."""

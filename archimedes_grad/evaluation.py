@@ -10,15 +10,8 @@ from archimedes_grad.blas import on_blas
 from archimedes_grad.representation import Derived
 from archimedes_grad.simplification import forward_nodes
 
-#: What compiling takes, in nanoseconds: an engine that chooses waits until the interpreter has taken as long.
-_COMPILING = 3e8
-_CALL, _INSTRUCTION, _ENTRY = 1e3, 15.0, 1.0
-
-
-def calls_worth_compiling(derived: Derived) -> int:
-    """Return after how many calls the interpreter has taken about as long as compiling would."""
-    call = _CALL + _INSTRUCTION * derived.function.n_instructions() + _ENTRY * derived.graph.array_entries
-    return max(2, int(_COMPILING / call))
+#: About what compiling takes, in seconds: an engine that chooses waits until evaluations have taken as long.
+WORTH_COMPILING = 0.3
 
 
 def _for_the_interpreter(derived: Derived) -> Derived:

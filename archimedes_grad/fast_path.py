@@ -21,7 +21,9 @@ that: check, copy in, evaluate, copy out. For ``grad(f)(x)`` with three entries 
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -83,9 +85,9 @@ class FastPath:
 
 @dataclasses.dataclass(frozen=True)
 class Promotion:
-    """What a fast path starts in a thread of its own after a number of calls."""
+    """What a fast path starts in a thread of its own once its evaluations have taken so many seconds."""
 
-    calls: int
+    seconds: float
     start: Callable[[], None]
 
 
@@ -104,7 +106,7 @@ def new_fast_path(
     path
         Gives the path that a ``Miss`` names. A weak reference: the path holds the fast path.
     promotion
-        Called for after its number of calls.
+        Called for after its time.
     """
     source = _Source(derived, layout, path, promotion)
     for position, tree in trees.items():
@@ -210,10 +212,6 @@ class _Source:
         slot += ["succeeded"] if self.derived.can_fail else []
         slot += ["held", "failed_outcome"] if self.derived.n_guards else []
         body = []
-        if self.promotion is not None:
-            # Not exact where threads call at once: then it starts a call later, or twice.
-            self.names |= {"calls_left": [self.promotion.calls], "promote": _in_thread(self.promotion.start)}
-            body += ["left = calls_left[0] - 1", "calls_left[0] = left", "if left == 0: promote()"]
         body += ["try: slot = take_slot()", "except IndexError: slot = new_slot()"]
         body.append(f"{', '.join([*slot, 'bind_input', 'bind_output', 'evaluate', '_'])} = slot")
         for k, leaf in enumerate(self.leaves):
@@ -230,12 +228,20 @@ class _Source:
                 body.append(f"bind_output({k}, memoryview(r{k}))")
         if self.derived.can_fail:
             body.append("succeeded[0] = 0.0")
+        if self.promotion is not None:
+            body.append("start = clock()")
         if self.derived.graph.black_boxes:
             # What an interrupted evaluation of another call has left behind.
             body.append("if failures: forget_failure()")
             body += ["try: evaluate()", "except RuntimeError as error: raise_interrupt(error)"]
         else:
             body.append("evaluate()")
+        if self.promotion is not None:
+            # Not exact where threads evaluate at once: then it may start a call later, or twice.
+            self.names |= {"clock": time.perf_counter, "seconds_left": [self.promotion.seconds], "never": math.inf}
+            self.names["promote"] = _in_thread(self.promotion.start)
+            body += ["seconds_left[0] -= clock() - start", "if seconds_left[0] <= 0.0:"]
+            body += ["    seconds_left[0] = never", "    promote()"]
         if self.derived.n_guards:
             # Before all else: where a guard failed, whatever was computed after it is meaningless.
             leaves = ", ".join(f"l{k}" for k in range(len(self.leaves)))

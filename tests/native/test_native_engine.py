@@ -218,24 +218,40 @@ def test_the_engine_of_all_functions():
         arc.set_engine("vm")
 
 
-def test_auto_puts_the_compiled_function_in_the_interpreters_place():
-    gradient = arc.grad(lambda x: np.sum(np.exp(x) * np.sin(x)), engine="auto")
-    x = RNG.normal(size=200_000)
+def square_sum(x):
+    return np.sum(x * x) + 0.25
+
+
+def stepped(x):
+    y, _ = arc.scan(lambda y, _: (y + 0.01 * np.sin(x * y), None), np.ones_like(x), None, 20)
+    return np.sum(y)
+
+
+@pytest.mark.parametrize(
+    ("function", "size"), [(lambda x: np.sum(np.exp(x) * np.sin(x)), 200_000), (stepped, 200), (square_sum, 1000)]
+)
+def test_auto_puts_the_compiled_function_in_the_interpreters_place(function, size, monkeypatch):
+    # What counts is how long evaluations take: a loop is one instruction.
+    monkeypatch.setattr("archimedes_grad.compiled.WORTH_COMPILING", 0.01)
+    gradient = arc.grad(function, engine="auto")
+    x = RNG.normal(size=size)
     first = gradient(x)
     assert gradient.explain(x).engine == "vm"
     deadline = time.monotonic() + 120
     while gradient.explain(x).engine != "native" and time.monotonic() < deadline:
         gradient(x)
-    assert gradient.explain(x).engine == "native"
+    told, native = gradient.explain(x), arc.grad(function, engine="native")
+    assert told.engine == "native"
+    # From now on everything is as if it had been asked for.
+    assert (told.representation, told.n_operations) == (
+        native.explain(x).representation, native.explain(x).n_operations,
+    )  # fmt: skip
+    assert np.array_equal(gradient(x), native(x))
     # Near the zeros of exp(x) (sin(x) + cos(x)) the last digits of its terms are left.
     np.testing.assert_allclose(gradient(x), first, rtol=1e-13, atol=1e-14)
 
 
 # --- the cache and the compiler -------------------------------------------------------------------
-
-
-def square_sum(x):
-    return np.sum(x * x) + 0.25
 
 
 def libraries(cache):
