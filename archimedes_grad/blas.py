@@ -1,14 +1,10 @@
 """Large matrix products on BLAS, in derivatives too.
 
 CasADi's reverse sweep of a product on BLAS gives products by its reference loop, sixty times slower at 512 x 512, and a
-<<<<<<< HEAD
-copy of each transposed operand. They are found in the finished expressions and built again.
+copy of each transposed operand. They are found in the finished expressions and built again, and so are batches.
 
 CasADi's wheel brings an OpenBLAS of its own, beside NumPy's. The threads of each wait busily for more work: with few
 cores those of one library keep those of the other from running, and both stand still. CasADi's works on one thread.
-=======
-copy of each transposed operand. They are found in the finished expressions and built again, and so are batches.
->>>>>>> 9d37f4f (A batch of matrix products is one node until it is finished, and is multiplied once while it is traced)
 """
 
 from __future__ import annotations

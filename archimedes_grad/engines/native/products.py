@@ -1,115 +1,162 @@
-"""Large matrix products on BLAS, in derivatives too.
-
-CasADi's reverse sweep of a product on BLAS gives products by its reference loop, sixty times slower at 512 x 512, and a
-copy of each transposed operand. They are found in the finished expressions and built again, and so are batches.
-
-CasADi's wheel brings an OpenBLAS of its own, beside NumPy's. The threads of each wait busily for more work: with few
-cores those of one library keep those of the other from running, and both stand still. CasADi's works on one thread.
-"""
+"""Matrix products and contractions in the form that is the fastest: a sum, a loop nest, or by blocks."""
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import os
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import casadi as cs
-from numpy.linalg import _umath_linalg
 
-from archimedes_grad.batched_products import are_separate, one_by_one, read
-from archimedes_grad.rebuilding import Rebuilding
+from archimedes_grad.engines.native.values import Fill, UnsupportedError, Value, Values, View
+from archimedes_grad.strided import Geometry
 
-#: From this many multiplications on a product goes to BLAS; below, the call costs more than it saves.
-BLAS_FROM = 20_000
-
-
-def is_large(left: cs.MX, right: cs.MX) -> bool:
-    """Tell whether a product and those of its derivative are worth a look."""
-    return bool(left.size1() * left.size2() * right.size2() >= BLAS_FROM)
+#: From this many multiplications on a product of two matrices is no loop nest, but multiplied by blocks.
+_BLOCKS_FROM = 8_000
 
 
-def pays(left: cs.MX, right: cs.MX) -> bool:
-    """Tell whether a product is faster on BLAS; a row times a matrix runs through memory once either way."""
-    return is_large(left, right) and bool(left.size1() > 1)
+def matrix_product(
+    values: Values, base: Value, left: Value, right: Value, rows: int, inner: int, columns: int
+) -> Value:
+    """Return ``base + left @ right`` in the form that is the fastest: a sum, a loop nest, or by blocks."""
+    if rows * inner * columns >= _BLOCKS_FROM and min(rows, columns) > 1 and inner > 1 and not _is_ones(left, right):
+        return values.product(base, left, right, rows, inner, columns)
+    # Axes: columns, rows, inner; or inner before rows where the rows of the left matrix lie side by side, and before
+    # columns where those of the right one do.
+    strided_rows = _row_stride(left, rows) == 1 and rows > 1
+    left_view = values.view(left, Geometry((columns, rows, inner), 0, (0, 1, rows)))
+    right_view = values.view(right, Geometry((columns, rows, inner), 0, (inner, 0, 1)))
+    shape: tuple[int, ...] = (columns, rows, inner)
+    kept: tuple[bool, ...] = (True, True, False)
+    if strided_rows:
+        shape, kept = (columns, inner, rows), (True, False, True)
+        left_view = values.view(left, Geometry(shape, 0, (0, rows, 1)))
+        right_view = values.view(right, Geometry(shape, 0, (inner, 1, 0)))
+    elif rows == 1 and _column_stride(right, inner, columns) == 1:
+        shape, kept = (inner, columns), (False, True)
+        left_view = values.view(left, Geometry(shape, 0, (1, 0)))
+        right_view = values.view(right, Geometry(shape, 0, (1, inner)))
+    terms = values.elementwise(cs.OP_MUL, left_view, right_view)
+    if _is_one(left):
+        terms = right_view
+    elif _is_one(right):
+        terms = left_view
+    product = terms if inner == 1 else values.reduction("sum", terms, shape, kept)
+    if inner == 1 and terms.size != rows * columns:
+        product = values.view(terms, Geometry((columns, rows), 0, (0, 0)))
+    return product if _is_zero(base) else values.elementwise_sum(base, product)
 
 
-def matrix_product(left: cs.MX, right: cs.MX) -> cs.MX:
-    """Return a product, on BLAS where that pays."""
-    if not pays(left, right):
-        return cs.mtimes(left, right)
-    node = cs.mtimes(left, right, "classic")
-    use_one_thread()
-    return node
+def contraction(values: Values, info: dict[str, Any], operands: list[Value]) -> Value:
+    """Return sums of products over labelled axes, by the length of each label and its stride in each array."""
+    base, left, right = operands
+    if any(info[f"strides_{name}"][0] for name in "abc"):
+        raise UnsupportedError("a contraction that begins inside its arrays is not compiled")
+    axes = _axes(info)
+    matrices = _as_matrices(axes)
+    if matrices is not None:
+        return _batched_product(values, operands, matrices)
+    # Sums last, unless what lies side by side in the result does so in an operand, too.
+    axes.sort(key=lambda axis: axis.result == 1 and 1 in (axis.left, axis.right))
+    shape = tuple(axis.length for axis in axes)
+    first = values.view(left, Geometry(shape, 0, tuple(axis.left for axis in axes)))
+    second = values.view(right, Geometry(shape, 0, tuple(axis.right for axis in axes)))
+    kept = tuple(axis.result != 0 for axis in axes)
+    total = values.elementwise(cs.OP_MUL, first, second)
+    if not all(kept):
+        total = values.reduction("sum", total, shape, kept)
+    return total if _is_zero(base) else values.elementwise_sum(base, total)
 
 
-def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
-    """Return expressions with all large dense products on BLAS, those of batches too; nodes above are built anew."""
-    return _OnBlas().of(expressions)
+@dataclass(frozen=True)
+class _Axis:
+    """A label of a contraction: its length, and its stride in both operands and in the result; 0 where it is not."""
+
+    length: int
+    left: int
+    right: int
+    result: int
+
+    @property
+    def kind(self) -> tuple[bool, bool, bool]:
+        """Which arrays have the axis."""
+        return bool(self.left), bool(self.right), bool(self.result)
+
+    def holds(self, inner: _Axis) -> bool:
+        """Tell whether this axis and an inner one are one axis in every array."""
+        pairs = ((self.left, inner.left), (self.right, inner.right), (self.result, inner.result))
+        return all(outer == own * inner.length for outer, own in pairs)
 
 
-class _OnBlas(Rebuilding):
-    def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
-        """Return a product on BLAS for a large dense one; of a batch, a product for each matrix."""
-        if source.op() == cs.OP_EINSTEIN:
-            product = read(source.info())
-            return [one_by_one(product, operands, _product)] if are_separate(product.count, product.work) else None
-        if source.op() != cs.OP_MTIMES or not all(operand.is_dense() for operand in operands):
-            return None
-        return [_large_product(*operands)] if is_large(operands[1], operands[2]) else None
+def _axes(info: dict[str, Any]) -> list[_Axis]:
+    """Return the axes of a contraction in the order of the result, those merged that continue one another."""
+    strides = zip(*(info[f"strides_{name}"][1:] for name in "abc"), strict=True)
+    axes = [_Axis(length, *steps) for length, steps in zip(info["iter_dims"], strides, strict=True) if length > 1]
+    merged: list[_Axis] = []
+    for axis in sorted(axes, key=lambda axis: (-axis.result, -axis.left, -axis.right)):
+        if merged and merged[-1].holds(axis):
+            axis = _Axis(merged.pop().length * axis.length, axis.left, axis.right, axis.result)
+        merged.append(axis)
+    return merged
 
 
-def _product(added: cs.MX, left: cs.MX, right: cs.MX) -> cs.MX:
-    return _large_product(added, left, right) if is_large(left, right) else cs.mac(left, right, added)
+_ROWS, _INNER, _COLUMNS = (True, False, True), (True, True, False), (False, True, True)
+_BATCH = (True, True, True)
 
 
-def _large_product(added: cs.MX, left: cs.MX, right: cs.MX) -> cs.MX:
-    """Return ``added + left @ right``; of a vector and a transposed matrix, without the copy that transposing is."""
-    if left.size1() == 1 and right.op() == cs.OP_TRANSPOSE:
-        return _large_product(added.T, right.dep(0), left.T).T
-    if right.size2() == 1 and left.op() == cs.OP_TRANSPOSE:
-        return _large_product(added.T, right.T, left.dep(0)).T
-    if not pays(left, right):
-        return cs.mac(left, right, added)
-    node = cs.mac(left, right, added, "classic")
-    use_one_thread()
-    return node
-
-
-@functools.cache
-def use_one_thread() -> None:
-    """Let CasADi's OpenBLAS work on the thread that calls it; where there is none of its own, do nothing.
-
-    This holds for the whole process, CasADi models of the user included. Its kernels, built for an old processor, gain
-    little from a second thread (512 x 512: a factor of 2 on an idle machine), and lose more to NumPy's threads.
-    Called when CasADi has loaded its plugin: loaded before that, the library could be a second copy.
-    """
-    directory = Path(cs.GlobalOptions.getCasadiPath())
-    for plugin in sorted(directory.glob("*casadi_blas_classic*")):
-        set_threads = _set_threads(plugin)
-        if set_threads is None:
-            continue
-        numpys = _set_threads(Path(_umath_linalg.__file__))
-        # Where both are linked to one library there is one pool, and it is NumPy's.
-        if numpys is None or _address(numpys) != _address(set_threads):
-            set_threads(1)
-        return
-
-
-def _set_threads(module: Path) -> Callable[[int], Any] | None:
-    """Return what sets the number of threads in the OpenBLAS of a module; None where it is not loaded or has none."""
-    # Only POSIX systems look a name up in what a library is linked to, and only of one that is loaded.
-    only_loaded = getattr(os, "RTLD_NOLOAD", None)
-    if only_loaded is None:
+def _as_matrices(axes: list[_Axis]) -> tuple[_Axis, _Axis, _Axis, _Axis] | None:
+    """Return batch, rows, inner and columns of matrices, behind one another in the result; None where none."""
+    by_kind = {axis.kind: axis for axis in axes}
+    if len(by_kind) != len(axes) or {_ROWS, _INNER, _COLUMNS} - set(by_kind):
         return None
-    try:
-        library = ctypes.CDLL(str(module), mode=only_loaded)
-    except OSError:
-        return None
-    return getattr(library, "openblas_set_num_threads", None)
+    rows, inner, columns = by_kind[_ROWS], by_kind[_INNER], by_kind[_COLUMNS]
+    size = rows.length * columns.length
+    batch = by_kind.get(_BATCH, _Axis(1, 0, 0, size))
+    is_large = size * inner.length >= _BLOCKS_FROM
+    return (batch, rows, inner, columns) if is_large and batch.result == size else None
 
 
-def _address(function: Any) -> int | None:
-    return ctypes.cast(function, ctypes.c_void_p).value
+def _batched_product(
+    values: Values, operands: list[Value], matrices: tuple[_Axis, _Axis, _Axis, _Axis]
+) -> Value:
+    """Return the products of matrices that lie behind one another, as one value."""
+    batch, rows, inner, columns = matrices
+    base, left, right = operands
+    first = values.view(left, _window(batch.left, batch, (inner, inner.left), (rows, rows.left)))
+    second = values.view(right, _window(batch.right, batch, (columns, columns.right), (inner, inner.right)))
+    if rows.result != 1:
+        # The result lies by rows: the transposed product, with the operands exchanged, lies as BLAS writes.
+        first = values.view(right, _window(batch.right, batch, (inner, inner.right), (columns, columns.right)))
+        second = values.view(left, _window(batch.left, batch, (rows, rows.left), (inner, inner.left)))
+        rows, columns = columns, rows
+    return values.product(base, first, second, rows.length, inner.length, columns.length, batch.length)
+
+
+def _window(step: int, batch: _Axis, *axes: tuple[_Axis, int]) -> Geometry:
+    lengths, strides = tuple(axis.length for axis, _ in axes), tuple(stride for _, stride in axes)
+    return Geometry((batch.length, *lengths), 0, (step, *strides))
+
+
+def _is_ones(left: Value, right: Value) -> bool:
+    return _is_one(left) or _is_one(right)
+
+
+def _is_one(value: Value) -> bool:
+    return isinstance(value, Fill) and value.number == 1.0
+
+
+def _is_zero(value: Value) -> bool:
+    return isinstance(value, Fill) and value.number == 0.0 and str(value.number) == "0.0"
+
+
+def _column_stride(right: Value, inner: int, columns: int) -> int:
+    """Return how far apart consecutive columns of a matrix lie in memory."""
+    if isinstance(right, View) and right.geometry.shape == (columns, inner):
+        return right.geometry.strides[0]
+    return inner
+
+
+def _row_stride(left: Value, rows: int) -> int:
+    """Return how far apart consecutive rows of a matrix lie in memory, as far as can be told."""
+    if isinstance(left, View) and len(left.geometry.shape) == 2 and left.geometry.shape[1] == rows:
+        return left.geometry.strides[1]
+    return 1
