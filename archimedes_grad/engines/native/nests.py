@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
@@ -75,12 +76,40 @@ def fitting_loops(
             loops = split(loops, error.loop, error.inner)
 
 
+@dataclass(frozen=True)
+class Tile:
+    """What a nest runs over of its outer loops: one turn of each but the last, and a block of that one.
+
+    In C, the turns are ``i0``, ``i1`` and so on; the block begins at ``first``, and has ``count`` turns.
+
+    Attributes
+    ----------
+    axes
+        The lengths of the outer loops.
+    block
+        How many turns of the last one a block has at most.
+    local
+        Values that are stored for one block only.
+    """
+
+    axes: Loops
+    block: int
+    local: frozenset[Value]
+
+    def place(self, steps: tuple[int, ...]) -> list[str]:
+        """Return the terms of where a block begins, for a step of each outer loop."""
+        turns = [*(f"i{k}" for k in range(len(self.axes) - 1)), "first"]
+        return [turn if step == 1 else f"{step}*{turn}" for step, turn in zip(steps, turns, strict=False) if step]
+
+
 @dataclass
 class Nest:
     """The statements of one loop nest, by how many loops have been entered.
 
     Attributes
     ----------
+    tile
+        What is run over of the outer loops; None for all of them.
     before, after
         For each depth, the statements before the next inner loop, and those after it.
     """
@@ -89,11 +118,13 @@ class Nest:
     names: Callable[[Value], str]
     is_stored: Callable[[Value], bool]
     places_of: Callable[[Gather], str]
+    tile: Tile | None = None
     before: list[list[str]] = field(init=False)
     after: list[list[str]] = field(init=False)
     accumulators: list[str] = field(default_factory=list)
     known: dict[tuple[int, Index], tuple[str, int]] = field(default_factory=dict)
     used: set[Value] = field(default_factory=set)
+    sums: int = 0
     may_vectorise: bool = True
     weight: int = 0
 
@@ -114,7 +145,7 @@ class Nest:
             self.used.add(value)
             if value.size == 1:
                 return self.names(value), 0
-            return self._temporary(f"{self.names(value)}[{position(index)}]", index.depth)
+            return self._temporary(f"{self.names(value)}[{self.place(index, value)}]", index.depth)
         operands = [
             self.known[operand.serial, place] for operand, place in reads(value, index, self.loops, self.is_stored)
         ]
@@ -132,7 +163,7 @@ class Nest:
             return self._temporary(f"picked({source}, {place}, {value.source.size})", depth)
         assert isinstance(value, Gather)
         self.used.add(value.source)
-        place = f"{self.places_of(value)}[{position(index)}]"
+        place = f"{self.places_of(value)}[{self.place(index)}]"
         source = self.names(value.source)
         if value.source.size == 1:
             taken = f"({place} < 0 ? 0.0 : {source})"
@@ -149,53 +180,82 @@ class Nest:
 
     # --- what is done with entries --------------------------------------------------------------
 
-    def store(self, value: Value, index: Index, target: str, target_index: Index, operator: str = "=") -> None:
-        """Compute an entry in the innermost loop and store it."""
+    @property
+    def outer(self) -> int:
+        """How many loops have one turn only: the outer ones of a tile."""
+        return 0 if self.tile is None else len(self.tile.axes) - 1
+
+    def place(self, index: Index, value: Value | None = None) -> str:
+        """Return an index as C, for a value that may be stored for one block only."""
+        if self.tile is None:
+            return position(index)
+        inside = Index(index.offset, (*(0 for _ in range(self.outer)), *index.steps[self.outer :]))
+        begin = [] if value in self.tile.local else self.tile.place(index.steps[: self.outer + 1])
+        rest = [position(inside)] if inside.offset or any(inside.steps) or not begin else []
+        return " + ".join([*begin, *rest])
+
+    def store(self, value: Value, index: Index, into: Value, operator: str = "=") -> None:
+        """Compute an entry in the innermost loop and store it at the same place of a value."""
         expression, _ = self.entry(value, index)
-        self.before[-1].append(f"{target}[{position(target_index)}] {operator} {expression};")
+        self.before[-1].append(f"{self.names(into)}[{self.place(index, into)}] {operator} {expression};")
 
     def assign(self, value: Value, index: Index, target: str) -> None:
         """Compute the entry that a single number is, and give it to a variable."""
         expression, depth = self.entry(value, index)
         self.before[depth].append(f"{target} = {expression};")
 
-    def reduce(self, reduction: Reduction, target: str) -> None:
-        """Reduce a value: into a variable of its own where the inner loops are those reduced, else in memory."""
+    def reduce(self, reduction: Reduction) -> None:
+        """Reduce a value: into a variable of its own where the inner loops are those reduced, else in memory.
+
+        What is reduced over the outer loops of a tile has been set to its start before.
+        """
         expression, _ = self.entry(reduction.source, in_order(self.loops))
         is_kept = spread(reduction.kept, reduction.shape, self.loops)
         steps = target_steps(self.loops, is_kept)
-        kept_depth = max((k + 1 for k, kept in enumerate(is_kept) if kept), default=0)
-        place = position(Index(0, steps))
+        outer = self.outer
+        kept_depth = max((k + 1 for k, kept in enumerate(is_kept) if kept and k >= outer), default=outer)
+        adds = self.tile is not None and not all(is_kept[: outer + 1])
+        name = self.names(reduction)
+        target = f"{name}[{self.place(Index(0, steps), reduction)}]" if reduction.size > 1 else name
         start, update = _REDUCTIONS[reduction.kind]
-        if all(is_kept[:kept_depth]):
-            name = f"sum{len(self.accumulators)}"
+        if all(is_kept[outer:kept_depth]):
+            name = f"sum{self.sums}"
+            self.sums += 1
             if kept_depth < len(self.loops):
                 self.accumulators.append(f"{_SIMD[reduction.kind]}:{name}")
             self.before[kept_depth].insert(0, f"double {name} = {start};")
             self.before[-1].append(update.format(name, expression))
-            self.after[kept_depth].append(f"{target}{f'[{place}]' if reduction.size > 1 else ''} = {name};")
-        else:
-            self.before[0].insert(0, f"for (long i = 0; i < {reduction.size}; ++i) {target}[i] = {start};")
-            self.before[-1].append(update.format(f"{target}[{place}]", expression))
-            # Neighbouring turns of a reduced inner loop would write to the same entry.
-            self.may_vectorise = self.may_vectorise and is_kept[-1]
+            self.after[kept_depth].append(update.format(target, name) if adds else f"{target} = {name};")
+            return
+        if self.tile is None:
+            self.before[0].insert(0, started(reduction, name))
+        elif not adds:
+            entries = reduction.size // math.prod(self.tile.axes)
+            begin = self.place(Index(0, (*steps[: outer + 1], *(0 for _ in steps[outer + 1 :]))), reduction)
+            self.before[outer + 1].insert(0, f"for (long i = 0; i < {entries}; ++i) {name}[{begin} + i] = {start};")
+        self.before[-1].append(update.format(target, expression))
+        # Neighbouring turns of a reduced inner loop would write to the same entry.
+        self.may_vectorise = self.may_vectorise and is_kept[-1]
 
     def text(self) -> list[str]:
         """Return the C of the nest."""
-        lines = list(self.before[0])
-        last = len(self.loops)
-        for depth, length in enumerate(self.loops, start=1):
-            indent = "    " * (depth - 1)
+        outer, last = self.outer, len(self.loops)
+        lines = [line for depth in range(outer + 1) for line in self.before[depth]]
+        for depth in range(outer + 1, last + 1):
+            indent = "    " * (depth - outer - 1)
+            length = self.loops[depth - 1]
+            bound = "count" if self.tile is not None and depth == outer + 1 else str(length)
             if depth == last and self.may_vectorise and length > 1:
                 reductions = "".join(f" reduction({a})" for a in self.accumulators)
                 lines.append(f"{indent}VECTORISE(omp simd{reductions})")
-            lines.append(f"{indent}for (long i{depth - 1} = 0; i{depth - 1} < {length}; ++i{depth - 1}) {{")
+            counter = f"i{depth - 1}"
+            lines.append(f"{indent}for (long {counter} = 0; {counter} < {bound}; ++{counter}) {{")
             lines += (f"{indent}    {line}" for line in self.before[depth])
-        for depth in range(last, 0, -1):
-            indent = "    " * (depth - 1)
+        for depth in range(last, outer, -1):
+            indent = "    " * (depth - outer - 1)
             lines += (f"{indent}    {line}" for line in self.after[depth])
             lines.append(f"{indent}}}")
-        return lines + self.after[0]
+        return [*lines, *(line for depth in range(outer, -1, -1) for line in self.after[depth])]
 
 
 _REDUCTIONS = {
@@ -204,6 +264,14 @@ _REDUCTIONS = {
     "minimum": ("INFINITY", "{0} = {1} < {0} ? {1} : {0};"),
 }
 _SIMD = {"sum": "+", "maximum": "max", "minimum": "min"}
+
+
+def started(value: Value, target: str) -> str:
+    """Return the statement that sets what adds up to its start."""
+    start = _REDUCTIONS[value.kind][0] if isinstance(value, Reduction) else "0.0"
+    if value.size == 1:
+        return f"{target} = {start};"
+    return f"for (long i = 0; i < {value.size}; ++i) {target}[i] = {start};"
 
 
 def position(index: Index) -> str:
