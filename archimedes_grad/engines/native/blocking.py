@@ -129,20 +129,38 @@ class Plan:
         group_of = self._schedule.group_of
         for number, group in enumerate(self._schedule.groups):
             before = {group_of[value] for value in self._reads[number] if value in group_of} - {number}
-            latest = max((item_of[other] for other in before), default=-1)
-            joined = self._joined(items[latest], group, number) if latest >= 0 and _size(group) >= _SMALL else None
+            read = sorted({item_of[other] for other in before}, reverse=True)
+            place, joined = len(items), None
+            if read and _size(group) >= _SMALL:
+                place, joined = self._placed(items, read, group, number)
             if joined is None:
-                latest = len(items)
-                items.append(_Item([group], [number]))
+                place = len(items)
+                items.append(_Item([group], [number], after=read[0] if read else -1))
             else:
-                items[latest] = joined
-            item_of[number] = latest
+                items[place] = joined
+            item_of |= dict.fromkeys(items[place].numbers, place)
         return items
 
-    def _joined(self, item: _Item, group: Group, number: int) -> _Item | None:
-        """Return an item with one more group, with the longest outer loops that all of them have; None if none."""
-        for axes in _outer_loops(item, group):
-            together = self._together(_Item([*item.groups, group], [*item.numbers, number], axes))
+    def _placed(
+        self, items: list[_Item], read: list[int], group: Group, number: int
+    ) -> tuple[int, _Item | None]:
+        """Return where a group that reads some items can go, and the item that it is part of there."""
+        latest = items[read[0]]
+        joined = self._joined(latest, [*latest.groups, group], [*latest.numbers, number])
+        if joined is not None or len(read) == 1 or len(latest.groups) > 1 or latest.after > read[1]:
+            return read[0], joined
+        # What is read last was computed for this group alone, it may be: both go to what was read before it.
+        earlier = items[read[1]]
+        numbers = [*earlier.numbers, *latest.numbers, number]
+        joined = self._joined(earlier, [*earlier.groups, *latest.groups, group], numbers)
+        if joined is not None:
+            items[read[0]] = _Item([], [])
+        return read[1], joined
+
+    def _joined(self, item: _Item, groups: list[Group], numbers: list[int]) -> _Item | None:
+        """Return an item of groups with the longest outer loops that all of them have; None if there are none."""
+        for axes in _outer_loops(item, groups[-1]):
+            together = self._together(_Item(groups, numbers, axes))
             if together is not None and together.has_blocks:
                 return together
         return None
@@ -224,6 +242,8 @@ class _Item:
     ----------
     numbers
         Their places in the schedule.
+    after
+        The last item that a single group reads; -1 for none.
     entries
         How many numbers a turn of the outer loops writes.
     """
@@ -231,6 +251,7 @@ class _Item:
     groups: list[Group]
     numbers: list[int]
     axes: Loops = ()
+    after: int = -1
     uses: list[_Uses] = field(default_factory=list)
     sums: list[Value] = field(default_factory=list)
     entries: int = 0

@@ -20,6 +20,8 @@ from archimedes_grad.strided import Geometry
 
 #: A list of places is taken for a window of at most so many axes.
 _MOST_AXES = 4
+#: An array of so many numbers is computed again for each product, if it is so few operations on smaller ones.
+_LARGE, _FEW_OPERATIONS = 16_384, 2
 
 
 class UnsupportedError(Exception):
@@ -326,8 +328,17 @@ class Values:
         """Return a matrix product, or as many as are counted."""
         left, right = self.in_memory(left), self.in_memory(right)
         key = ("product", base.serial, left.serial, right.serial, rows, inner, columns)
+        left, right = self._for_itself(left), self._for_itself(right)
         made = Product(count * rows * columns, base, left, right, rows, inner, columns, count)
         return self._once(key, lambda: made, base, left, right)
+
+    def _for_itself(self, operand: Value) -> Value:
+        """Return a matrix that is computed once more for one product, where that is cheaper than to read it again."""
+        source = operand.source if isinstance(operand, View) else operand
+        if not isinstance(source, Elementwise) or source.size < _LARGE or not _is_cheap(source):
+            return operand
+        copy = self._new(Elementwise(source.size, source.operation), *source.operands)
+        return self.view(copy, operand.geometry) if isinstance(operand, View) else copy
 
     def solve(self, matrix: Value, sides: Value, n: int, transposed: bool) -> Value:
         """Return the solutions of linear equations."""
@@ -379,6 +390,20 @@ def _window_read(value: Value) -> Geometry | None:
             return None
         (value,) = whole
     return value.geometry if isinstance(value, View) else None
+
+
+def _is_cheap(value: Value) -> bool:
+    """Tell whether an array is a few operations on arrays that are much smaller."""
+    waiting: list[Value] = [value]
+    operations = read = 0
+    while waiting and operations <= _FEW_OPERATIONS:
+        current = waiting.pop()
+        if isinstance(current, Elementwise | View):
+            operations += isinstance(current, Elementwise)
+            waiting.extend(current.operands)
+        else:
+            read += current.size
+    return operations <= _FEW_OPERATIONS and 4 * read <= value.size
 
 
 def strided(places: npt.NDArray[np.int64]) -> Geometry | None:
