@@ -3,7 +3,7 @@
 The loss is plain NumPy on a dictionary of parameters. ``arc.value_and_grad`` gives value and gradient in one
 evaluation, with the gradient in the same dictionary.
 
-Run by: python docs/examples/quickstart.py
+Run by: pip install ".[quickstart]" && python docs/examples/quickstart.py
 """
 
 import numpy as np
