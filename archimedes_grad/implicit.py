@@ -117,7 +117,7 @@ def implicit_root(
     values = [*values_of([start]), *_values(args, body)]
     fails_with(
         f"implicit_root of {name_of(f)}: no root was found within {max_steps} steps of Newton's method, and a residual "
-        f"below {tol:g} was expected. Start nearer to it (x0), or raise max_steps"
+        f"below {tol:g} was expected. Start nearer to it (x0), or raise max_steps."
     )
     return applied(
         solver, nodes, values, [output], times=20 * body.n_instructions, can_fail=True, opaque=True

@@ -64,7 +64,7 @@ def check_output_shape(shape: tuple[int, ...], output: Output, name: str) -> Non
     """
     if output == "scalar" and shape != ():
         raise TypeError(
-            f"{name} returned an array of shape {shape} where a scalar belongs. Sum it up, or use jacobian for vectors"
+            f"{name} returned an array of shape {shape} where a scalar belongs. Sum it up, or use jacobian for vectors."
         )
     if output == "vector" and len(shape) != 1:
         kind = "a scalar" if shape == () else f"an array of shape {shape}"

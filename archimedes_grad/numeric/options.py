@@ -79,7 +79,7 @@ def validate_options(method: str, options: Mapping[str, Any], order: int = 1) ->
         if name not in OPTIONS[method]:
             raise ValueError(
                 f"unknown option {name!r} of method {method!r}; valid options: {', '.join(OPTIONS[method])}. "
-                f"Take it out, or choose the method that has it"
+                f"Take it out, or choose the method that has it."
             )
     try:
         return _checked(method, {**OPTIONS[method], **options}, order)
