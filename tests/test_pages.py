@@ -45,6 +45,20 @@ def test_every_call_beside_a_peer_is_run(page):
     assert [call for call in calls if call not in code] == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_lead_to_files_and_headings(page):
+    """As they are read in the repository; the site's are checked by Sphinx when it is built."""
+    prose = re.sub(r"^```.*?^```|`[^`\n]+`", "code", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if re.match(r"https?:|/pictures/", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.is_file(), link
+        headings = re.findall(r"^#+ (.*)$", target.read_text(), flags=re.MULTILINE)
+        assert not anchor or anchor in {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}, link
+
+
 def test_every_page_is_in_the_tree_of_the_site():
     """A page that is in no toctree (docs/guides.md, docs/project.md, ...) cannot be found by readers."""
     listed = {ROOT / "docs" / "index.md"}
