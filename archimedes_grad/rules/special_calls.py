@@ -17,7 +17,7 @@ import numpy as np
 from archimedes_grad.dispatch import ELEMENTWISE, UFUNC_METHODS
 from archimedes_grad.operands import is_traced
 from archimedes_grad.rules import special_graphs as graphs
-from archimedes_grad.rules.elementwise import add, div, exp, log, mul, negated, only_where, select, sub
+from archimedes_grad.rules.elementwise import add, div, exp, is_zero, log, mul, negated, only_where, select, sub
 from archimedes_grad.rules.lapack import Kind, Matrices, called_by_entry
 from archimedes_grad.rules.special_graphs import horner, neg, number
 from archimedes_grad.rules.ufuncs import call as elementwise_call
@@ -208,13 +208,20 @@ def _owens_t_by_a(h: MX, a: MX, y: MX) -> MX:
 
 
 def _struve(name: str, sign: float) -> Callable[..., MX]:
-    """Return the slope of a Struve function (DLMF 11.4.24 and 11.4.30)."""
-    neighbours = _half_difference(name) if sign < 0 else _half_sum(name, 1.0)
+    """Return the slope of a Struve function (DLMF 11.4.24 and 11.4.30); of order 0 by that of order 1 alone."""
 
     def derivative(v: MX, x: MX, y: MX) -> MX:
-        power = cs.MX.binary(cs.OP_POW, mul(number(0.5), x), v)
-        rest = mul(number(0.5 / math.sqrt(math.pi)), mul(power, graphs.rgamma(add(v, number(1.5)))))
-        return add(neighbours(v, x, y), rest)
+        is_first = is_zero(v)
+        above = evaluated(name, add(v, number(1)), x)
+        below = evaluated(name, graphs.within(negated(is_first), sub(v, number(1)), 1.0), x)
+        # Of order -1, which is no function of SciPy's near 0.
+        before_first = add(number(2 / math.pi), mul(number(sign), below))
+        neighbours = add(select(is_first, before_first, below), mul(number(sign), above))
+        # There is no slope by the order: where x < 0 it would be nan.
+        base = graphs.within(negated(is_first), mul(number(0.5), x), 1.0)
+        power = cs.MX.binary(cs.OP_CONSTPOW, base, v)
+        rest = mul(power, graphs.rgamma(add(v, number(1.5))))
+        return mul(number(0.5), add(neighbours, mul(number(1 / math.sqrt(math.pi)), rest)))
 
     return derivative
 

@@ -193,3 +193,18 @@ def test_a_list_of_numbers_is_written_in_single_precision(write):
         return x
 
     check_program(program, [np.array([0.6, -1.5, 1.2], np.float32)])
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize("function", [special.struve, special.modstruve])
+def test_second_derivatives_of_struve_functions_at_negative_numbers_and_at_zero(function, order):
+    x = np.array([-1.3, -0.2, 0.0, 0.4, 1.1])
+    sign = 1 if function is special.modstruve else -1
+    # The differential equation: x**2 y'' + x y' - (sign x**2 + v**2) y is this.
+    rest = 4 * (x / 2) ** (order + 1) / np.sqrt(np.pi) * special.rgamma(order + 0.5)
+    slope = arc.grad(lambda x: np.sum(function(order, x)))
+    curvatures = [arc.hvp(lambda x: np.sum(function(order, x)))(x, np.ones(5)), arc.grad(lambda x: np.sum(slope(x)))(x)]
+    for curvature in curvatures:
+        np.testing.assert_allclose(curvature[2], 4 / (3 * np.pi) if order == 1 else 0, atol=1e-15)
+        total = x**2 * curvature + x * slope(x) - (sign * x**2 + order**2) * function(order, x)
+        np.testing.assert_allclose(total, rest, atol=1e-13)
