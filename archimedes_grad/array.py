@@ -242,6 +242,8 @@ class SymbolicArray(Operators, ArrayMethods):
 
     def fill(self, number: Any) -> None:
         """Set every entry to a number."""
+        if isinstance(number, list | tuple) or np.ndim(number):
+            raise ValueError("fill takes a number, and got an array or a list. Write array[...] = entries.")
         self[...] = number
 
     def item(self, *position: Any) -> Any:
@@ -279,20 +281,57 @@ class SymbolicArray(Operators, ArrayMethods):
 
 
 def new_array(node: cs.MX, value: Any) -> SymbolicArray:
-    """Return a traced array that owns its value: C-contiguous and shared with no other array.
+    """Return a traced array that shares its value with no other array, laid out in memory as NumPy's is.
 
     ``node`` may be a single entry for a whole shape (CasADi's own broadcasting leaves it so).
     """
     if type(value) is not np.ndarray:
         return SymbolicArray(node, value)
-    if value.base is not None or not value.flags.c_contiguous or not value.flags.writeable:
-        value = np.array(value, order="C")
     trace = current_trace()
     if trace is None:
         raise outlived()
     trace.array_nodes += 1
     trace.array_entries += value.size
+    if not value.flags.c_contiguous:
+        axes = sorted(range(value.ndim), key=lambda axis: -value.strides[axis])
+        if value.transpose(axes).flags.c_contiguous:
+            return _permuted(filled(node, value.shape), value, axes)
+    if value.base is not None or not value.flags.c_contiguous or not value.flags.writeable:
+        value = np.array(value, order="C")
     return SymbolicArray(filled(node, value.shape), value)
+
+
+def _permuted(node: cs.MX, value: npt.NDArray[Any], axes: list[int]) -> SymbolicArray:
+    """Return an array that lies in memory with other axes first: a view of one in C order, which has no other name."""
+    root = _Memory(node, np.array(value.transpose(axes), order="C"), axes)
+    value = root.value.transpose(np.argsort(axes))
+    array = SymbolicArray.window_on(root, geometry_of(value, root.value), value)
+    root._read = {array.geometry: node}
+    return array
+
+
+class _Memory(SymbolicArray):
+    """The entries of an array in the order of memory, which are put in this order once they are asked for."""
+
+    __slots__ = ("_axes", "_in_memory", "_seen")
+
+    def __init__(self, seen: cs.MX, value: Any, axes: list[int]) -> None:
+        super().__init__(seen, value)
+        self._seen = seen
+        self._axes = axes
+        self._in_memory: cs.MX | None = None
+
+    @property
+    def _node(self) -> cs.MX:
+        if self._in_memory is None:
+            shape = self.value.transpose(np.argsort(self._axes)).shape
+            positions = np.empty(shape, np.int8)
+            self._in_memory = window(self._seen, shape, geometry_of(positions.transpose(self._axes), positions))
+        return self._in_memory
+
+    @_node.setter
+    def _node(self, node: cs.MX) -> None:
+        self._in_memory = node
 
 
 def _without_labels(operands: tuple[Any, ...]) -> tuple[Any, ...]:

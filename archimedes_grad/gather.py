@@ -228,6 +228,15 @@ def repeated(number: cs.MX, rows: int, columns: int) -> cs.MX:
     return seen_as(repeated_across(number, rows * columns), rows, columns)
 
 
+def _in_order(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX) -> cs.MX:
+    """Return the values of a window on all of a root, its axes in another order, as they are stored on the root."""
+    order = np.argsort([-stride for stride in target.strides], kind="stable")
+    back = np.empty(target.shape, bool).transpose(order)
+    steps = tuple(stride // back.itemsize for stride in back.strides)
+    moved = window(values, target.shape, Geometry(back.shape, 0, steps))
+    return reshaped(moved, root_shape)
+
+
 def overwritten(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX) -> cs.MX:
     """Return the root with the entries of a strided window replaced."""
     axes = target.axes()

@@ -177,10 +177,21 @@ def moved(array: SymbolicArray, value: Any, indices: Callable[[], Any]) -> Symbo
         return SymbolicArray.window_on(root, geometry_of(value, root.value), value)
     if not np.size(root.value) and np.size(value):
         return new_array(constant_node(value), value)  # np.resize of nothing gives zeros
-    result = new_array(taken(root.node, np.shape(root.value), np.asarray(indices())), value)
+    result = new_array(_taken_from(array, np.asarray(indices())), value)
     if isinstance(value, np.ndarray) and not value.flags.writeable:
         result.value.flags.writeable = False  # a broadcast scalar
     return result
+
+
+def _taken_from(array: SymbolicArray, indices: Any) -> Any:
+    """Return the entries at flat indices on an array's root, stored for the shape of the indices."""
+    root = array.root if array.root is not None else array
+    if array.root is None or not array.geometry.size == root.size == indices.size:
+        return taken(root.node, np.shape(root.value), indices)
+    # All entries in another order, which may be that of this array.
+    places = np.empty(root.size, np.intp)
+    places[array.geometry.indices().ravel()] = np.arange(root.size)
+    return taken(array.node, array.shape, places[indices])
 
 
 def decided(array: SymbolicArray) -> Any:

@@ -242,7 +242,7 @@ class Tests:
             if relative is None:
                 continue
             by_line = {
-                line: sorted({c.split("|")[0] for c in contexts if "::" in c and not c.startswith(_LEFT_OUT)})
+                line: sorted({c.rsplit("|", 1)[0] for c in contexts if "::" in c and not c.startswith(_LEFT_OUT)})
                 for line, contexts in data.contexts_by_lineno(file).items()
             }
             self.lines[relative] = by_line

@@ -368,11 +368,15 @@ def _own(result: Any) -> Any:
 
 
 def _cond(pred: Any, t: Callable[..., Any], f: Callable[..., Any], *operands: Any) -> Any:
+    if np.ndim(pred):
+        raise ValueError("pred must be one truth value")
     return _switch(bool(pred), (f, t), *operands)
 
 
 def _switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
     """Return what a branch gives, where all of them run and give arrays of floats of one shape."""
+    if np.ndim(i):
+        raise ValueError("the index must be one number")
     chosen = min(max(int(i), 0), len(branches) - 1)
     result = _own(branches[chosen](*operands))
     try:

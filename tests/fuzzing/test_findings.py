@@ -6,7 +6,7 @@ from scipy import special
 
 import archimedes_grad as arc
 
-from .oracle import check_program
+from .oracle import check, check_program
 
 
 def test_a_copy_of_a_broadcast_array_is_laid_out_as_its_entries_are():
@@ -164,6 +164,13 @@ def test_calls_of_an_empty_array_beside_a_number(function):
         assert arc.jac(function)(np.ones(shape)).shape == (*shape, *shape)
 
 
+@pytest.mark.parametrize("several", [lambda x: x[:1], lambda x: [x[0]], lambda x: np.ones(2)])
+def test_fill_takes_no_array(several):
+    with pytest.raises(ValueError, match="fill takes a number, and got an array or a list"):
+        arc.compile(lambda x: x.fill(several(x)))(np.array([0.3, 1.7]))
+    check_program(lambda x: x.fill(np.sum(x)) or x, [np.array([0.3, 1.7])])
+
+
 def test_round_takes_no_array():
     with pytest.raises(TypeError, match=r"round takes a number, and got an array of shape \(2,\)"):
         arc.compile(lambda x: round(x))(np.array([0.3, 1.7]))
@@ -208,3 +215,27 @@ def test_second_derivatives_of_struve_functions_at_negative_numbers_and_at_zero(
         np.testing.assert_allclose(curvature[2], 4 / (3 * np.pi) if order == 1 else 0, atol=1e-15)
         total = x**2 * curvature + x * slope(x) - (sign * x**2 + order**2) * function(order, x)
         np.testing.assert_allclose(total, rest, atol=1e-13)
+
+
+@pytest.mark.parametrize("laid_out", [
+    lambda x: x[:, np.array([0, 1, -1])], lambda x: x.T + 1, lambda x: np.sin(x.T), lambda x: (x.T + 1)[1:],
+    lambda x: np.where(x.T > 0, x.T, 0.5), lambda x: np.concatenate([x.T, x.T]), lambda x: np.sort(x.T, axis=0),
+    lambda x: np.take(x, [0, 1], axis=1), lambda x: 2 * x, lambda x: np.stack([x.T, x.T])[0], lambda x: (x.T * x.T).T,
+    lambda x: np.zeros_like(x.T) + x.T, lambda x: np.swapaxes(np.stack([x, x]), 0, 2) * x[0, 0],
+    lambda x: np.delete(x.T, 0, axis=0), lambda x: np.cumsum(x.T, axis=0),
+])  # fmt: skip
+@pytest.mark.parametrize("flat", [
+    np.ravel, lambda y: y.reshape(-1), lambda y: y.T.reshape(-1), lambda y: y[::-1].ravel(),
+    lambda y: y[:1].reshape(-1), lambda y: y.reshape(-1, 2), lambda y: y.T.ravel(order="F"),
+])  # fmt: skip
+def test_what_is_reshaped_is_a_copy_where_numpy_copies(laid_out, flat):
+    def program(x):
+        y = laid_out(x)
+        entries = flat(y)
+        y *= 3.0
+        entries[0] += 1.0
+        y -= x[0, 0]
+        return y, entries, flat(y)
+
+    x = np.array([[-1.4557, 0.8073, -0.2227, 0.7], [0.7933, -1.7797, -0.9127, 0.4]])
+    check(program, [[x]], ("array", "hvp", "jvp"))
