@@ -13,46 +13,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from archimedes_grad._version import __version__
-from archimedes_grad.creation import arange, array, eye, full, linspace, ones, zeros
 from archimedes_grad.errors import FallbackWarning, PathLimitWarning, TraceError
+from archimedes_grad.transforms.creation import arange, array, eye, full, linspace, ones, zeros
 
 if not TYPE_CHECKING:
-    from archimedes_grad.transforms import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
+    from archimedes_grad.transforms.differentiation import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
 else:
-    from archimedes_grad.batching import vmap
     from archimedes_grad.calculus_kit import CalculusKit
-    from archimedes_grad.callbacks import callback
     from archimedes_grad.check import check_grads
-    from archimedes_grad.choices import cond, switch
     from archimedes_grad.comparison import compare_methods
-    from archimedes_grad.control_flow import fori_loop, scan, while_loop
-    from archimedes_grad.custom_rules import custom_jvp, custom_vjp, stop_gradient
     from archimedes_grad.derivative_kit import DerivativeKit
-    from archimedes_grad.engine_choice import cache_clear, set_engine
-    from archimedes_grad.implicit import implicit_root, linear_solve, odeint
-    from archimedes_grad.transform_types import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
+    from archimedes_grad.transforms.batching import vmap
+    from archimedes_grad.transforms.callbacks import callback
+    from archimedes_grad.transforms.choices import cond, switch
+    from archimedes_grad.transforms.control_flow import fori_loop, scan, while_loop
+    from archimedes_grad.transforms.custom_rules import custom_jvp, custom_vjp, stop_gradient
+    from archimedes_grad.transforms.engine_choice import cache_clear, set_engine
+    from archimedes_grad.transforms.implicit import implicit_root, linear_solve, odeint
+    from archimedes_grad.transforms.types import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
 
 #: Imported when first asked for: gradients by themselves do not wait for them.
 _MODULE_OF = {
     "CalculusKit": "calculus_kit",
     "DerivativeKit": "derivative_kit",
-    "cache_clear": "engine_choice",
-    "callback": "callbacks",
+    "cache_clear": "transforms.engine_choice",
+    "callback": "transforms.callbacks",
     "check_grads": "check",
     "compare_methods": "comparison",
-    "cond": "choices",
-    "custom_jvp": "custom_rules",
-    "custom_vjp": "custom_rules",
-    "fori_loop": "control_flow",
-    "implicit_root": "implicit",
-    "linear_solve": "implicit",
-    "odeint": "implicit",
-    "scan": "control_flow",
-    "set_engine": "engine_choice",
-    "stop_gradient": "custom_rules",
-    "switch": "choices",
-    "vmap": "batching",
-    "while_loop": "control_flow",
+    "cond": "transforms.choices",
+    "custom_jvp": "transforms.custom_rules",
+    "custom_vjp": "transforms.custom_rules",
+    "fori_loop": "transforms.control_flow",
+    "implicit_root": "transforms.implicit",
+    "linear_solve": "transforms.implicit",
+    "odeint": "transforms.implicit",
+    "scan": "transforms.control_flow",
+    "set_engine": "transforms.engine_choice",
+    "stop_gradient": "transforms.custom_rules",
+    "switch": "transforms.choices",
+    "vmap": "transforms.batching",
+    "while_loop": "transforms.control_flow",
 }
 
 

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.bodies import (
+from archimedes_grad.arguments.signature import CallSignature, name_of
+from archimedes_grad.arguments.specs import flatten, is_tree
+from archimedes_grad.tracing.trace import described
+from archimedes_grad.transforms.bodies import (
     Structure,
     apart,
     as_number,
@@ -17,10 +20,7 @@ from archimedes_grad.bodies import (
     required_integer,
     required_positive,
 )
-from archimedes_grad.signature import CallSignature, name_of
-from archimedes_grad.specs import flatten, is_tree
-from archimedes_grad.tracing import described
-from archimedes_grad.transforms import jvp, vjp
+from archimedes_grad.transforms.differentiation import jvp, vjp
 
 Floats = npt.NDArray[np.float64]
 

@@ -291,10 +291,10 @@ def presented(result: DerivativeResult, *, full_output: bool, return_error: bool
 
 
 def transformation(name: str) -> Callable[..., Any] | None:
-    """A function of `archimedes_grad.transforms`, loaded when a kit first wants a symbolic derivative."""
-    from archimedes_grad import transforms
+    """A function of `transforms.differentiation`, loaded when a kit first wants a symbolic derivative."""
+    from archimedes_grad.transforms import differentiation
 
-    found: Callable[..., Any] | None = getattr(transforms, name, None)
+    found: Callable[..., Any] | None = getattr(differentiation, name, None)
     return found
 
 

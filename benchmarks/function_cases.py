@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.testing import overrides
 
-from archimedes_grad import dispatch
+from archimedes_grad.arrays import dispatch
 
 
 def random(shape: tuple[int, ...], low: float, high: float) -> Any:

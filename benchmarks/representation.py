@@ -1,4 +1,4 @@
-"""Fit what an operation costs as a scalar and as an array: the constants of archimedes_grad/representation.py.
+"""Fit what an operation costs as a scalar and as an array, for derivatives/representation.py.
 
     python benchmarks/representation.py
 
@@ -12,7 +12,7 @@ import casadi as cs
 import numpy as np
 from timing import compared
 
-from archimedes_grad import representation
+from archimedes_grad.derivatives import representation
 
 
 def graphs(n: int) -> dict[str, cs.MX]:

@@ -17,7 +17,7 @@ import yardsticks
 from problems import PROBLEMS, Arguments, Problem, rebound
 
 import archimedes_grad as arc
-from archimedes_grad.transform_options import ENGINES
+from archimedes_grad.transforms.options import ENGINES
 
 Gradient = Callable[..., Any]
 #: What makes a gradient, by the name of the form ("" where there is one only).

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.testing import overrides
 
 import archimedes_grad  # noqa: F401
-from archimedes_grad import dispatch
+from archimedes_grad.arrays import dispatch
 
 _ROOT = Path(__file__).resolve().parent.parent
 _RESULTS = _ROOT / "benchmarks" / "results"

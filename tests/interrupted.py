@@ -13,7 +13,8 @@ import casadi as cs
 import numpy as np
 
 import archimedes_grad as arc
-from archimedes_grad import simplification, trace_state
+from archimedes_grad.arrays import trace_state
+from archimedes_grad.nodes import simplification
 
 X = np.linspace(0.1, 1.0, 30)
 NUMPY_ARRAY = np.array

@@ -17,7 +17,7 @@ def uses_a_global(x):
 
 
 def test_static_values_beyond_the_bound_are_forgotten_least_recently_used_first(monkeypatch):
-    monkeypatch.setattr("archimedes_grad.compiled.MAX_SPECIALISATIONS", 3)
+    monkeypatch.setattr("archimedes_grad.compilation.compiled.MAX_SPECIALISATIONS", 3)
     traces = []
 
     @arc.grad(static_argnames="k")
@@ -35,7 +35,7 @@ def test_static_values_beyond_the_bound_are_forgotten_least_recently_used_first(
 
 
 def test_what_calls_find_at_once_counts_as_used(monkeypatch):
-    monkeypatch.setattr("archimedes_grad.compiled.MAX_SPECIALISATIONS", 2)
+    monkeypatch.setattr("archimedes_grad.compilation.compiled.MAX_SPECIALISATIONS", 2)
     traces = []
 
     @arc.grad
@@ -49,7 +49,7 @@ def test_what_calls_find_at_once_counts_as_used(monkeypatch):
 
 
 def test_functions_as_arguments_are_bounded_and_freed(monkeypatch):
-    monkeypatch.setattr("archimedes_grad.compiled.MAX_SPECIALISATIONS", 3)
+    monkeypatch.setattr("archimedes_grad.compilation.compiled.MAX_SPECIALISATIONS", 3)
     gradient = arc.grad(lambda x, f: np.sum(f(x)))
     first = lambda x: x**2
     reference = weakref.ref(first)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import overrides
 
 import archimedes_grad as arc
-from archimedes_grad import dispatch
+from archimedes_grad.arrays import dispatch
 
 dispatch.load_all_rules()
 DTYPES = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool", "float32", "float64")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from archimedes_grad import errors, trace_state
+from archimedes_grad import errors
+from archimedes_grad.arrays import trace_state
 
 THIS_FILE = __file__
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archimedes_grad import gather
+from archimedes_grad.nodes import gather
 
 ROWS, COLUMNS = 60, 6
 NUMBERS = np.arange(ROWS * COLUMNS)

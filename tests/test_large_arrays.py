@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from archimedes_grad import patterns
+from archimedes_grad.nodes import patterns
 
 X = np.linspace(-1.0, 1.0, 24_000)
 

@@ -43,7 +43,7 @@ def test_a_dropped_function_is_freed_at_once(transform, function):
 
 
 def test_shapes_beyond_the_bound_are_forgotten_least_recently_used_first(monkeypatch):
-    monkeypatch.setattr("archimedes_grad.compiled.MAX_SPECIALISATIONS", 3)
+    monkeypatch.setattr("archimedes_grad.compilation.compiled.MAX_SPECIALISATIONS", 3)
     traces = []
 
     def function(x):

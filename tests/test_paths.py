@@ -423,7 +423,7 @@ def test_bad_options_name_the_valid_ones(name, value):
 
 
 def test_an_endless_loop_stops_and_names_the_line(monkeypatch):
-    monkeypatch.setattr("archimedes_grad.decisions.MAX_DECISIONS", 200)
+    monkeypatch.setattr("archimedes_grad.arrays.decisions.MAX_DECISIONS", 200)
 
     def endless(x):
         while x > 0:

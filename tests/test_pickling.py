@@ -17,7 +17,7 @@ import pytest
 import scipy.sparse
 
 import archimedes_grad as arc
-from archimedes_grad.specs import flatten
+from archimedes_grad.arguments.specs import flatten
 
 
 def cubes(x):
@@ -278,5 +278,5 @@ def test_what_another_version_wrote_is_not_read(monkeypatch):
     gradient = arc.grad(plain)
     gradient(X)
     written = pickle.dumps(gradient)
-    monkeypatch.setattr("archimedes_grad.specialisations._VERSIONS", ("another", "version"))
+    monkeypatch.setattr("archimedes_grad.compilation.specialisations._VERSIONS", ("another", "version"))
     assert results_without_a_run(pickle.loads(written), [(X,)])[1] == ["plain"]

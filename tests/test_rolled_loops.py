@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from archimedes_grad import repetitions, representation
+from archimedes_grad.derivatives import repetitions, representation
 
 RNG = np.random.default_rng(11)
 STEPS = 40

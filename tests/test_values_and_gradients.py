@@ -14,9 +14,9 @@ from hypothesis.extra import numpy as hnp
 from strategies import arrays, broadcastable, shapes, shapes_with_nothing
 
 import archimedes_grad as arc
-from archimedes_grad import representation as representations
-from archimedes_grad.array import SymbolicArray
-from archimedes_grad.dispatch import ELEMENTWISE
+from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.dispatch import ELEMENTWISE
+from archimedes_grad.derivatives import representation as representations
 
 # --- ufuncs ---------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ without a rule is first met: together they take longer to import than the rest o
 from functools import partial
 from importlib import import_module
 
-from archimedes_grad.dispatch import on_demand, when_imported
+from archimedes_grad.arrays.dispatch import on_demand, when_imported
 from archimedes_grad.rules import (
     creation,
     elementwise,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import casadi as cs
 
-from archimedes_grad.trace_state import current_trace
+from archimedes_grad.arrays.trace_state import current_trace
 
 _SINGULAR = frozenset({
     cs.OP_SQRT, cs.OP_LOG, cs.OP_LOG1P, cs.OP_DIV, cs.OP_INV, cs.OP_POW, cs.OP_CONSTPOW, cs.OP_ASIN, cs.OP_ACOS,

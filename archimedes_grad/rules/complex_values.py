@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray
-from archimedes_grad.complex_array import COMPLEX, ComplexArray, parts
-from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray, parts
+from archimedes_grad.arrays.operands import gathered, value_of
 
 _Rule = Callable[..., Any]
 

@@ -13,10 +13,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import Rule, implements
-from archimedes_grad.gather import flat, reshaped, taken
-from archimedes_grad.operands import (
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.dispatch import Rule, implements
+from archimedes_grad.arrays.operands import (
     broadcast_node,
     cast_node,
     decided,
@@ -28,10 +27,11 @@ from archimedes_grad.operands import (
     require_real,
     value_of,
 )
-from archimedes_grad.operands import values_in as sequence_values
+from archimedes_grad.arrays.operands import values_in as sequence_values
+from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.nodes.gather import flat, reshaped, taken
 from archimedes_grad.rules.elementwise import add, is_zero, negated, only_where
 from archimedes_grad.rules.ufuncs import write_out
-from archimedes_grad.trace_state import current_trace, trace_error
 
 #: NumPy's mark for a keyword that was left out.
 NO_VALUE: Any = np._NoValue

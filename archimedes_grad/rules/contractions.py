@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import new_array
-from archimedes_grad.dispatch import implements
-from archimedes_grad.operands import gathered, node_of, typed, value_of
+from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.operands import gathered, node_of, typed, value_of
 from archimedes_grad.rules.ufuncs import write_out
 
 Label = Hashable

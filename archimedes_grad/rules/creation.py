@@ -8,11 +8,11 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.constants import constant_node
-from archimedes_grad.dispatch import FUNCTIONS, implements
-from archimedes_grad.gather import repeated, reshaped, stored_shape
-from archimedes_grad.operands import gathered, is_traced, literal, require_real, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.constants import constant_node
+from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
+from archimedes_grad.arrays.operands import gathered, is_traced, literal, require_real, value_of
+from archimedes_grad.nodes.gather import repeated, reshaped, stored_shape
 
 
 def constant(value: Any) -> SymbolicArray:

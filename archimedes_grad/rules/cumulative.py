@@ -9,10 +9,10 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, Rule, implements_ufunc
-from archimedes_grad.gather import flat, reshaped
-from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS, Rule, implements_ufunc
+from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.nodes.gather import flat, reshaped
 from archimedes_grad.rules.composition import NO_VALUE, composed, counted, given, written
 from archimedes_grad.rules.reductions import reduced_axes
 
@@ -149,7 +149,7 @@ NEUTRAL: dict[np.ufunc, float] = {np.logaddexp: -np.inf, np.logaddexp2: -np.inf,
 
 
 def _where_refused(ufunc: np.ufunc) -> Exception:
-    from archimedes_grad.trace_state import trace_error
+    from archimedes_grad.arrays.trace_state import trace_error
 
     return trace_error(
         f"numpy.{ufunc.__name__}.reduce got where=, and has no number that leaves a result as it is.",

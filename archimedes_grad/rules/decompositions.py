@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.complex_array import ComplexArray
-from archimedes_grad.dispatch import implements
-from archimedes_grad.gather import Shape, reshaped
-from archimedes_grad.operands import gathered, node_of, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.complex_array import ComplexArray
+from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.operands import gathered, node_of, value_of
+from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import small_matrices as small
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.lapack import Kind, matrix_call
-from archimedes_grad.trace_state import current_trace, trace_error
 
 
 def numpy_value(function: Callable[..., Any], a: Any, *rest: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.arrays.operands import gathered, value_of
 from archimedes_grad.rules.composition import NO_VALUE, composed
 
 

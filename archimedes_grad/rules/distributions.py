@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.dispatch import CONSTRUCTOR_HOLDERS, INTERCEPTED
-from archimedes_grad.operands import gathered, is_traced
+from archimedes_grad.arrays.dispatch import CONSTRUCTOR_HOLDERS, INTERCEPTED
+from archimedes_grad.arrays.operands import gathered, is_traced
+from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.composition import as_numpy_gives, values_in
-from archimedes_grad.trace_state import trace_error
 
 
 @dataclass(frozen=True)

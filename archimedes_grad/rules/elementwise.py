@@ -13,9 +13,9 @@ from collections.abc import Callable
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.constants import scalar_node
-from archimedes_grad.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND
-from archimedes_grad.operands import truncated
+from archimedes_grad.arrays.constants import scalar_node
+from archimedes_grad.arrays.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND
+from archimedes_grad.arrays.operands import truncated
 from archimedes_grad.rules.branches import may_be_singular, note_branches
 
 MX = cs.MX

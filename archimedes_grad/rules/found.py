@@ -15,11 +15,11 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.gather import flat, reshaped
-from archimedes_grad.operands import node_of, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.operands import node_of, value_of
+from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.nodes.gather import flat, reshaped
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
-from archimedes_grad.trace_state import current_trace
 
 #: Up to this many comparisons are written as nodes of the graph.
 _MOST_COMPARISONS = 2_000

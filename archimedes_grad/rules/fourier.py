@@ -17,14 +17,14 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.complex_array import COMPLEX, ComplexArray, parts
-from archimedes_grad.dispatch import FUNCTIONS
-from archimedes_grad.operands import full_node, gathered, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray, parts
+from archimedes_grad.arrays.dispatch import FUNCTIONS
+from archimedes_grad.arrays.operands import full_node, gathered, value_of
+from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.rules.composition import require_target
 from archimedes_grad.rules.contractions import as_float
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
-from archimedes_grad.trace_state import current_trace
 
 #: Up to this length a transform is a product with a matrix.
 _DIRECT = 64

@@ -8,12 +8,12 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import implements
-from archimedes_grad.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import chosen, composed, static
-from archimedes_grad.trace_state import trace_error
 
 
 @implements(np.bincount)

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import FUNCTIONS, implements
-from archimedes_grad.gather import geometry_of, overwritten, put
-from archimedes_grad.operands import (
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
+from archimedes_grad.arrays.operands import (
     cast_node,
     decided,
     dtype_of,
@@ -23,8 +22,9 @@ from archimedes_grad.operands import (
     root_indices,
     value_of,
 )
+from archimedes_grad.nodes.gather import geometry_of, overwritten, put
+from archimedes_grad.nodes.strided import Geometry
 from archimedes_grad.rules.runtime_indices import entries_at, has_runtime_index
-from archimedes_grad.strided import Geometry
 
 
 def plain_key(key: Any) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.gather import flat, reshaped
-from archimedes_grad.operands import as_traced, is_traced, node_of, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.operands import as_traced, is_traced, node_of, value_of
+from archimedes_grad.nodes.gather import flat, reshaped
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import chosen, composed, counted
 from archimedes_grad.rules.sorting import sorted_by

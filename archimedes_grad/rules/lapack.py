@@ -21,8 +21,8 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.gather import Shape, flat, repeated, stored_shape
-from archimedes_grad.trace_state import current_trace
+from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.nodes.gather import Shape, flat, repeated, stored_shape
 
 Array = npt.NDArray[np.float64]
 Matrices = Sequence[cs.MX]

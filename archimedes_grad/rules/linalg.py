@@ -9,10 +9,10 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import implements
-from archimedes_grad.gather import reshaped
-from archimedes_grad.operands import full_node, gathered, node_of, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.operands import full_node, gathered, node_of, value_of
+from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import small_matrices as small
 from archimedes_grad.rules.contractions import as_float

@@ -20,7 +20,7 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.gather import Shape
+from archimedes_grad.nodes.gather import Shape
 from archimedes_grad.rules.lapack import Kind, Matrices, Reverse, StackReverse, matrix_call
 from archimedes_grad.rules.products import times
 

@@ -8,10 +8,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import FUNCTIONS, implements
-from archimedes_grad.gather import reshaped, stored_shape
-from archimedes_grad.operands import (
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
+from archimedes_grad.arrays.operands import (
     broadcast_node,
     cast_node,
     dtype_of,
@@ -22,6 +21,7 @@ from archimedes_grad.operands import (
     value_of,
     values_in,
 )
+from archimedes_grad.nodes.gather import reshaped, stored_shape
 from archimedes_grad.rules.branches import note_branches
 from archimedes_grad.rules.elementwise import is_zero, negated, select_signed
 from archimedes_grad.rules.indexing import plain_key

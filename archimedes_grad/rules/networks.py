@@ -14,7 +14,7 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.constants import scalar_node
+from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.rules.composition import counted
 from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, sub
 

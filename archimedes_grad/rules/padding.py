@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import new_array
-from archimedes_grad.dispatch import implements
-from archimedes_grad.gather import reshaped
-from archimedes_grad.operands import cast_node, dtype_of, gathered, node_of, value_of
+from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.operands import cast_node, dtype_of, gathered, node_of, value_of
+from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules.composition import static, values_in
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.movement import moved_each

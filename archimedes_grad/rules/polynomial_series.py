@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray
-from archimedes_grad.dispatch import INTERCEPTED
-from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.dispatch import INTERCEPTED
+from archimedes_grad.arrays.operands import gathered, is_traced, value_of
 
 _FAMILIES = {
     "polynomial": "poly", "chebyshev": "cheb", "legendre": "leg", "hermite": "herm", "hermite_e": "herme",

@@ -9,13 +9,13 @@ import casadi as cs
 import numpy as np
 from numpy.polynomial import polynomial as _polynomial
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import implements
-from archimedes_grad.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.composition import as_numpy_gives, composed, static_mask
 from archimedes_grad.rules.decompositions import mark_opaque
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
-from archimedes_grad.trace_state import trace_error
 
 
 def _array(operand: Any) -> Any:

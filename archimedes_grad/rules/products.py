@@ -9,16 +9,16 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import new_array
-from archimedes_grad.batched_products import are_separate, batched_product
-from archimedes_grad.blas import is_large, matrix_product
-from archimedes_grad.complex_array import complex_rule
-from archimedes_grad.dispatch import implements, implements_ufunc
-from archimedes_grad.gather import Shape, filled, flat, reshaped
-from archimedes_grad.operands import gathered, node_of, typed, value_of
-from archimedes_grad.patterns import seen_as
+from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.complex_array import complex_rule
+from archimedes_grad.arrays.dispatch import implements, implements_ufunc
+from archimedes_grad.arrays.operands import gathered, node_of, typed, value_of
+from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.nodes.batched_products import are_separate, batched_product
+from archimedes_grad.nodes.blas import is_large, matrix_product
+from archimedes_grad.nodes.gather import Shape, filled, flat, reshaped
+from archimedes_grad.nodes.patterns import seen_as
 from archimedes_grad.rules.ufuncs import numpys_out, write_out
-from archimedes_grad.trace_state import current_trace
 
 
 def times(left: cs.MX, right: cs.MX) -> cs.MX:

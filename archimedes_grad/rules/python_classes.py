@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray
-from archimedes_grad.dispatch import INTERCEPTED
-from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.dispatch import INTERCEPTED
+from archimedes_grad.arrays.operands import gathered, value_of
 
 _implementation: Any = np.lib._function_base_impl
 

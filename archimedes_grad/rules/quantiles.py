@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray
-from archimedes_grad.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import NO_VALUE, composed
 from archimedes_grad.rules.sorting import partitioned_last, sorted_by, sorted_last
-from archimedes_grad.trace_state import trace_error
 
 # (alpha, beta) of the continuous methods: the place is n q + alpha + q (1 - alpha - beta) - 1.
 _CONTINUOUS = {

@@ -9,12 +9,12 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.constants import constant_node
-from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
-from archimedes_grad.gather import EXTREMES, Shape, reshaped
-from archimedes_grad.operands import gathered, value_of
-from archimedes_grad.patterns import repeated_across, seen_as
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.constants import constant_node
+from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
+from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.nodes.gather import EXTREMES, Shape, reshaped
+from archimedes_grad.nodes.patterns import repeated_across, seen_as
 from archimedes_grad.rules.composition import counted
 from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, only_where, root_of_sum_of_squares
 from archimedes_grad.rules.ufuncs import numpys_out

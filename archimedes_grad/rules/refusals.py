@@ -8,9 +8,9 @@ from types import ModuleType
 
 import numpy as np
 
-from archimedes_grad.dispatch import FUNCTIONS, implements, refuse
-from archimedes_grad.operands import gathered, value_of
-from archimedes_grad.trace_state import trace_error
+from archimedes_grad.arrays.dispatch import FUNCTIONS, implements, refuse
+from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.arrays.trace_state import trace_error
 
 
 def _named(module: object, *names: str) -> Iterator[object]:

@@ -12,10 +12,10 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.constants import scalar_node
-from archimedes_grad.gather import flat, reshaped
-from archimedes_grad.trace_state import current_trace
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.constants import scalar_node
+from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.nodes.gather import flat, reshaped
 
 _binary = cs.MX.binary
 

@@ -15,15 +15,15 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import new_array
-from archimedes_grad.dispatch import INTERCEPTED
-from archimedes_grad.gather import reshaped
-from archimedes_grad.operands import gathered, is_traced, node_of, value_of
+from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.dispatch import INTERCEPTED
+from archimedes_grad.arrays.operands import gathered, is_traced, node_of, value_of
+from archimedes_grad.arrays.trace_state import trace_error
+from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules.composition import as_numpy_gives, values_in
 from archimedes_grad.rules.decompositions import called, mark_opaque, numpy_value
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
-from archimedes_grad.trace_state import trace_error
 
 #: Options that only tell SciPy how it may use memory, or what it need not check.
 _NO_MEANING = frozenset({"overwrite_a", "overwrite_b", "check_finite", "lapack_driver", "driver", "lwork"})

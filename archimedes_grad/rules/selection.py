@@ -8,12 +8,12 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import FUNCTIONS, implements, implements_ufunc
-from archimedes_grad.operands import broadcast_node, gathered, is_traced, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.dispatch import FUNCTIONS, implements, implements_ufunc
+from archimedes_grad.arrays.operands import broadcast_node, gathered, is_traced, value_of
+from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, composed, values_in, written
 from archimedes_grad.rules.elementwise import add, is_nan, only_where
-from archimedes_grad.trace_state import trace_error
 
 
 def _limited(a: Any, low: Any, high: Any) -> Any:

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray
-from archimedes_grad.dispatch import implements
-from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.operands import gathered, is_traced, value_of
 from archimedes_grad.rules.composition import plain_function, static, static_mask, written
 
 for _of_mask in (np.nonzero, np.flatnonzero, np.argwhere):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import implements
-from archimedes_grad.operands import gathered, is_traced, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.operands import gathered, is_traced, value_of
 from archimedes_grad.rules.composition import composed, gathered_from, numbered, plain_function, static, values_in
 
 # --- what says nothing about traced values --------------------------------------------------------

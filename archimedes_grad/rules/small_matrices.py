@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import casadi as cs
 
-from archimedes_grad.constants import scalar_node
-from archimedes_grad.gather import Shape, reshaped
+from archimedes_grad.arrays.constants import scalar_node
+from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.rules.elementwise import add, div, mul, negated, sub
-from archimedes_grad.trace_state import current_trace
 
 #: The largest matrices that are taken apart; above, a call of LAPACK costs less than so many operations.
 LARGEST_SOLVE = 3

@@ -13,10 +13,10 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.dispatch import ELEMENTWISE, implements
-from archimedes_grad.gather import reshaped
-from archimedes_grad.operands import gathered, is_traced, value_of, values_in
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.dispatch import ELEMENTWISE, implements
+from archimedes_grad.arrays.operands import gathered, is_traced, value_of, values_in
+from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import NO_VALUE, composed
 from archimedes_grad.rules.networks import first_extreme, sorted_rows, sorted_with

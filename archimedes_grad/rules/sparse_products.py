@@ -8,9 +8,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.array import new_array
-from archimedes_grad.dispatch import INTERCEPTED
-from archimedes_grad.operands import gathered, node_of
+from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.dispatch import INTERCEPTED
+from archimedes_grad.arrays.operands import gathered, node_of
 
 
 def _product(original: Callable[..., Any], self: Any, other: Any) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.dispatch import ELEMENTWISE, REFUSED
+from archimedes_grad.arrays.dispatch import ELEMENTWISE, REFUSED
 from archimedes_grad.rules import special_calls, special_functions
 from archimedes_grad.rules import special_graphs as graphs
 from archimedes_grad.rules.elementwise import add, div, exp, is_nan, is_zero, log, mul, negated, only_where, select, sub

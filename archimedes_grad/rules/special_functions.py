@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.constants import scalar_node
-from archimedes_grad.dispatch import INTERCEPTED
-from archimedes_grad.operands import full_node, gathered, is_traced, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.constants import scalar_node
+from archimedes_grad.arrays.dispatch import INTERCEPTED
+from archimedes_grad.arrays.operands import full_node, gathered, is_traced, value_of
+from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.composition import as_numpy_gives
 from archimedes_grad.rules.elementwise import only_where
 from archimedes_grad.rules.special_calls import DERIVATIVES, ufunc_of
 from archimedes_grad.rules.special_graphs import digamma, gamma, gammaln, zeta
-from archimedes_grad.trace_state import trace_error
 
 
 def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:

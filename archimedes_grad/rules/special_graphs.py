@@ -14,7 +14,7 @@ import math
 
 import casadi as cs
 
-from archimedes_grad.constants import scalar_node
+from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.rules.elementwise import add, div, exp, is_nan, log, mul, negated, only_where, select, sub
 
 MX = cs.MX

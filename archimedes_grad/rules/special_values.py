@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.dispatch import implements, implements_ufunc
-from archimedes_grad.operands import gathered
+from archimedes_grad.arrays.dispatch import implements, implements_ufunc
+from archimedes_grad.arrays.operands import gathered
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import as_numpy_gives, composed, written
 from archimedes_grad.rules.creation import constant

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.operands import gathered, value_of
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.operands import gathered, value_of
 from archimedes_grad.rules.composition import NO_VALUE, chosen, composed, given
 from archimedes_grad.rules.elementwise import root_of_sum_of_squares
 

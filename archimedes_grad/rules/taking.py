@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.array import SymbolicArray
-from archimedes_grad.dispatch import implements
-from archimedes_grad.operands import gathered, is_traced
+from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.operands import gathered, is_traced
+from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.rules.composition import written
 from archimedes_grad.rules.movement import movement_rule
-from archimedes_grad.trace_state import current_trace
 
 _take, _take_along_axis = movement_rule(np.take), movement_rule(np.take_along_axis)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad import dispatch
-from archimedes_grad.array import SymbolicArray, new_array
-from archimedes_grad.complex_array import complex_rule
-from archimedes_grad.dispatch import implements_ufunc
-from archimedes_grad.operands import (
+from archimedes_grad.arrays import dispatch
+from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.complex_array import complex_rule
+from archimedes_grad.arrays.dispatch import implements_ufunc
+from archimedes_grad.arrays.operands import (
     broadcast_node,
     cast_node,
     dtype_of,
@@ -19,7 +19,7 @@ from archimedes_grad.operands import (
     value_of,
     wrapped,
 )
-from archimedes_grad.trace_state import trace_error
+from archimedes_grad.arrays.trace_state import trace_error
 
 # ufuncs whose result dtype says nothing about the dtype in which they compute.
 _PREDICATES = frozenset({np.isnan, np.isinf, np.isfinite, np.signbit})

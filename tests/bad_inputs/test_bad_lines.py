@@ -12,7 +12,7 @@ import scipy.sparse
 from rows import Row, X, check, f, shown
 
 import archimedes_grad as arc
-from archimedes_grad import decisions
+from archimedes_grad.arrays import decisions
 
 EYE = scipy.sparse.csc_array(np.eye(3))
 PLAIN_FLOAT = "is turned into a plain float"

@@ -12,7 +12,7 @@ import cloudpickle
 import numpy as np
 
 import archimedes_grad as arc
-from archimedes_grad import representation as representations
+from archimedes_grad.derivatives import representation as representations
 
 from .reference import LONG, Differences, Unsure, differences, reference
 

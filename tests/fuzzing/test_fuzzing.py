@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
-from archimedes_grad.dispatch import ELEMENTWISE, FUNCTIONS
+from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS
 
 from .campaign import failure, made_small, ways_of
 from .oracle import WAYS, Counts, Refused, Unsure, check

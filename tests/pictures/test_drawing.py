@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archimedes_grad as arc
-from archimedes_grad.drawing import Arrow, Box, Picture
-from archimedes_grad.layouts import plain_svg
+from archimedes_grad.pictures.drawing import Arrow, Box, Picture
+from archimedes_grad.pictures.layouts import plain_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 

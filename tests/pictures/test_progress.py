@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from archimedes_grad import progress
+from archimedes_grad.tracing import progress
 
 
 def slow(x):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 import archimedes_grad as arc
-from archimedes_grad.sparsity import SparsityPattern
+from archimedes_grad.pictures.sparsity import SparsityPattern
 
 mpl.use("Agg")
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import overrides
 
 import archimedes_grad as arc
-from archimedes_grad import dispatch
+from archimedes_grad.arrays import dispatch
 
 # Their functions count as NumPy's from when they are imported.
 for module in ("numpy.char", "numpy.strings", "numpy.polynomial"):
@@ -49,7 +49,7 @@ def test_a_refused_function_raises_trace_error(call):
 
 def test_methods_of_ndarray():
     """Every public method of ndarray is one of traced arrays, if only to say why not; they have no memory to show."""
-    from archimedes_grad.array import SymbolicArray
+    from archimedes_grad.arrays.array import SymbolicArray
 
     offered = {name for name in dir(np.ndarray) if not name.startswith("_") and hasattr(np.zeros((1, 1)), name)}
     missing = offered - set(dir(SymbolicArray))

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.special
 
 import archimedes_grad as arc
-from archimedes_grad import representation as representations
+from archimedes_grad.derivatives import representation as representations
 
 from .table import LEFT, OTHER_THAN_SCIPY, POINTS, RIGHT, SLOPES_AT, SPECIAL, Special, Truth
 

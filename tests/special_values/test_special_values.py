@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from archimedes_grad.dispatch import ELEMENTWISE
+from archimedes_grad.arrays.dispatch import ELEMENTWISE
 
 from .cells import REDUCTIONS, forced, reduction_cells, special_cells, ufunc_cells
 from .table import BINARY, SPECIAL, UNARY

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from archimedes_grad import transform_types
+from archimedes_grad.transforms import types as transform_types
 
 USER_CODE = Path(__file__).parent / "user_code.py"
 LIBRARY = Path(arc.__file__).parent

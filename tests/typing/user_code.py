@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 import archimedes_grad as arc
-from archimedes_grad.compiled import CompiledFunction
-from archimedes_grad.report import Explanation, TracedGraph
-from archimedes_grad.sparsity import SparsityPattern
+from archimedes_grad.compilation.compiled import CompiledFunction
+from archimedes_grad.compilation.report import Explanation, TracedGraph
+from archimedes_grad.pictures.sparsity import SparsityPattern
 
 Floats = npt.NDArray[np.float64]
 x: Floats = np.ones(3)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from archimedes_grad.engines.native.indices import Index, in_order, refined_strides
 from archimedes_grad.engines.native.values import Assembly, Fill, Part, Value
-from archimedes_grad.strided import Geometry
+from archimedes_grad.nodes.strided import Geometry
 
 
 @dataclass(frozen=True, eq=False)

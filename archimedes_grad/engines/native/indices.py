@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from archimedes_grad.strided import Geometry
+from archimedes_grad.nodes.strided import Geometry
 
 
 class SplitError(Exception):

@@ -8,7 +8,7 @@ from archimedes_grad.engines.native.assemblies import are_disjoint, pieces
 from archimedes_grad.engines.native.blocking import Plan, Region
 from archimedes_grad.engines.native.schedule import Schedule
 from archimedes_grad.engines.native.values import Assembly, Data, Input, Product, Result, Value
-from archimedes_grad.strided import Geometry
+from archimedes_grad.nodes.strided import Geometry
 
 
 class Memory:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import casadi as cs
 
-from archimedes_grad.rebuilding import Rebuilding, operands_of, ordered, source_of
+from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of, ordered, source_of
 
 #: A piece that computes fewer numbers stays with the interpreter.
 _FEWEST_NUMBERS = 500

@@ -8,7 +8,7 @@ from typing import Any
 import casadi as cs
 
 from archimedes_grad.engines.native.values import Fill, UnsupportedError, Value, Values, View
-from archimedes_grad.strided import Geometry
+from archimedes_grad.nodes.strided import Geometry
 
 #: From this many multiplications on a product of two matrices is no loop nest, but multiplied by blocks.
 _BLOCKS_FROM = 8_000

@@ -14,8 +14,8 @@ from archimedes_grad.engines.native.blas_library import has_lapack
 from archimedes_grad.engines.native.operations import OPERATIONS
 from archimedes_grad.engines.native.products import contraction, matrix_product
 from archimedes_grad.engines.native.values import Part, UnsupportedError, Value, Values, strided
-from archimedes_grad.gather import EXTREMES
-from archimedes_grad.strided import Geometry
+from archimedes_grad.nodes.gather import EXTREMES
+from archimedes_grad.nodes.strided import Geometry
 
 #: Longer functions are not compiled: a C compiler's time for one grows faster than its length.
 MOST_INSTRUCTIONS = 4_000

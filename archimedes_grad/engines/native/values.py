@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.engines.native.indices import c_strides, composed, refined, refined_strides, spread
-from archimedes_grad.strided import Geometry
+from archimedes_grad.nodes.strided import Geometry
 
 #: A list of places is taken for a window of at most so many axes.
 _MOST_AXES = 4

@@ -1,0 +1,349 @@
+"""``SymbolicArray``: a CasADi expression that NumPy code takes for an array.
+
+It carries the NumPy value that the array has in the run being traced. Shape, dtype, views and NumPy's
+own errors are taken from that value: every operation is done on the values by NumPy first, and then
+built as a node of the graph. What the operations do is in ``rules/``; this is only what they work on.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad.arrays import dispatch
+from archimedes_grad.arrays.array_methods import ArrayMethods
+from archimedes_grad.arrays.decisions import decided_integer, decided_truth
+from archimedes_grad.arrays.operators import Operators
+from archimedes_grad.arrays.plain_numbers import plain_number_error
+from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
+from archimedes_grad.nodes.gather import Shape, filled, geometry_of, reshaped, window
+from archimedes_grad.nodes.strided import Geometry
+
+_float64 = np.float64
+
+#: What operands mostly are; others are looked at.
+_KNOWN = frozenset({np.ndarray, np.float64, float, int, bool, tuple, list, str, type(None)})
+#: What users look for on a Series or DataFrame.
+_OF_PANDAS = frozenset({"values", "to_numpy", "iloc", "loc", "at", "iat", "index", "columns"})
+_NO_LABELS = (
+    "in a traced function a Series or DataFrame is the array of its values, without labels. Index it by position, or "
+    "pass columns by name as a dictionary: dict(frame)."
+)
+
+
+class SymbolicArray(Operators, ArrayMethods):
+    """An array whose entries are expressions in the arguments of the function being traced.
+
+    Users do not make these: a traced function receives them for its arguments. They take part in NumPy
+    functions, operators, indexing and in-place writes as arrays do, views included.
+
+    Attributes
+    ----------
+    value
+        The array or number that this is in the run being traced: a NumPy scalar where NumPy has one, a
+        plain Python number for an argument that came as one, else a C-contiguous ndarray or a view of one.
+    root
+        The array that this is a view of, or None; ``geometry`` says where on it.
+    version
+        How often a root was written to; of a view, the version of its root that it was last read at.
+    """
+
+    __slots__ = ("__weakref__", "_node", "_read", "geometry", "root", "value", "version")
+
+    geometry: Geometry
+    value: Any
+
+    #: pandas leaves operators to the operand of higher priority; its own is at most 5,000.
+    __pandas_priority__ = 10_000
+
+    def __init__(self, node: cs.MX, value: Any) -> None:
+        self._node = node
+        self.value = value
+        self.root: SymbolicArray | None = None
+        self.version = 0
+        # What was read from this root since it was last written to: entries by position, nodes by geometry.
+        self._read: dict[Any, Any] | None = None
+
+    @classmethod
+    def window_on(cls, root: SymbolicArray, geometry: Geometry, value: npt.NDArray[Any]) -> SymbolicArray:
+        """Return a view of a root; its node is made when it is first asked for."""
+        array = cls.__new__(cls)
+        array.root = root
+        array.geometry = geometry
+        array.value = value
+        array.version = -1
+        array._read = None
+        return array
+
+    @property
+    def node(self) -> cs.MX:
+        """The expression, stored as ``gather.stored_shape`` says; a view's follows writes to its root."""
+        root = self.root
+        if root is not None and root.version != self.version:
+            if root._read is None:
+                root._read = {}
+            node = root._read.get(self.geometry)
+            if node is None:
+                node = root._read[self.geometry] = window(root._node, root.value.shape, self.geometry)
+            self._node = node
+            self.version = root.version
+        return self._node
+
+    def rewrite(self, node: cs.MX) -> None:
+        """Give a root another expression after a write; its views follow."""
+        self._node = node
+        self.version += 1
+        self._read = None
+
+    # --- what it is -----------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Shape:
+        """The lengths of the axes; written to, it reshapes the array in place."""
+        return np.shape(self.value)
+
+    @shape.setter
+    def shape(self, shape: Shape) -> None:
+        value = self.value[...] if isinstance(self.value, np.ndarray) else self.value
+        value.shape = shape
+        if self.root is None:
+            # An array of its own: views of it count on its entries, which stay where they are.
+            self._node = reshaped(self._node, value.shape)
+            self._read = None
+            value = self.value.reshape(value.shape)
+        else:
+            self.geometry = geometry_of(value, self.root.value)
+            self.version = -1
+        self.value = value
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """NumPy's dtype of the value."""
+        return np.asarray(self.value).dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return np.ndim(self.value)
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return np.size(self.value)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an entry of this dtype in NumPy."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array in NumPy."""
+        return self.size * self.itemsize
+
+    def __repr__(self) -> str:
+        return f"SymbolicArray(shape={self.shape}, dtype={self.dtype}, value={self.value!r})"
+
+    def __format__(self, form: str) -> str:
+        """Return the text of the value in the run being traced: a constant of the trace, as what is printed is."""
+        if not form:
+            return str(self)
+        trace = current_trace()
+        if trace is None or not trace.values_known:
+            raise trace_error(
+                f"A traced value is formatted as {form!r}, and there is no value: a body is traced without any.",
+                "Print it without a format, or return it and format the result.",
+            )
+        return format(self.value, form)
+
+    def __hash__(self) -> int:
+        raise trace_error(
+            "A traced value is used as a key (of a dict, a set or functools.cache), and keys are fixed values.",
+            "Use a position or a name as key, and keep the traced value beside it.",
+        )
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise trace_error(
+            "A traced value is pickled (or sent to another process), and only numbers outlive the trace.",
+            "Return it from the function and pickle the result, or call the other process through arc.callback.",
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_PANDAS:
+            raise AttributeError(f"a traced array has no {name!r}: {_NO_LABELS}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.ndim == 0:
+            iter(self.value)  # raises what NumPy raises
+        return (self[position] for position in range(len(self.value)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    # --- what goes to the rules -----------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if not kwargs and len(inputs) == 1 and method == "__call__" and type(self.value) is _float64:
+            rule = dispatch.ELEMENTWISE.get(ufunc)
+            if rule is not None and ufunc.nout == 1:
+                return SymbolicArray(rule(self._node), ufunc(self.value))
+        return dispatch.ufunc_rule(ufunc, method)(*_without_labels(inputs), **kwargs)
+
+    def __array_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        return dispatch.function_rule(function)(*_without_labels(args), **kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        value = self.value
+        if type(key) is int and self.root is None and type(value) is np.ndarray and value.ndim == 1:
+            return self.entry(key if key >= 0 else key + len(value), value[key])
+        if isinstance(key, str):
+            raise IndexError(f"a traced array has no {key!r}: {_NO_LABELS}")
+        return dispatch.FUNCTIONS[operator.getitem](self, key)
+
+    def entry(self, place: int, value: Any) -> SymbolicArray:
+        """Return an entry of a root by its place in C order, the same object when it is read again: it is immutable."""
+        read = self._read
+        if read is None:
+            read = self._read = {}
+        entry: SymbolicArray | None = read.get(place)
+        if entry is None:
+            entry = read[place] = SymbolicArray(self._node.get_nz(False, place), value)
+        return entry
+
+    def __setitem__(self, key: Any, new: Any) -> None:
+        dispatch.FUNCTIONS[operator.setitem](self, key, new)
+
+    def astype(self, dtype: npt.DTypeLike, order: str = "K", casting: str = "unsafe",
+               subok: bool = True, copy: bool = True) -> Any:  # fmt: skip
+        """Return the array cast as NumPy casts: to an integer dtype by truncation."""
+        return dispatch.FUNCTIONS[np.ndarray.astype](self, dtype, casting=casting, copy=copy)
+
+    def copy(self, order: str = "C") -> SymbolicArray:
+        """Return a copy: writes to it do not reach this array."""
+        value = np.array(self.value, order="C") if isinstance(self.value, np.ndarray) else self.value
+        return SymbolicArray(self.node, value)
+
+    def __copy__(self) -> SymbolicArray:
+        return self.copy()
+
+    def __deepcopy__(self, memo: Any) -> SymbolicArray:
+        return self.copy()
+
+    def fill(self, number: Any) -> None:
+        """Set every entry to a number."""
+        if isinstance(number, list | tuple) or np.ndim(number):
+            raise ValueError("fill takes a number, and got an array or a list. Write array[...] = entries.")
+        self[...] = number
+
+    def item(self, *position: Any) -> Any:
+        """Return one entry, still traced."""
+        chosen = np.arange(self.size).reshape(self.shape).item(*position)
+        return np.ravel(self)[chosen]
+
+    def tolist(self) -> Any:
+        """Return nested lists of traced entries."""
+        return [entry.tolist() for entry in self] if self.ndim else self
+
+    # --- what decides the path of the user's code -----------------------------------------------
+
+    def __bool__(self) -> bool:
+        value = bool(self.value)
+        return decided_truth(self.node, self.dtype.kind == "b", value)
+
+    def __int__(self) -> int:
+        value = int(self.value)
+        integer: Any = self if self.dtype.kind in "iub" else np.trunc(self)
+        return decided_integer(integer.node, value)
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"a traced value of dtype {self.dtype} cannot be interpreted as an integer; use int()")
+        return decided_integer(self.node, operator.index(self.value))
+
+    # --- what would lose the derivative ---------------------------------------------------------
+
+    def __float__(self) -> float:
+        raise plain_number_error("float")
+
+    def __complex__(self) -> complex:
+        raise plain_number_error("complex")
+
+
+def new_array(node: cs.MX, value: Any) -> SymbolicArray:
+    """Return a traced array that shares its value with no other array, laid out in memory as NumPy's is.
+
+    ``node`` may be a single entry for a whole shape (CasADi's own broadcasting leaves it so).
+    """
+    if type(value) is not np.ndarray:
+        return SymbolicArray(node, value)
+    trace = current_trace()
+    if trace is None:
+        raise outlived()
+    trace.array_nodes += 1
+    trace.array_entries += value.size
+    if not value.flags.c_contiguous:
+        axes = sorted(range(value.ndim), key=lambda axis: -value.strides[axis])
+        if value.transpose(axes).flags.c_contiguous:
+            return _permuted(filled(node, value.shape), value, axes)
+    if value.base is not None or not value.flags.c_contiguous or not value.flags.writeable:
+        value = np.array(value, order="C")
+    return SymbolicArray(filled(node, value.shape), value)
+
+
+def _permuted(node: cs.MX, value: npt.NDArray[Any], axes: list[int]) -> SymbolicArray:
+    """Return an array that lies in memory with other axes first: a view of one in C order, which has no other name."""
+    root = _Memory(node, np.array(value.transpose(axes), order="C"), axes)
+    value = root.value.transpose(np.argsort(axes))
+    array = SymbolicArray.window_on(root, geometry_of(value, root.value), value)
+    root._read = {array.geometry: node}
+    return array
+
+
+class _Memory(SymbolicArray):
+    """The entries of an array in the order of memory, which are put in this order once they are asked for."""
+
+    __slots__ = ("_axes", "_in_memory", "_seen")
+
+    def __init__(self, seen: cs.MX, value: Any, axes: list[int]) -> None:
+        super().__init__(seen, value)
+        self._seen = seen
+        self._axes = axes
+        self._in_memory: cs.MX | None = None
+
+    @property
+    def _node(self) -> cs.MX:
+        if self._in_memory is None:
+            shape = self.value.transpose(np.argsort(self._axes)).shape
+            positions = np.empty(shape, np.int8)
+            self._in_memory = window(self._seen, shape, geometry_of(positions.transpose(self._axes), positions))
+        return self._in_memory
+
+    @_node.setter
+    def _node(self, node: cs.MX) -> None:
+        self._in_memory = node
+
+
+def _without_labels(operands: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return operands with the arrays of other libraries, a Series of pandas, as plain arrays."""
+    return tuple([operand if type(operand) in _KNOWN else _plain(operand) for operand in operands])
+
+
+def _plain(operand: Any) -> Any:
+    if type(operand).__module__.startswith("scipy.sparse"):
+        raise trace_error(
+            "A scipy.sparse array met a traced one outside of a product; a plain array was expected.",
+            "Write A @ x for a product, arc.linear_solve(A, b) for a solve, A.toarray() for all else.",
+        )
+    foreign = hasattr(operand, "__array__") and not isinstance(operand, np.ndarray | np.generic | type)
+    return np.asarray(operand) if foreign else operand

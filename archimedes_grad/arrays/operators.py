@@ -1,0 +1,158 @@
+"""Python's operators on traced arrays.
+
+Two traced scalars, or one and a plain number, take a short way straight to the CasADi node: loops over
+``x[i]`` are made of these. Everything else goes to the ufunc, as NumPy's own operators do.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.arrays.constants import scalar_node
+
+_float64 = np.float64
+_binary_node = cs.MX.binary
+
+_Operator = Callable[[Any, Any], Any]
+
+
+def _operator(ufunc: np.ufunc, function: _Operator, opcode: int) -> tuple[_Operator, _Operator]:
+    """Return an operator's method and its reflected method."""
+
+    def forward(self: Any, other: Any) -> Any:
+        value = self.value
+        if type(value) is _float64:
+            kind = type(other)
+            if kind is float or kind is int:
+                node = _binary_node(opcode, self._node, scalar_node(other))
+                return self.__class__(node, function(value, other))
+            if kind is self.__class__ and type(other.value) is _float64:
+                node = _binary_node(opcode, self._node, other._node)
+                return kind(node, function(value, other.value))
+        return ufunc(self, other)
+
+    def reflected(self: Any, other: Any) -> Any:
+        value = self.value
+        if type(value) is _float64 and (type(other) is float or type(other) is int):
+            node = _binary_node(opcode, scalar_node(other), self._node)
+            return self.__class__(node, function(other, value))
+        return ufunc(other, self)
+
+    return forward, reflected
+
+
+def _equality(ufunc: np.ufunc, function: _Operator, opcode: int) -> _Operator:
+    """Return a comparison that also takes what is no number: NumPy's answer, the same for every value."""
+    compare, _ = _operator(ufunc, function, opcode)
+
+    def method(self: Any, other: Any) -> Any:
+        if other is None or isinstance(other, str | bytes):
+            return function(self.value, other)
+        return compare(self, other)
+
+    return method
+
+
+def _in_place(ufunc: np.ufunc, function: _Operator) -> _Operator:
+    """Return an in-place operator's method: NumPy writes into arrays and rebinds scalars."""
+
+    def method(self: Any, other: Any) -> Any:
+        if isinstance(self.value, np.ndarray):
+            return ufunc(self, other, out=self)
+        return function(self, other)
+
+    return method
+
+
+def _of_ufunc(ufunc: np.ufunc) -> tuple[_Operator, _Operator]:
+    """Return an operator's method and its reflected method without a short way."""
+    return (lambda self, other: ufunc(self, other)), (lambda self, other: ufunc(other, self))
+
+
+def _matmul(self: Any, other: Any) -> Any:
+    # A plain sparse matrix knows how to stand on the right of an array.
+    sparse = type(other).__module__.startswith("scipy.sparse")
+    return NotImplemented if sparse else np.matmul(self, other)
+
+
+class Operators:
+    """The operators: one row each."""
+
+    __slots__ = ()
+
+    __add__, __radd__ = _operator(np.add, operator.add, cs.OP_ADD)
+    __sub__, __rsub__ = _operator(np.subtract, operator.sub, cs.OP_SUB)
+    __mul__, __rmul__ = _operator(np.multiply, operator.mul, cs.OP_MUL)
+    __truediv__, _divided = _operator(np.true_divide, operator.truediv, cs.OP_DIV)
+    __lt__, _ = _operator(np.less, operator.lt, cs.OP_LT)
+    __le__, _ = _operator(np.less_equal, operator.le, cs.OP_LE)
+    __eq__ = _equality(np.equal, operator.eq, cs.OP_EQ)
+    __ne__ = _equality(np.not_equal, operator.ne, cs.OP_NE)
+    __gt__, _ = _of_ufunc(np.greater)
+    __ge__, _ = _of_ufunc(np.greater_equal)
+    __floordiv__, __rfloordiv__ = _of_ufunc(np.floor_divide)
+    __mod__, __rmod__ = _of_ufunc(np.remainder)
+    __divmod__, __rdivmod__ = _of_ufunc(np.divmod)
+    _, __rmatmul__ = _of_ufunc(np.matmul)
+    __matmul__ = _matmul
+    __and__, __rand__ = _of_ufunc(np.bitwise_and)
+    __or__, __ror__ = _of_ufunc(np.bitwise_or)
+    __xor__, __rxor__ = _of_ufunc(np.bitwise_xor)
+    __lshift__, __rlshift__ = _of_ufunc(np.left_shift)
+    __rshift__, __rrshift__ = _of_ufunc(np.right_shift)
+    del _
+
+    __iadd__ = _in_place(np.add, operator.add)
+    __isub__ = _in_place(np.subtract, operator.sub)
+    __imul__ = _in_place(np.multiply, operator.mul)
+    __itruediv__ = _in_place(np.true_divide, operator.truediv)
+    __ifloordiv__ = _in_place(np.floor_divide, operator.floordiv)
+    __imod__ = _in_place(np.remainder, operator.mod)
+    __ipow__ = _in_place(np.power, operator.pow)
+    __imatmul__ = _in_place(np.matmul, operator.matmul)
+    __iand__ = _in_place(np.bitwise_and, operator.and_)
+    __ior__ = _in_place(np.bitwise_or, operator.or_)
+    __ixor__ = _in_place(np.bitwise_xor, operator.xor)
+    __ilshift__ = _in_place(np.left_shift, operator.lshift)
+    __irshift__ = _in_place(np.right_shift, operator.rshift)
+
+    def __rtruediv__(self: Any, other: Any) -> Any:
+        # CasADi would simplify 1 / (1 / x) to x and so lose an overflow: the ufunc's rule does not let it.
+        if type(other) in (int, float) and other == 1 and self.node.op() == cs.OP_INV:
+            return np.true_divide(other, self)
+        return self._divided(other)
+
+    def __pow__(self: Any, other: Any) -> Any:
+        # Squares and cubes are products: pow costs several times as much, and its derivative again.
+        if type(self.value) is _float64 and type(other) in (int, float) and other in (2, 3):
+            node = _binary_node(cs.OP_MUL, self._node, self._node)
+            if other == 3:
+                node = _binary_node(cs.OP_MUL, node, self._node)
+            return self.__class__(node, self.value**other)
+        return np.power(self, other)
+
+    def __rpow__(self: Any, other: Any) -> Any:
+        return np.power(other, self)
+
+    def __neg__(self: Any) -> Any:
+        return np.negative(self)
+
+    def __pos__(self: Any) -> Any:
+        return np.positive(self)
+
+    def __abs__(self: Any) -> Any:
+        return np.absolute(self)
+
+    def __invert__(self: Any) -> Any:
+        return np.invert(self)
+
+    def __round__(self: Any, digits: int | None = None) -> Any:
+        if self.ndim:
+            raise TypeError(f"round takes a number, and got an array of shape {self.shape}. Use np.round.")
+        # Without digits Python gives an integer, which may be an index.
+        return np.rint(self).astype(int) if digits is None else np.round(self, digits)

@@ -1,0 +1,348 @@
+"""The traces under way: which one this thread is in, what it captured, and the user's line.
+
+A trace belongs to the thread that runs it. ``active_traces`` counts the traces of all threads, so that
+the fast path of a call can tell from one number that no trace is under way at all.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from types import FrameType, ModuleType
+from typing import Any
+
+import casadi as cs
+import numpy as np
+import numpy.typing as npt
+
+from archimedes_grad.errors import TraceError
+
+_thread = threading.local()
+
+#: Traces under way in all threads. Written under the tracing lock only; read without it.
+active_traces = 0
+
+_LIBRARY_DIRECTORY = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def _directory_of(module: ModuleType) -> str:
+    return os.path.dirname(os.path.abspath(str(module.__file__))) + os.sep
+
+
+# SciPy by where it is installed beside NumPy: its functions written in Python call the user's, and NumPy's.
+_SCIPY_DIRECTORY = os.path.join(os.path.dirname(_directory_of(np).rstrip(os.sep)), "scipy") + os.sep
+
+_SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs), _SCIPY_DIRECTORY)
+
+
+def _is_scipys(filename: str) -> bool:
+    """Tell whether a file is SciPy's; what Cython compiled has relative names."""
+    return filename.startswith(_SCIPY_DIRECTORY) or filename.endswith(".pyx")
+
+
+def _is_skipped(filename: str) -> bool:
+    return filename.startswith(_SKIPPED_DIRECTORIES) or filename.endswith(".pyx") or filename == "<stringsource>"
+
+
+@dataclass(frozen=True, slots=True)
+class UserLine:
+    """A place in the user's code: the innermost line under way outside the library and NumPy."""
+
+    filename: str
+    lineno: int
+    source: str
+
+    def __str__(self) -> str:
+        shown = f"\n    {self.source}" if self.source else ""
+        return f'File "{self.filename}", line {self.lineno}{shown}'
+
+
+@dataclass(slots=True, repr=False)
+class Captured:
+    """A constant array met while tracing: a hidden input of the graph."""
+
+    original: npt.NDArray[Any]
+    copy: npt.NDArray[Any]
+    symbol: cs.MX
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Guard:
+    """A decision of the user's code on a traced value: the path holds while the node equals the outcome.
+
+    Attributes
+    ----------
+    node
+        One entry: 0 or 1 for the truth of a value, the truncated value for an integer. None in a path that came from
+        another process: there it is part of the compiled function only.
+    line
+        Where the user's code decided.
+    """
+
+    node: Any
+    outcome: float
+    line: UserLine | None
+
+
+class Trace:
+    """One run of a user function on symbols.
+
+    Attributes
+    ----------
+    parent
+        The trace inside which this one runs, or None.
+    array_entries, array_nodes
+        Entries and nodes of all array operations so far: what the choice of representation needs.
+    selects
+        Whether a node chooses between two branches (where, maximum, ...).
+    harmless
+        Nodes, with whether one that moves entries lies behind them, that let no nan through: see ``rules/branches.py``.
+    can_fail
+        Whether a node can fail while it is evaluated (a solve of a singular matrix).
+    opaque
+        Whether a node cannot be expanded to scalars (a call of LAPACK).
+    failure
+        What the error says where an evaluation fails.
+    conditions
+        Nodes of one entry, 0 or 1: where one is 0 the evaluation has failed, as NumPy's own call would.
+    black_boxes
+        What CasADi calls back and does not keep alive itself; collected on the outermost trace.
+    large_products
+        Whether a matrix product is large enough for BLAS.
+    guards
+        The decisions so far, in order.
+    script
+        Outcomes that the first decisions must have, whatever the values say: see ``decisions.py``.
+    structured
+        Whether decisions are refused (``control_flow="structured"``).
+    engine
+        What is to evaluate the graph: that of the outermost trace, for bodies of loops and nested functions too.
+    refusal
+        What the last refusal of a plain number said, as text. Code in C may lose the error and go on.
+    values_known
+        False where the values carried along are placeholders, so that no decision may rest on them.
+    """
+
+    __slots__ = (
+        "_captured",
+        "_symbol_values",
+        "array_entries",
+        "array_nodes",
+        "black_boxes",
+        "can_fail",
+        "conditions",
+        "engine",
+        "failure",
+        "guards",
+        "harmless",
+        "large_products",
+        "n_decisions",
+        "opaque",
+        "parent",
+        "refusal",
+        "script",
+        "selects",
+        "structured",
+        "values_known",
+    )
+
+    def __init__(
+        self,
+        parent: Trace | None,
+        values_known: bool = True,
+        script: tuple[float, ...] = (),
+        structured: bool = False,
+        engine: str = "vm",
+    ) -> None:
+        self.parent = parent
+        self.array_entries = 0
+        self.array_nodes = 0
+        self.selects = False
+        self.harmless: dict[tuple[int, bool], cs.MX] = {}
+        self.can_fail = False
+        self.opaque = False
+        self.conditions: list[cs.MX] = []
+        self.failure = "Singular matrix"
+        self.guards: list[Guard] = []
+        self.large_products = False
+        self.black_boxes: list[Any] = []
+        self.n_decisions = 0
+        self.refusal: str | None = None
+        self.script = script
+        self.structured = structured
+        self.engine: str = engine if parent is None else parent.engine
+        self.values_known: bool = values_known and (parent is None or parent.values_known)
+        self._captured: dict[int, list[Captured]] = {}
+        self._symbol_values: dict[int, npt.NDArray[Any]] = {}
+
+    @property
+    def outermost(self) -> Trace:
+        """The trace that the user's call started."""
+        trace = self
+        while trace.parent is not None:
+            trace = trace.parent
+        return trace
+
+    @property
+    def captured(self) -> list[Captured]:
+        """The constant arrays captured so far, in the order in which they were met."""
+        return [entry for entries in self._captured.values() for entry in entries]
+
+    def new_symbol(self, name: str, rows: int, columns: int, value: npt.ArrayLike) -> cs.MX:
+        """Return a new symbol, and remember the value it has in this run."""
+        symbol = cs.MX.sym(name, rows, columns)
+        self._symbol_values[hash(symbol)] = np.asarray(value, dtype=np.float64).reshape(-1)
+        return symbol
+
+    def value_of_symbol(self, symbol: cs.MX) -> npt.NDArray[Any]:
+        """Return the value, flat in C order, of a symbol of this trace or of one around it.
+
+        Raises
+        ------
+        TraceError
+            If the symbol belongs to no trace under way: a traced value was kept beyond its call.
+        """
+        trace: Trace | None = self
+        key = hash(symbol)
+        while trace is not None:
+            value = trace._symbol_values.get(key)
+            if value is not None:
+                return value
+            trace = trace.parent
+        raise leaked(symbol)
+
+    def capture(self, array: npt.NDArray[Any], rows: int, columns: int) -> cs.MX:
+        """Return the symbol that stands for a constant array.
+
+        A copy is kept, because the caller may change the array later. The same array object met again
+        gives the same symbol as long as its entries are the same.
+        """
+        entries = self._captured.setdefault(id(array), [])
+        for entry in entries:
+            if entry.copy.shape == array.shape and entry.copy.tobytes() == array.tobytes():
+                return entry.symbol
+        copy = np.array(array, order="C")
+        symbol = self.new_symbol(f"constant_{len(self._symbol_values)}", rows, columns, copy)
+        entries.append(Captured(array, copy, symbol))
+        return symbol
+
+
+def current_trace() -> Trace | None:
+    """Return the trace under way in this thread, or None."""
+    return getattr(_thread, "trace", None)
+
+
+def set_under_way(trace: Trace | None, active: int) -> None:
+    """Make a trace the one under way in this thread, and say how many are in all; the caller has the tracing lock."""
+    global active_traces
+    _thread.trace = trace
+    active_traces = active
+
+
+def user_frame() -> FrameType | None:
+    """Return the innermost frame under way outside the library and NumPy, or None."""
+    return frame_of_user(sys._getframe(1))
+
+
+def frame_of_user(frame: FrameType | None) -> FrameType | None:
+    """Return the innermost frame outside the library and NumPy, from a frame outwards."""
+    while frame is not None and _is_skipped(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def user_line() -> UserLine | None:
+    """Return the line of the user's function that is being executed, or None."""
+    frame = user_frame()
+    return None if frame is None else _line(frame, frame.f_lineno)
+
+
+def line_that_raised(error: BaseException) -> UserLine | None:
+    """Return the innermost line of the user's function that an exception came through, or None."""
+    line = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        if not _is_skipped(traceback.tb_frame.f_code.co_filename):
+            line = _line(traceback.tb_frame, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return line
+
+
+def scipy_function_under_way() -> str | None:
+    """Return the function of SciPy that the user's line has called and that asks for something now, or None."""
+    frames: list[FrameType] = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and _is_skipped(frame.f_code.co_filename):
+        if _is_scipys(frame.f_code.co_filename):
+            frames.append(frame)
+        frame = frame.f_back
+    return _outermost_name(frames[::-1])
+
+
+def scipy_function_that_raised(error: BaseException) -> tuple[str, list[Any]] | None:
+    """Return the function of SciPy that the user's innermost line called, and the variables in it, or None."""
+    frames: list[FrameType] = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        filename = traceback.tb_frame.f_code.co_filename
+        if _is_scipys(filename):
+            frames.append(traceback.tb_frame)
+        elif not (frames and _is_skipped(filename)):
+            frames = []
+        traceback = traceback.tb_next
+    name = _outermost_name(frames)
+    return None if name is None else (name, [value for frame in frames for value in frame.f_locals.values()])
+
+
+def _outermost_name(frames: list[FrameType]) -> str | None:
+    """Return the name of the outermost of SciPy's frames that has a public one; None where there are no frames."""
+    return next(filter(None, map(_public_name, frames)), "A function of SciPy") if frames else None
+
+
+def _public_name(frame: FrameType) -> str | None:
+    """Return the name by which users know the function, or the class, that a frame of a library is of; or None."""
+    name = frame.f_code.co_name
+    if name.startswith("__") and "self" in frame.f_locals:
+        name = type(frame.f_locals["self"]).__name__
+    parts = frame.f_globals.get("__name__", "").split(".")
+    for length in range(2, len(parts) + 1):
+        module = ".".join(parts[:length])
+        if not parts[length - 1].startswith("_") and hasattr(sys.modules.get(module), name):
+            return f"{module}.{name}"
+    return None
+
+
+def _line(frame: FrameType, lineno: int) -> UserLine:
+    filename = frame.f_code.co_filename
+    return UserLine(filename, lineno, linecache.getline(filename, lineno).strip())
+
+
+def trace_error(what: str, way_on: str, line: UserLine | None = None) -> TraceError:
+    """Return a TraceError that names a line, by default the user's under way, and one way to go on."""
+    line = line or user_line()
+    place = f"\n  {line}" if line is not None else ""
+    return TraceError(f"{what}{place}\n  {way_on}")
+
+
+_NOT_KEPT = (
+    "Do not keep traced values beyond the call (in a global, an attribute or a default argument): return what you need."
+)
+
+
+def leaked(symbol: cs.MX) -> TraceError:
+    """Return the error for a result that depends on a traced value which outlived its call."""
+    return trace_error(
+        f"The result depends on {symbol.name()!r}, a traced value of another call that has ended; values of this call "
+        f"were expected.",
+        _NOT_KEPT,
+    )
+
+
+def outlived(owner: str = "") -> TraceError:
+    """Return the error for a traced value used where no trace is under way."""
+    return trace_error(
+        f"{owner}a traced value of another call that has ended was used; a number or an array was expected.", _NOT_KEPT
+    )

@@ -1,0 +1,445 @@
+"""The callable that ``grad``, ``compile`` and the others return: specialisations and how a call finds its own."""
+
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+import pickle
+import threading
+import time
+import warnings
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
+
+import casadi as cs
+
+from archimedes_grad.arguments.signature import CallSignature, Layout
+from archimedes_grad.arrays import trace_state
+from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.compilation.evaluation import WORTH_COMPILING, evaluated_by
+from archimedes_grad.compilation.fast_path import MISS, Miss, Promotion, new_fast_path
+from archimedes_grad.compilation.merging import guards_alone, merged
+from archimedes_grad.compilation.nesting import nested_call
+from archimedes_grad.compilation.paths import Path, Paths
+from archimedes_grad.compilation.pickling import found, found_at, packed, rebuilt, travels_whole
+from archimedes_grad.compilation.specialisations import Specialisation, as_bytes, from_bytes, key_of, new_specialisation
+from archimedes_grad.derivatives.autodiff import value_function
+from archimedes_grad.derivatives.representation import Transformation
+from archimedes_grad.engines.selection import default_engine
+from archimedes_grad.errors import PathLimitWarning, TraceError
+from archimedes_grad.nodes.patterns import forgotten_afterwards
+from archimedes_grad.tracing.progress import unwatched, watched
+from archimedes_grad.tracing.trace import BoundArguments, trace
+
+if TYPE_CHECKING:
+    from archimedes_grad.compilation.report import Explanation, TracedGraph
+    from archimedes_grad.pictures.sparsity import SparsityPattern
+
+#: Specialisations kept for one function; the least recently used one goes first.
+MAX_SPECIALISATIONS = 256
+
+# After this many changes for each path, a specialisation is made to tell its paths apart cheaply.
+_MISSES_FOR_EACH_PATH = 4
+
+
+#: The parameters of the user's function, and what a call gives.
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+#: The public function, the user's function and the keywords that make a compiled function again: for pickling.
+Recipe = tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]
+
+
+def _no_fast_path(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return MISS
+
+
+class CompiledFunction(Generic[P, R]):
+    """A function traced at its first call with each form of arguments, and compiled.
+
+    Made by ``arc.grad``, ``arc.value_and_grad`` and ``arc.compile``. Called like the function itself, from any
+    thread.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], signature: CallSignature, transformation: Transformation,
+        name: str, has_aux: bool = False, structured: bool = False, max_paths: int = 128,
+        recipe: Recipe | None = None, progress: bool = False, engine: str | None = None,
+    ) -> None:  # fmt: skip
+        functools.update_wrapper(self, function)
+        self.__name__ = name
+        self.__qualname__ = name
+        self.__signature__ = signature.signature
+        self._function = function
+        self._signature = signature
+        self._transformation = transformation
+        self._has_aux = has_aux
+        self._structured = structured
+        self._max_paths = max_paths
+        self._warned_of_paths = False
+        self._progress = progress
+        self._recipe = recipe
+        self._engine = engine
+        self._specialisations: OrderedDict[Any, Specialisation] = OrderedDict()
+        self._fast_call: Callable[[tuple[Any, ...], dict[str, Any]], Any] = _no_fast_path
+        # Two threads that meet a new form of call trace it once.
+        self._tracing = threading.RLock()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Evaluate; trace and compile first where this form of call was not seen before."""
+        if not trace_state.active_traces:
+            result = self._fast_call(args, kwargs)
+            if type(result) is not Miss:
+                return result
+            if result.path is not None:
+                return self._other_path(result, args, kwargs)
+        elif current_trace() is not None:
+            return self._call_inside_trace(args, kwargs)
+        specialisation, bound = self._specialised(args, kwargs)
+        return self._run(specialisation, bound)
+
+    def _other_path(self, miss: Miss, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return the result of a call that has the form of the last one, but takes another path."""
+        paths: Paths | None = miss.path if isinstance(miss.path, Paths) else miss.path.paths
+        if paths is None or paths is miss.path:
+            # The paths were dropped meanwhile, or all of them were evaluated together and none held.
+            specialisation, bound = self._specialised(args, kwargs)
+            return self._run(specialisation, bound)
+
+        def new_path(script: tuple[float, ...]) -> Path:
+            specialisation, bound = self._specialised(args, kwargs)
+            return self._new_path(specialisation, bound, script)
+
+        result, path = paths.follow(miss, new_path)
+        if paths.misses > _MISSES_FOR_EACH_PATH * len(paths.by_outcomes):
+            self._make_cheap_to_tell_apart(args, kwargs)
+        self._use(paths, path)
+        return result
+
+    def _use(self, paths: Paths, path: Path) -> None:
+        """Let further calls try a path first: merged with the others, its guards first, or by itself."""
+        if paths.merged is not None:
+            self._fast_call = paths.merged.call
+        elif path.guards is not None and len(paths.by_outcomes) > 1:
+            self._fast_call = path.call
+        else:
+            self._fast_call = path.fast_path.call
+
+    def _make_cheap_to_tell_apart(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Merge the paths of a specialisation whose calls change between them; give large ones guards of their own."""
+        specialisation, bound = self._specialised(args, kwargs)
+        paths = specialisation.paths
+        with self._tracing:
+            paths.misses = 0
+            together = merged([path.derived for path in paths.by_outcomes.values()])
+            if together is not None:
+                paths.merged = new_fast_path(
+                    together, specialisation.layout, bound.trees, bound.values, weakref.ref(paths)
+                )
+                return
+            for path in paths.by_outcomes.values():
+                self._add_guards(path, specialisation.layout, bound)
+
+    def _run(self, specialisation: Specialisation, bound: BoundArguments) -> Any:
+        paths = specialisation.paths
+        result, path = paths.run(bound.values, lambda script: self._new_path(specialisation, bound, script))
+        self._use(paths, path)
+        return result
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        return functools.partial(self, instance)
+
+    def __reduce__(self) -> Any:
+        if self._recipe is None:
+            raise pickle.PicklingError(f"{self.__name__} was made inside the library and cannot be pickled")
+        transform, function, options = self._recipe
+        with self._tracing:
+            known = as_bytes(self.__name__, list(self._specialisations.values()), travels_whole(function))
+        # A decorated function is found under the function's own name; the result of a call is made again.
+        module, own_name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
+        if found_at(module, own_name) is self and not travels_whole(function):
+            return found, (module, own_name), known
+        return rebuilt, (transform, packed(function, self.__name__, travels_whole(function)), options), known
+
+    def __setstate__(self, known: list[bytes]) -> None:
+        """Take over specialisations that travelled, where the form of call is not known here."""
+        with self._tracing:
+            for written in known:
+                new = from_bytes(written, self._max_paths)
+                if new is not None:
+                    key = key_of(self._signature.name, new.layout, new.trees, new.leaves, new.samples)
+                    self._specialisations.setdefault(key, new)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.__name__}{self._signature.signature}>"
+
+    # --- what it tells about itself -------------------------------------------------------------
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """Report how a call with these arguments is done: method, representation, operations, times.
+
+        The call is traced if it was not before; it is not evaluated.
+
+        Returns
+        -------
+        Explanation
+            Prints as a text of a few lines; its attributes hold the same.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> print(arc.grad(lambda x: np.sum(x**2)).explain(np.ones(3)))  # doctest: +ELLIPSIS
+        grad_<lambda>: symbolic, 1 path
+        ...
+        """
+        from archimedes_grad.compilation.report import Explanation
+
+        path, paths = self._path(args, kwargs)
+        derived = path.derived
+        return Explanation(
+            name=self.__name__, method="symbolic", engine=path.engine, representation=derived.representation,
+            reason=derived.reason, n_operations=derived.function.n_instructions(),
+            n_specialisations=len(self._specialisations), seconds=dict(path.seconds),
+            paths=len(paths.by_outcomes), hits=[p.fast_path.hits[0] for p in paths.by_outcomes.values()],
+            decisions=paths.decisions(),
+        )  # fmt: skip
+
+    def graph(self, *args: Any, **kwargs: Any) -> TracedGraph:
+        """Return the graph of what is evaluated for these arguments: its operations, as text and counts.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> arc.grad(lambda x: np.sin(x))
+        <CompiledFunction grad_<lambda>(x)>
+        >>> dict(arc.grad(lambda x: np.sin(x)).graph(1.0).counts)
+        {'cos': 1}
+        """
+        from archimedes_grad.compilation.report import TracedGraph
+
+        path, _ = self._path(args, kwargs)
+        return TracedGraph(self.__name__, path.derived)
+
+    def sparsity(self, *args: Any, **kwargs: Any) -> SparsityPattern:
+        """Return the structure of a sparse derivative for these arguments: as text, in a notebook, or plotted.
+
+        Raises
+        ------
+        TypeError
+            If this is not the result of ``arc.jac`` or ``arc.hess`` with ``sparse=True``.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> print(arc.jac(lambda x: np.diff(x) ** 2, sparse=True).sparsity(np.ones(4)))
+        jac_<lambda>: 3 × 4, 6 stored (50.00%)
+        **..
+        .**.
+        ..**
+        """
+        from archimedes_grad.pictures.sparsity import sparsity_pattern
+
+        path, _ = self._path(args, kwargs)
+        return sparsity_pattern(self.__name__, path.derived.result)
+
+    def to_casadi(self, *args: Any, **kwargs: Any) -> cs.Function:
+        """Return the ``casadi.Function`` that a call with these arguments evaluates, to embed in a CasADi model.
+
+        Inputs are named after the arguments (leaves of trees as ``params_w``, in the order of ``optree``:
+        dictionaries by sorted key). Scalars are 1x1, vectors columns, matrices as NumPy shows them; arrays of
+        more axes are columns in C order, and what ``sparse=True`` gives is sparse. Static arguments and captured arrays
+        are constants of the Function.
+        Outputs are ``out0``, ``out1``, ... in the order of the result's leaves.
+
+        Raises
+        ------
+        TraceError
+            If the function branches on traced values: a Function holds one path.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> arc.grad(lambda x: np.sum(x**2)).to_casadi(np.ones(3))
+        Function(grad_lambda:(x[3])->(out0[3]) MXFunction)
+        """
+        from archimedes_grad.compilation.embedding import casadi_function
+
+        return casadi_function(self.__name__, self._only_path("a casadi.Function", args, kwargs).derived)
+
+    def codegen(self, path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> tuple[pathlib.Path, pathlib.Path]:
+        """Write what a call with these arguments evaluates as C that needs neither CasADi nor Python.
+
+        Parameters
+        ----------
+        path
+            Of the C file; the header stands beside it. The file's name is the C function's: ``gradient.c`` holds
+            ``void gradient(const double *const *inputs, double *const *outputs, double *work)``. Arrays are in C
+            order; the header says which inputs and outputs there are, and how much ``work`` is needed.
+
+        Returns
+        -------
+        tuple of Path
+            The C file and the header.
+
+        Raises
+        ------
+        TraceError
+            If the function branches on traced values, or holds what only CasADi or Python evaluate.
+        ValueError
+            For a path whose name C cannot have.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import archimedes_grad as arc
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     source, header = arc.grad(lambda x: np.sum(x**2)).codegen(f"{folder}/gradient.c", np.ones(3))
+        ...     print(header.name, "void gradient(" in source.read_text())
+        gradient.h True
+        """
+        from archimedes_grad.compilation.code_generation import write_c
+
+        return write_c(self.__name__, self._only_path("a C function", args, kwargs).derived, path)
+
+    def _only_path(self, what: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Path:
+        """Return the path of a function that decides nothing by its traced values."""
+        path, _ = self._path(args, kwargs)
+        if path.outcomes:
+            raise TraceError(
+                f"{self.__name__}: the function branches on traced values, and {what} holds one path only.\n"
+                f"  {path.derived.graph.guards[0].line}\n"
+                f"  Use np.where or arc.cond there, or pass the argument that decides through static_argnames."
+            )
+        return path
+
+    def clear_cache(self) -> None:
+        """Forget all traces: the next call traces anew.
+
+        Examples
+        --------
+        >>> import archimedes_grad as arc
+        >>> factor = 2.0
+        >>> slope = arc.grad(lambda x: factor * x)
+        >>> float(slope(1.0))
+        2.0
+        >>> factor = 3.0  # a constant of the trace
+        >>> float(slope(1.0))
+        2.0
+        >>> slope.clear_cache()
+        >>> float(slope(1.0))
+        3.0
+        """
+        with self._tracing:
+            self._specialisations.clear()
+            self._fast_call = _no_fast_path
+
+    # --- finding the specialisation -------------------------------------------------------------
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[BoundArguments, Layout]:
+        args, kwargs = self._signature.completed(args, kwargs)
+        layout = self._signature.layout(len(args), tuple(kwargs))
+        return BoundArguments(self._signature.name, layout, (*args, *kwargs.values())), layout
+
+    def _specialised(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, BoundArguments]:
+        bound, layout = self._bound(args, kwargs)
+        key = key_of(self._signature.name, layout, bound.trees, bound.leaves, bound.values)
+        with self._tracing:
+            found = self._specialisations.get(key)
+            if found is None:
+                found = new_specialisation(bound, layout, self._max_paths)
+                self._specialisations[key] = found
+                if len(self._specialisations) > MAX_SPECIALISATIONS:
+                    self._specialisations.popitem(last=False)
+            else:
+                self._specialisations.move_to_end(key)
+        return found, bound
+
+    def _path(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Path, Paths]:
+        """Return the path that a call takes, traced if it was not before."""
+        if current_trace() is not None:
+            raise trace_error(
+                f"{self.__name__}: a report on its calls was asked for inside a traced function, and actual arguments "
+                f"were expected.",
+                "Ask for it outside, with arrays.",
+            )
+        specialisation, bound = self._specialised(args, kwargs)
+        paths = specialisation.paths
+        _, path = paths.run(bound.values, lambda script: self._new_path(specialisation, bound, script))
+        return path, paths
+
+    def _new_path(self, specialisation: Specialisation, bound: BoundArguments, script: tuple[float, ...]) -> Path:
+        layout, paths = specialisation.layout, specialisation.paths
+        with forgotten_afterwards(), watched(self.__name__) if self._progress else nullcontext(unwatched) as begin:
+            start = time.perf_counter()
+            graph = trace(
+                self._function, bound, layout, self._has_aux, script=script, structured=self._structured,
+                engine=self._engine or default_engine(),
+            )  # fmt: skip
+            begin("differentiate")
+            traced = time.perf_counter()
+            derived = self._transformation(graph, layout, self._signature.selection.single)
+            begin("compile")
+            differentiated = time.perf_counter()
+            path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
+            evaluated, path.engine = evaluated_by(derived, graph.engine)
+            promotion = self._promotion(path, specialisation) if graph.engine == "auto" else None
+            path.fast_path = new_fast_path(evaluated, layout, bound.trees, bound.values, path.reference, promotion)
+            path.seconds["compile"] = time.perf_counter() - differentiated
+        if len(paths.by_outcomes) >= paths.limit and not self._warned_of_paths:
+            self._warned_of_paths = True
+            from archimedes_grad.compilation.report import path_limit_message
+
+            warnings.warn(path_limit_message(self.__name__, paths), PathLimitWarning, stacklevel=2)
+        return path
+
+    def _promotion(self, path: Path, specialisation: Specialisation) -> Promotion:
+        """Return what puts the native engine in the interpreter's place once evaluations have proved worth it."""
+        owner, path_reference = weakref.ref(self), path.reference
+        layout = specialisation.layout
+
+        def promote() -> None:
+            owned, promoted = owner(), path_reference()
+            if owned is None or promoted is None:
+                return
+            # The same graph, in the representation that is best for compiled code.
+            graph = replace(promoted.derived.graph, engine="native")
+            with forgotten_afterwards():
+                derived = owned._transformation(graph, layout, owned._signature.selection.single)
+            evaluated, engine = evaluated_by(derived, "native")
+            slow = promoted.fast_path
+            promoted.fast_path = new_fast_path(
+                evaluated, layout, dict(specialisation.trees), list(specialisation.samples), path_reference
+            )
+            promoted.derived, promoted.engine = derived, engine
+            if owned._fast_call is slow.call:
+                owned._fast_call = promoted.fast_path.call
+
+        return Promotion(WORTH_COMPILING, promote)
+
+    def _add_guards(self, path: Path, layout: Layout, bound: BoundArguments) -> None:
+        """Give a path guards that can be evaluated before it, where that pays."""
+        if path.derived.n_guards and not path.guards_were_sought:
+            path.guards_were_sought = True
+            alone = guards_alone(path.derived)
+            if alone is not None:
+                path.guards = new_fast_path(alone, layout, bound.trees, bound.values, path.reference)
+
+    def _call_inside_trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._transformation is value_function:
+            return self._function(*args, **kwargs)
+        bound, layout = self._bound(args, kwargs)
+        return nested_call(
+            self._function, bound, layout, self._signature.selection, self._transformation, self._has_aux
+        )

@@ -1,0 +1,159 @@
+"""What is compiled for one form of call: how it is found again, and how it travels to another process."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad._version import __version__
+from archimedes_grad.arguments.signature import Layout
+from archimedes_grad.arguments.specs import static_key
+from archimedes_grad.compilation.evaluation import evaluated_by
+from archimedes_grad.compilation.fast_path import new_fast_path
+from archimedes_grad.compilation.paths import Path, Paths
+from archimedes_grad.compilation.pickling import packed
+from archimedes_grad.derivatives.representation import Derived
+from archimedes_grad.nodes.blas import use_one_thread
+from archimedes_grad.tracing.graph import Leaf, Template
+from archimedes_grad.tracing.trace import BoundArguments
+
+
+@dataclass
+class Specialisation:
+    """What is compiled for one form of call, shapes, dtypes and static values: one path or several.
+
+    Attributes
+    ----------
+    layout, trees, leaves
+        How the values of the call fall to the parameters, and what they are made of.
+    samples
+        For each leaf a value of the type, dtype and shape that a call of this form has, not its entries.
+    """
+
+    layout: Layout
+    trees: Mapping[int, Template]
+    leaves: Sequence[Leaf]
+    samples: Sequence[Any]
+    paths: Paths
+
+
+def new_specialisation(bound: BoundArguments, layout: Layout, max_paths: int) -> Specialisation:
+    """Return a specialisation without paths for the form of a call."""
+    samples = [_sample(value) for value in bound.values]
+    return Specialisation(layout, bound.trees, tuple(bound.leaves), samples, Paths(max_paths))
+
+
+def _sample(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return np.broadcast_to(np.zeros((), value.dtype), value.shape)
+    return value
+
+
+def key_of(
+    owner: str, layout: Layout, trees: Mapping[int, Template], leaves: Sequence[Leaf], values: Sequence[Any]
+) -> Any:
+    """Return what all calls of one form have in common, and no other call has.
+
+    Raises
+    ------
+    TypeError
+        If a static argument cannot be a key.
+    """
+    parts: list[Any] = [layout.n_positional, layout.keywords]
+    parts += (_key_of(owner, tree, leaves, values, layout.names[position]) for position, tree in trees.items())
+    return tuple(parts)
+
+
+def _key_of(owner: str, tree: Template, leaves: Sequence[Leaf], values: Sequence[Any], name: str) -> Any:
+    if tree.output is not None:
+        leaf = leaves[tree.output]
+        return leaf.shape, leaf.dtype, leaf.python_type, isinstance(values[tree.output], np.ndarray)
+    if tree.structure is not None:
+        return tree.structure, tuple(_key_of(owner, child, leaves, values, name) for child in tree.children)
+    try:
+        key = static_key(tree.constant)
+        hash(key)
+    except TypeError as error:
+        raise TypeError(
+            f"{owner}: the static argument {name!r} is a {type(tree.constant).__name__}, which "
+            f"cannot be a cache key ({error}); a value that can be hashed was expected. Give its class __eq__ and "
+            f"__hash__, or pass what matters of it as numbers, strings or tuples."
+        ) from None
+    return key
+
+
+# --- travelling -----------------------------------------------------------------------------------
+
+#: What is written by other versions is not read.
+_VERSIONS = (__version__, cs.CasadiMeta.version())
+
+
+def as_bytes(name: str, specialisations: Sequence[Specialisation], whole: bool) -> list[bytes]:
+    """Return those specialisations that can travel, their functions in CasADi's own serialised form.
+
+    Left out are those that CasADi cannot load again, above all what calls back into Python (``arc.callback``,
+    factorisations by NumPy), and those with a static value that cannot be pickled: their form of call is traced anew.
+    """
+    written = []
+    for known in specialisations:
+        paths = list(known.paths.by_outcomes.values())
+        if not paths or not all(_can_be_loaded(path.derived.function) for path in paths):
+            continue
+        derived = [_without_graph(path.derived) for path in paths]
+        sizes = [(sample.dtype, sample.shape) if isinstance(sample, np.ndarray) else sample for sample in known.samples]
+        try:
+            body = packed((known.layout, dict(known.trees), known.leaves, sizes, derived), name, whole)
+        except pickle.PicklingError:
+            continue
+        written.append(pickle.dumps((_VERSIONS, body)))
+    return written
+
+
+def from_bytes(written: bytes, max_paths: int) -> Specialisation | None:
+    """Return a specialisation that travelled; None where another version wrote it, or a class is missing."""
+    versions, body = pickle.loads(written)
+    if versions != _VERSIONS:
+        return None
+    try:
+        layout, trees, leaves, sizes, all_derived = pickle.loads(body)
+    except (ImportError, AttributeError):
+        # A static value or a tree is of a class that is not found here.
+        return None
+    samples = [
+        np.broadcast_to(np.zeros((), size[0]), size[1]) if isinstance(size, tuple) else size for size in sizes
+    ]
+    known = Specialisation(layout, trees, leaves, samples, Paths(max_paths))
+    for derived in all_derived:
+        if derived.graph.large_products:
+            use_one_thread()
+        path = Path(known.paths, derived, {})
+        evaluated, path.engine = evaluated_by(derived, derived.graph.engine)
+        path.fast_path = new_fast_path(evaluated, layout, dict(trees), samples, path.reference)
+        known.paths.add(path)
+    return known
+
+
+def _can_be_loaded(function: cs.Function) -> bool:
+    # A callback would be loaded in this process, and in no other.
+    if any(inner.class_name() == "CallbackInternal" for inner in function.find_functions()):
+        return False
+    try:
+        cs.Function.deserialize(function.serialize())
+    except RuntimeError:
+        return False
+    return True
+
+
+def _without_graph(derived: Derived) -> Derived:
+    """Return what is needed to evaluate: the function, not the expressions that it was made of."""
+    graph = derived.graph
+    bare = replace(
+        graph, symbols=(), hidden=(), hidden_symbols=(), nodes=(), success=None,
+        guards=tuple(replace(guard, node=None) for guard in graph.guards),
+    )  # fmt: skip
+    return replace(derived, graph=bare)

@@ -1,0 +1,162 @@
+"""From the graph of a scalar function to its gradient, by one reverse sweep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.arguments.signature import Layout
+from archimedes_grad.derivatives.representation import Derived, Representation, derived
+from archimedes_grad.nodes.simplification import derivative_sweep
+from archimedes_grad.tracing.graph import Graph, Output, Template
+
+FLOAT64 = np.dtype(np.float64)
+
+
+def value_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+    """Return the function itself."""
+    representation = Representation(graph)
+    return derived(representation, representation.outputs, list(graph.outputs), graph.result)
+
+
+def gradient_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+    """Return the gradients of a scalar output by one reverse sweep; ``(gradient, aux)`` with an auxiliary output."""
+    return _gradients(graph, layout, single, with_value=False)
+
+
+def value_and_gradient_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+    """Return the value and the gradients in one evaluation; ``((value, aux), gradient)`` with an auxiliary output."""
+    return _gradients(graph, layout, single, with_value=True)
+
+
+def _gradients(graph: Graph, layout: Layout, single: bool, with_value: bool) -> Derived:
+    require_scalar(graph)
+    representation = Representation(graph)
+    wanted = differentiated_leaves(graph, layout)
+    with derivative_sweep():
+        gradients = reverse_sweep(representation, wanted)
+    count = len(representation.outputs)
+    expressions = [*representation.outputs, *gradients]
+    outputs = [*graph.outputs, *(float_output(graph.leaves[i].shape) for i in wanted)]
+    place = {leaf: Template(output=count + k) for k, leaf in enumerate(wanted)}
+    gradient = like_arguments(graph, layout, single, place)
+    if with_value:
+        value = _as_float(graph.result)
+        first = value if graph.auxiliary is None else Template(structure=tuple, children=(value, graph.auxiliary))
+        result = Template(structure=tuple, children=(first, gradient))
+    else:
+        result = with_auxiliary(graph, gradient)
+    return derived(representation, expressions, outputs, result)
+
+
+def with_auxiliary(graph: Graph, result: Template) -> Template:
+    """Return a result, or ``(result, aux)`` where the function has auxiliary output."""
+    return result if graph.auxiliary is None else Template(structure=tuple, children=(result, graph.auxiliary))
+
+
+def float_output(shape: tuple[int, ...]) -> Output:
+    """Return what a derivative of a shape is in NumPy: float64, and a scalar where it has no axes."""
+    return Output(shape, FLOAT64, shape == ())
+
+
+def differentiated_leaves(graph: Graph, layout: Layout) -> list[int]:
+    """Return the leaves of the differentiated arguments, argument by argument in the order asked for."""
+    return [
+        i for position in layout.differentiated for i, leaf in enumerate(graph.leaves) if leaf.position == position
+    ]
+
+
+def like_arguments(graph: Graph, layout: Layout, single: bool, place: dict[int, Template]) -> Template:
+    """Return the trees of the differentiated arguments with a template in the place of each leaf."""
+    trees = tuple(_replaced(graph.argument_trees[position], place) for position in layout.differentiated)
+    return trees[0] if single else Template(structure=tuple, children=trees)
+
+
+def _as_float(value: Template) -> Template:
+    return value if value.output is not None else Template(constant=np.float64(value.constant))
+
+
+def require_numbers(graph: Graph) -> None:
+    """Raise TypeError where a result has no number in it: its derivative would be as empty, without a word."""
+    if not _has_number(graph.result):
+        constant = graph.result.constant
+        returned = "None (is a return missing?)" if constant is None else f"a {type(constant).__name__}"
+        raise TypeError(
+            f"{graph.name}: a derivative needs a function that returns an array, a number or a tree of these, and this "
+            f"returns {returned if graph.result.structure is None else 'a tree without numbers'}. Return what is to be "
+            f"differentiated."
+        )
+
+
+def _has_number(template: Template) -> bool:
+    if template.output is not None:
+        return True
+    if template.structure is not None:
+        return any(map(_has_number, template.children))
+    return np.asarray(template.constant).dtype.kind in "fiub"
+
+
+def require_scalar(graph: Graph) -> None:
+    """Raise ValueError where the output is not one scalar of shape (), TypeError where it is no real number."""
+    result = graph.result
+    if result.output is not None:
+        shape = graph.outputs[result.output].shape
+        if shape == ():
+            return
+        raise ValueError(
+            f"{graph.name}: a gradient needs a function that returns one scalar of shape (), and this returns an "
+            f"array of shape {shape}. Use arc.jac for the derivative of an array, or reduce it (np.sum)."
+        )
+    constant = result.constant
+    if result.structure is not None or constant is None:
+        returned = "None (is a return missing?)" if result.structure is None else "a tree of outputs"
+        raise ValueError(
+            f"{graph.name}: a gradient needs a function that returns one scalar of shape (), and this returns "
+            f"{returned}. Use arc.jac for several outputs, has_aux=True for (output, aux)."
+        )
+    array = np.asarray(constant)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"{graph.name}: a gradient needs a real scalar output, and this returns {type(constant).__name__} "
+            f"of dtype {array.dtype}. Return the number that is to be differentiated."
+        )
+    if array.shape != ():
+        raise ValueError(
+            f"{graph.name}: a gradient needs a function that returns one scalar of shape (), and this returns an "
+            f"array of shape {array.shape}. Use arc.jac for the derivative of an array, or reduce it (np.sum)."
+        )
+
+
+def _replaced(template: Template, place: dict[int, Template]) -> Template:
+    """Return the tree of an argument with its leaves replaced, and what is no number by None."""
+    if template.output is not None:
+        return place[template.output]
+    if template.structure is not None:
+        return Template(
+            structure=template.structure, children=tuple(_replaced(child, place) for child in template.children)
+        )
+    return Template()
+
+
+def reverse_sweep(representation: Representation, wanted: list[int]) -> list[Any]:
+    """Return the gradients of the first output by one reverse sweep over the graph's own nodes."""
+    result = representation.graph.result.output
+    if result is None:
+        return cotangents_of_inputs(representation, wanted, [], [])
+    kind: Any = cs.SX if representation.name == "scalar" else cs.MX
+    return cotangents_of_inputs(representation, wanted, [representation.outputs[result]], [kind(1)])
+
+
+def cotangents_of_inputs(
+    representation: Representation, wanted: list[int], results: list[Any], cotangents: list[Any]
+) -> list[Any]:
+    """Return the cotangents of some leaves from those of some outputs, dense and of the leaves' own shapes."""
+    inputs = [representation.inputs[i] for i in wanted]
+    kind: Any = cs.SX if representation.name == "scalar" else cs.MX
+    zeros = [kind(cs.DM.zeros(x.size1(), x.size2())) for x in inputs]
+    if not results or not inputs:
+        return zeros
+    (sensitivities,) = cs.reverse(results, inputs, [cotangents])
+    return [cs.densify(s) if s.numel() else z for s, z in zip(sensitivities, zeros, strict=True)]

@@ -1,0 +1,160 @@
+"""From a graph to products of its derivatives with a direction, each by one sweep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.arguments.signature import Layout
+from archimedes_grad.arguments.specs import is_static_by_nature
+from archimedes_grad.derivatives.autodiff import (
+    cotangents_of_inputs,
+    differentiated_leaves,
+    float_output,
+    like_arguments,
+    require_numbers,
+    require_scalar,
+    reverse_sweep,
+    with_auxiliary,
+)
+from archimedes_grad.derivatives.representation import Derived, Representation, derived
+from archimedes_grad.nodes.simplification import derivative_sweep
+from archimedes_grad.tracing.graph import Graph, Template
+
+
+def jvp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+    """Return J @ v by one forward sweep: the tangents of the outputs, in the output tree."""
+    require_numbers(graph)
+    representation, wanted, directions = _prepared(graph, layout, single)
+    with derivative_sweep():
+        inputs = [representation.inputs[i] for i in wanted]
+        (tangents,) = cs.forward(representation.outputs, inputs, [directions]) if representation.outputs else ([],)
+    outputs = [*graph.outputs, *(float_output(output.shape) for output in graph.outputs)]
+    result = _tangents(graph.result, len(graph.outputs))
+    return derived(representation, [*representation.outputs, *tangents], outputs, with_auxiliary(graph, result))
+
+
+def vjp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+    """Return w @ J by one reverse sweep: the cotangents of the arguments, in their trees."""
+    require_numbers(graph)
+    representation = Representation(graph)
+    leaves = _number_leaves(graph.result)
+    shapes = [_shape_of(leaf, graph) for leaf in leaves]
+    given = _directions(graph, layout, representation, shapes, graph.result, "the output of the function")
+    # What does not depend on the arguments takes a cotangent as every output does, and hands nothing on.
+    computed = [(leaf.output, w) for leaf, w in zip(leaves, given, strict=True) if leaf.output is not None]
+    results = [representation.outputs[k] for k, _ in computed]
+    wanted = differentiated_leaves(graph, layout)
+    with derivative_sweep():
+        sensitivities = cotangents_of_inputs(representation, wanted, results, [w for _, w in computed])
+    return _in_arguments(graph, layout, single, representation, wanted, sensitivities)
+
+
+def hvp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+    """Return H @ v by one forward sweep over the gradient; H is never formed."""
+    require_scalar(graph)
+    representation, wanted, directions = _prepared(graph, layout, single)
+    with derivative_sweep():
+        gradients = reverse_sweep(representation, wanted)
+        (tangents,) = cs.forward(gradients, [representation.inputs[i] for i in wanted], [directions])
+    return _in_arguments(graph, layout, single, representation, wanted, list(tangents))
+
+
+def _prepared(graph: Graph, layout: Layout, single: bool) -> tuple[Representation, list[int], list[Any]]:
+    representation = Representation(graph)
+    wanted = differentiated_leaves(graph, layout)
+    shapes = [graph.leaves[i].shape for i in wanted]
+    names = ", ".join(repr(layout.names[position]) for position in layout.differentiated)
+    trees = tuple(graph.argument_trees[position] for position in layout.differentiated)
+    expected = trees[0] if single else Template(structure=tuple, children=trees)
+    return representation, wanted, _directions(graph, layout, representation, shapes, expected, f"argument {names}")
+
+
+def _directions(
+    graph: Graph, layout: Layout, representation: Representation, shapes: list[tuple[int, ...]], expected: Template,
+    of: str,
+) -> list[Any]:  # fmt: skip
+    """Return the symbols of the direction's leaves, whose shapes must be those given."""
+    assert layout.direction is not None
+    leaves = [i for i, leaf in enumerate(graph.leaves) if leaf.position == layout.direction]
+    given = [graph.leaves[i].shape for i in leaves]
+    if given != shapes:
+        raise ValueError(
+            f"{graph.name}: the direction {layout.names[layout.direction]!r} has {_shown(given)}, but {of} has "
+            f"{_shown(shapes)}; they must have the same structure and shapes. np.zeros_like of it has."
+        )
+    _require_same_tree(graph, layout, expected, of)
+    return [representation.inputs[i] for i in leaves]
+
+
+def _require_same_tree(graph: Graph, layout: Layout, expected: Template, of: str) -> None:
+    """Raise ValueError where a direction has the leaves in another tree: they would be mixed up without a word."""
+    assert layout.direction is not None
+    direction = graph.argument_trees[layout.direction]
+    if not _is_like(direction, expected):
+        raise ValueError(
+            f"{graph.name}: the direction {layout.names[layout.direction]!r} is {_form(direction)}, but {of} is "
+            f"{_form(expected)}; they must have the same structure and shapes. Put its leaves into the same containers "
+            f"under the same keys."
+        )
+
+
+def _is_like(direction: Template, expected: Template) -> bool:
+    """Tell whether a direction has the structure expected; several arguments make a tuple."""
+    given = direction.structure
+    if expected.structure is not tuple:
+        return bool(given == expected.structure)
+    if given is None or given.type is not tuple or given.num_children != len(expected.children):
+        return False
+    return all(
+        own.is_leaf(strict=True) if child.structure is None else own == child.structure
+        for own, child in zip(given.children(), expected.children, strict=True)
+    )
+
+
+def _form(template: Template) -> str:
+    """Return the structure of a tree as text, with a star for a leaf."""
+    if template.structure is None:
+        return "one array"
+    if template.structure is tuple:
+        return f"({', '.join(_form(child) for child in template.children)})"
+    return str(template.structure).split(", NoneIsLeaf")[0].removeprefix("PyTreeSpec(")
+
+
+def _shown(shapes: list[tuple[int, ...]]) -> str:
+    return f"shape {shapes[0]}" if len(shapes) == 1 else f"leaves of shapes {shapes}"
+
+
+def _number_leaves(template: Template) -> list[Template]:
+    """Return the leaves of an output tree that are numbers, computed or constant."""
+    if template.structure is not None and template.output is None:
+        return [leaf for child in template.children for leaf in _number_leaves(child)]
+    is_number = template.output is not None or not is_static_by_nature(template.constant)
+    return [template] if is_number else []
+
+
+def _shape_of(leaf: Template, graph: Graph) -> tuple[int, ...]:
+    return np.shape(leaf.constant) if leaf.output is None else graph.outputs[leaf.output].shape
+
+
+def _tangents(template: Template, first: int) -> Template:
+    """Return the output tree with each output replaced by its tangent; of constants the tangent is 0."""
+    if template.output is not None:
+        return Template(output=first + template.output)
+    if template.structure is not None:
+        children = tuple(_tangents(child, first) for child in template.children)
+        return Template(structure=template.structure, children=children)
+    array = np.asarray(template.constant)
+    return Template(constant=np.zeros(array.shape)[()] if array.dtype.kind in "fiub" else None)
+
+
+def _in_arguments(
+    graph: Graph, layout: Layout, single: bool, representation: Representation, wanted: list[int], computed: list[Any]
+) -> Derived:
+    count = len(graph.outputs)
+    outputs = [*graph.outputs, *(float_output(graph.leaves[i].shape) for i in wanted)]
+    place = {leaf: Template(output=count + k) for k, leaf in enumerate(wanted)}
+    result = with_auxiliary(graph, like_arguments(graph, layout, single, place))
+    return derived(representation, [*representation.outputs, *computed], outputs, result)

@@ -1,0 +1,204 @@
+"""From a graph to its Jacobian and Hessian: dense, or sparse with the structure found in the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.arguments.signature import Layout
+from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.derivatives.autodiff import (
+    differentiated_leaves,
+    float_output,
+    like_arguments,
+    require_numbers,
+    require_scalar,
+    reverse_sweep,
+    with_auxiliary,
+)
+from archimedes_grad.derivatives.partial_separability import (
+    SparseMatrix,
+    hessian_by_blocks,
+    jacobian_by_blocks,
+    stored_entries,
+)
+from archimedes_grad.derivatives.representation import Derived, Representation, derived
+from archimedes_grad.errors import TraceError
+from archimedes_grad.nodes.gather import stored_shape
+from archimedes_grad.nodes.simplification import derivative_sweep
+from archimedes_grad.tracing.graph import Graph, Output, Template
+
+
+def jacobian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+    """Return the Jacobians of all outputs: the output tree outside, the trees of the arguments inside.
+
+    CasADi sweeps forward or in reverse, whichever takes fewer colours of the structure.
+    """
+    require_numbers(graph)
+    blocks = _Blocks(graph)
+    with derivative_sweep():
+        result = _mapped(
+            graph, graph.result, lambda output: blocks.row(output, layout, single), _zeros(graph, layout, single)
+        )
+    return blocks.derived(with_auxiliary(graph, result))
+
+
+def sparse_jacobian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+    """Return the Jacobian of one array output by one array argument as a ``scipy.sparse.csc_array``."""
+    leaf = _only_leaf(graph, layout, "jac")
+    if graph.result.output is None:
+        raise ValueError(
+            f"{graph.name}: jac(sparse=True) needs a function that returns one array that depends on its argument, and "
+            f"this returns {'a tree' if graph.result.structure is not None else 'a constant'}. Leave sparse out."
+        )
+    by_blocks = jacobian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])
+    if by_blocks is not None:
+        return _sparse(graph, Representation(graph, as_arrays=_BLOCKS), by_blocks)
+    representation = Representation(graph)
+    output = representation.outputs[graph.result.output]
+    with derivative_sweep():
+        jacobian = cs.jacobian(cs.vec(output), cs.vec(representation.inputs[leaf]))
+    return _sparse(graph, representation, stored_entries(jacobian))
+
+
+def hessian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+    """Return the Hessian of a scalar output: the arguments' trees outside, and inside again."""
+    require_scalar(graph)
+    blocks = _Blocks(graph)
+    wanted = differentiated_leaves(graph, layout)
+    with derivative_sweep():
+        gradients = reverse_sweep(blocks.representation, wanted)
+        rows = {
+            leaf: blocks.of(gradient, graph.leaves[leaf].shape, layout, single, symmetric_in=leaf)
+            for leaf, gradient in zip(wanted, gradients, strict=True)
+        }
+    return blocks.derived(with_auxiliary(graph, like_arguments(graph, layout, single, rows)))
+
+
+def sparse_hessian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+    """Return the Hessian by one array argument as a ``scipy.sparse.csc_array``."""
+    require_scalar(graph)
+    leaf = _only_leaf(graph, layout, "hess")
+    if graph.result.output is not None:
+        by_blocks = hessian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])
+        if by_blocks is not None:
+            return _sparse(graph, Representation(graph, as_arrays=_BLOCKS), by_blocks)
+    representation = Representation(graph)
+    with derivative_sweep():
+        (gradient,) = reverse_sweep(representation, [leaf])
+        hessian = cs.jacobian(cs.vec(gradient), cs.vec(representation.inputs[leaf]), {"symmetric": True})
+    return _sparse(graph, representation, stored_entries(hessian))
+
+
+class _Blocks:
+    """Dense blocks of derivatives under construction: outputs of the function to be."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.representation = Representation(graph)
+        self.expressions: list[Any] = list(self.representation.outputs)
+        self.outputs: list[Output] = list(graph.outputs)
+
+    def row(self, output: int, layout: Layout, single: bool) -> Template:
+        """Return the Jacobian of one output by all differentiated arguments."""
+        return self.of(self.representation.outputs[output], self.graph.outputs[output].shape, layout, single)
+
+    def of(
+        self, expression: Any, shape: tuple[int, ...], layout: Layout, single: bool, symmetric_in: int | None = None
+    ) -> Template:
+        """Return the Jacobian of an expression of a NumPy shape by all differentiated arguments."""
+        place = {}
+        for leaf in differentiated_leaves(self.graph, layout):
+            symbol = self.representation.inputs[leaf]
+            options = {"symmetric": True} if leaf == symmetric_in else {}
+            jacobian = cs.jacobian(cs.vec(expression), cs.vec(symbol), options)
+            block_shape = shape + self.graph.leaves[leaf].shape
+            # A row of the Jacobian, over the entries of the argument, is contiguous in C order.
+            stored = cs.reshape(cs.densify(jacobian.T), *stored_shape(block_shape))
+            self.expressions.append(stored)
+            self.outputs.append(float_output(block_shape))
+            place[leaf] = Template(output=len(self.outputs) - 1)
+        return like_arguments(self.graph, layout, single, place)
+
+    def derived(self, result: Template) -> Derived:
+        return derived(self.representation, self.expressions, self.outputs, result)
+
+
+def _mapped(graph: Graph, template: Template, row: Any, zeros: Any) -> Template:
+    """Return an output tree with each number replaced by its derivatives, and what is no number by None."""
+    if template.output is not None:
+        return row(template.output)  # type: ignore[no-any-return]
+    if template.structure is not None:
+        children = tuple(_mapped(graph, child, row, zeros) for child in template.children)
+        return Template(structure=template.structure, children=children)
+    return zeros(template.constant)  # type: ignore[no-any-return]
+
+
+def _zeros(graph: Graph, layout: Layout, single: bool) -> Any:
+    """Return the function that gives the derivatives of an output that does not depend on the arguments."""
+
+    def zeros(constant: Any) -> Template:
+        array = np.asarray(constant)
+        if array.dtype.kind not in "fiub" or isinstance(constant, str):
+            return Template()
+        place = {
+            leaf: Template(constant=np.zeros(array.shape + graph.leaves[leaf].shape))
+            for leaf in differentiated_leaves(graph, layout)
+        }
+        return like_arguments(graph, layout, single, place)
+
+    return zeros
+
+
+_BLOCKS = "the blocks of all items are differentiated as one"
+
+
+def _only_leaf(graph: Graph, layout: Layout, transform: str) -> int:
+    wanted = differentiated_leaves(graph, layout)
+    if len(layout.differentiated) != 1 or graph.argument_trees[layout.differentiated[0]].structure is not None:
+        raise ValueError(
+            f"{graph.name}: {transform}(sparse=True) takes one array argument, got "
+            f"{len(layout.differentiated)} argument{'s' * (len(layout.differentiated) != 1)} in a tree or tuple with "
+            f"{len(wanted)} array{'s' * (len(wanted) != 1)}. Ask for one array at a time."
+        )
+    return wanted[0]
+
+
+class SparseStructure:
+    """The structure of a sparse result, in the place of a tree: puts the values into a ``csc_array``."""
+
+    type = None
+    num_nodes = 1
+    num_leaves = 1
+
+    def __init__(self, matrix: SparseMatrix) -> None:
+        self.shape = matrix.shape
+        self.indices = matrix.indices.astype(np.int32)
+        self.index_pointers = matrix.index_pointers.astype(np.int32)
+
+    def is_leaf(self, strict: bool = True) -> bool:
+        """Tell that it is not a leaf."""
+        return False
+
+    def casadi_sparsity(self) -> cs.Sparsity:
+        """Return the structure as CasADi has it."""
+        return cs.Sparsity(*self.shape, self.index_pointers.tolist(), self.indices.tolist())
+
+    def unflatten(self, values: Sequence[Any]) -> Any:
+        """Return the sparse array of the given values of its stored entries."""
+        if current_trace() is not None:
+            raise TraceError("A sparse derivative cannot be used inside a traced function; ask for a dense one.")
+        from scipy.sparse import csc_array
+
+        return csc_array((values[0], self.indices.copy(), self.index_pointers.copy()), shape=self.shape)
+
+
+def _sparse(graph: Graph, representation: Representation, matrix: SparseMatrix) -> Derived:
+    outputs = [*graph.outputs, Output((matrix.indices.size,), np.dtype(np.float64), False)]
+    result = Template(structure=SparseStructure(matrix), children=(Template(output=len(outputs) - 1),))
+    return derived(
+        representation, [*representation.outputs, matrix.values], outputs, with_auxiliary(graph, result)
+    )

@@ -1,0 +1,1 @@
+"""From a function to its graph: one run on symbols."""

@@ -1,0 +1,79 @@
+"""What a function raised while it was traced, as an error that says how to go on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.operands import is_traced
+from archimedes_grad.arrays.plain_numbers import way_on_from_scipy
+from archimedes_grad.arrays.trace_state import current_trace, line_that_raised, scipy_function_that_raised, trace_error
+from archimedes_grad.errors import TraceError
+
+#: What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry.
+_OBJECT_LOOP = re.compile(r"loop of ufunc does not support argument \d+ of type \S+ which has no callable (\w+) method")
+_NO_INDEX = "only integers, slices"
+
+
+def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Call the function that is traced, and raise what NumPy or SciPy made of a traced value as a TraceError."""
+    try:
+        return function(*args, **kwargs)
+    except TraceError:
+        raise
+    except (TypeError, ValueError, IndexError, AttributeError, RuntimeError, SystemError) as error:
+        # NumPy hides what float() raised behind an error of its own.
+        hidden: BaseException | None = error
+        while hidden is not None and not isinstance(hidden, TraceError):
+            hidden = hidden.__cause__ or hidden.__context__
+        if hidden is not None:
+            raise hidden from None
+        trace = current_trace()
+        if trace is not None and trace.refusal is not None:
+            # SciPy's solvers do not look whether float() failed: some later call of C meets the error, or drops it.
+            if isinstance(error, SystemError | NotImplementedError) or scipy_function_that_raised(error) is not None:
+                raise TraceError(trace.refusal) from error
+            error.add_note(f"Before that: {trace.refusal}")
+        if (by_scipy := _by_scipy(error)) is not None:
+            raise by_scipy from error
+        if isinstance(error, IndexError) and str(error).startswith(_NO_INDEX):
+            error.add_note(
+                "If the index is a traced array and what it is put to is a plain one: write arc.array(table)[index]."
+            )
+        loop = _OBJECT_LOOP.search(str(error))
+        if loop is None and not isinstance(error, AttributeError) and SymbolicArray.__name__ in str(error):
+            raise trace_error(
+                f"A function that does not take traced arrays was given one: {error}.",
+                "Give it plain numbers, and keep traced arrays to NumPy: frame.to_numpy() @ x, not frame @ x.",
+                line_that_raised(error),
+            ) from error
+        if loop is None:
+            raise
+        raise trace_error(
+            f"numpy.{loop[1]} got a list or an array of objects with traced values in it.",
+            "Make it one traced array first: arc.array([...]) or np.array([...]), where array is not a name imported "
+            "from NumPy.",
+            line_that_raised(error),
+        ) from None
+
+
+def _by_scipy(error: BaseException) -> TraceError | None:
+    """Return the error that names the function of SciPy that was given a traced value, or None.
+
+    What SciPy raises of plain arguments is its own affair.
+    """
+    name, variables = scipy_function_that_raised(error) or ("", [])
+    if not any(map(_holds_traced, variables)):
+        return None
+    return trace_error(
+        f"{name} got a traced value, which it does not take ({type(error).__name__}: {str(error).splitlines()[0]})",
+        way_on_from_scipy(name),
+        line_that_raised(error),
+    )
+
+
+def _holds_traced(variable: Any) -> bool:
+    """Tell whether a variable is traced, or a sparse matrix whose entries SciPy made of traced values."""
+    return is_traced(variable) or is_traced(getattr(variable, "data", None))

@@ -1,0 +1,155 @@
+"""The traced graph: inputs, hidden inputs and outputs of one run of a function, as CasADi expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.arguments.specs import flatten
+from archimedes_grad.arrays.trace_state import Guard
+from archimedes_grad.nodes.gather import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A numeric leaf of an argument: one input of the graph.
+
+    Attributes
+    ----------
+    position
+        Position of the argument among the values of the call.
+    name
+        The argument's name with the path to the leaf, as messages show it: ``params['w']``.
+    dtype
+        NumPy's dtype inside the function; float64 for what is differentiated.
+    python_type
+        ``float`` or ``int`` for an undifferentiated plain Python number, which takes on the dtype of the
+        arrays that it meets; None for anything of NumPy's.
+    """
+
+    position: int
+    name: str
+    shape: Shape
+    dtype: np.dtype[Any]
+    differentiated: bool
+    python_type: type | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A numeric output: its shape and dtype, and whether NumPy gives a scalar rather than a 0-d array."""
+
+    shape: Shape
+    dtype: np.dtype[Any]
+    is_scalar: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """How outputs make up a result: an output, a constant, or a tree of these.
+
+    Exactly one of ``output`` (an index), ``structure`` (a tree over ``children``) or ``constant`` counts:
+    the first that is not None, ``constant`` otherwise. A plain tuple has the structure ``tuple``.
+    """
+
+    output: int | None = None
+    structure: Any = None
+    children: tuple[Template, ...] = ()
+    constant: Any = None
+
+    def __reduce__(self) -> Any:
+        return _template, (self.output, _portable(self.structure), self.children, self.constant)
+
+    def build(self, outputs: Sequence[Any]) -> Any:
+        """Return the result with the outputs in their places."""
+        if self.output is not None:
+            return outputs[self.output]
+        if self.structure is tuple:
+            return tuple(child.build(outputs) for child in self.children)
+        if self.structure is not None:
+            return self.structure.unflatten([child.build(outputs) for child in self.children])
+        if isinstance(self.constant, np.ndarray):
+            return self.constant.copy()
+        return self.constant
+
+
+@dataclass(frozen=True)
+class _Form:
+    """The structure of a tree as a tree of numbers: one of dataclasses is known only where these were met before."""
+
+    tree: Any
+
+
+def _portable(structure: Any) -> Any:
+    return _Form(structure.unflatten(range(structure.num_leaves))) if hasattr(structure, "accessors") else structure
+
+
+def _template(output: int | None, structure: Any, children: tuple[Template, ...], constant: Any) -> Template:
+    if isinstance(structure, _Form):
+        structure = flatten(structure.tree)[1]
+    return Template(output, structure, children, constant)
+
+
+# No repr: CasADi overflows the stack when it prints a deep expression.
+@dataclass(frozen=True, repr=False)
+class Graph:
+    """What one run of a function on symbols gave.
+
+    Attributes
+    ----------
+    leaves, symbols
+        The numeric leaves of the arguments and their symbols, stored as ``gather.stored_shape`` says.
+    hidden, hidden_symbols
+        Captured constant arrays (flat, float64), bound once, and their symbols. In a graph traced inside
+        another trace, the CasADi expressions of the outer one that the function closes over.
+    nodes, outputs
+        The expressions of the numeric outputs, and what they are in NumPy.
+    result, auxiliary
+        How outputs make up the function's result, and what ``has_aux`` returns beside it.
+    argument_trees
+        For the position of each value of the call, how leaves (by index) make it up.
+    success
+        The expression, 0 or 1, of whether the evaluation has succeeded; None where nothing but a failing
+        node decides that.
+    black_boxes
+        What CasADi calls back, kept alive as long as the graph.
+    guards
+        The decisions that led along this path: it holds where all of them have the same outcome.
+    failure
+        What the error says where an evaluation fails.
+    engine
+        What evaluates it: between arrays and scalars, engines choose differently.
+    array_nodes, array_entries, selects, can_fail, opaque, large_products
+        What the choice of representation and the engine need: see ``trace_state.Trace``.
+    """
+
+    name: str
+    leaves: tuple[Leaf, ...]
+    symbols: tuple[cs.MX, ...]
+    hidden: tuple[Any, ...]
+    hidden_symbols: tuple[cs.MX, ...]
+    nodes: tuple[cs.MX, ...]
+    outputs: tuple[Output, ...]
+    result: Template
+    auxiliary: Template | None
+    array_nodes: int
+    array_entries: int
+    selects: bool
+    can_fail: bool
+    opaque: bool
+    large_products: bool
+    black_boxes: tuple[Any, ...]
+    argument_trees: Mapping[int, Template]
+    success: cs.MX | None = None
+    failure: str = "Singular matrix"
+    guards: tuple[Guard, ...] = ()
+    engine: str = "vm"
+
+    @property
+    def all_symbols(self) -> list[cs.MX]:
+        """The symbols of the leaves, then the hidden ones: the inputs of every function of this graph."""
+        return [*self.symbols, *self.hidden_symbols]

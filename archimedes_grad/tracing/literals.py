@@ -1,0 +1,60 @@
+"""Literal arrays of traced scalars: ``np.array([x[1], np.sin(x[0])])`` inside a traced function.
+
+``numpy.array`` and its like do not dispatch on what a list holds: left alone they would build an array of
+objects. For the length of a trace they are replaced by functions that ask first whether the list holds a
+traced value, in the thread of the trace only, and do NumPy's own work otherwise.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from archimedes_grad.arrays import dispatch
+from archimedes_grad.arrays.operands import is_traced
+from archimedes_grad.arrays.trace_state import current_trace
+
+_CONSTRUCTORS = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require")
+
+# Module and name -> what it had in its place, while one is replaced. Changed under the tracing lock only.
+_originals: dict[tuple[ModuleType, str], Callable[..., Any]] = {}
+_replacements: dict[tuple[ModuleType, str], Callable[..., Any]] = {}
+
+
+def _intercepting(original: Callable[..., Any]) -> Callable[..., Any]:
+    copies = original is np.array
+
+    @functools.wraps(original)
+    def constructor(object: Any, *args: Any, **kwargs: Any) -> Any:
+        if current_trace() is None or not (is_traced(object) or is_traced(kwargs.get("like"))):
+            return original(object, *args, **kwargs)
+        if args:
+            kwargs["dtype"] = args[0]
+        kwargs.setdefault("copy", copies)
+        kwargs.pop("like", None)
+        return dispatch.function_rule(original)(object, **kwargs)
+
+    return constructor
+
+
+def replace() -> None:
+    """Let NumPy's array constructors take lists of traced values."""
+    for module in (np, *dispatch.CONSTRUCTOR_HOLDERS):
+        for name in _CONSTRUCTORS:
+            place = module, name
+            present = getattr(module, name, None)
+            if present is not None and present is not _replacements.get(place):
+                _originals[place] = present
+                _replacements[place] = _intercepting(present)
+                setattr(module, name, _replacements[place])
+
+
+def restore() -> None:
+    """Put NumPy's own array constructors back, those of them that are replaced."""
+    for (module, name), original in _originals.items():
+        if getattr(module, name) is _replacements.get((module, name)):
+            setattr(module, name, original)

@@ -1,0 +1,252 @@
+"""``vmap``: a function of one item made a function of many, traced once and evaluated by CasADi's map."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.arguments.signature import CallSignature, name_of
+from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree
+from archimedes_grad.arrays.operands import node_of, value_of
+from archimedes_grad.compilation.compiled import CompiledFunction
+from archimedes_grad.derivatives.autodiff import value_function
+from archimedes_grad.nodes.simplification import forward_nodes
+from archimedes_grad.tracing.closures import closed_over
+from archimedes_grad.transforms.bodies import (
+    Body,
+    Structure,
+    apart,
+    applied,
+    as_number,
+    placeholder,
+    require_functions,
+    stacked,
+    traced_body,
+)
+
+
+def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> CompiledFunction[..., Any]:
+    """Return the function that applies ``f`` to each item along an axis of its arguments.
+
+    ``f`` is traced once, on one item, and evaluated for all items by one node of the graph: ``casadi.Function.map``.
+    It may be a derivative (``vmap(grad(f))``), and be differentiated (``grad(lambda w: np.sum(vmap(g)(w)))``).
+
+    Parameters
+    ----------
+    f
+        A function of arrays, numbers and trees of these. It may close over traced values of the function around.
+    in_axes : int, None, or a tuple of these and of trees of these
+        Along which axis each positional argument holds its items; None: every item gets the argument whole. A tree
+        of axes may be a prefix of the argument's tree. Keyword arguments hold their items along axis 0.
+    out_axes : int, None or a tree of these
+        Along which axis the results are stacked; None: the result is the same for all items, and returned once.
+
+    Returns
+    -------
+    CompiledFunction
+        Called like ``f``.
+
+    Raises
+    ------
+    TypeError
+        If f is not callable, or an axis no int.
+    ValueError
+        At a call: for axes of unequal sizes, an axis out of range, axes that do not match the arguments, no mapped
+        argument at all, and ``out_axes=None`` for a result that depends on the item.
+    TraceError
+        At a call: where a decision rests on a value of one item.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import archimedes_grad as arc
+    >>> arc.vmap(arc.grad(lambda x: np.sin(x[0]) * x[1]))(np.array([[0.0, 2.0], [0.0, 3.0]])).tolist()
+    [[2.0, 0.0], [3.0, 0.0]]
+    """
+    require_functions("vmap", f=f)
+    _require_axes("in_axes", in_axes)
+    _require_axes("out_axes", out_axes)
+
+    @functools.wraps(f)
+    def batched(*args: Any, **kwargs: Any) -> Any:
+        return _Call(f, in_axes, out_axes, args, kwargs).result()
+
+    recipe = (vmap, f, {"in_axes": in_axes, "out_axes": out_axes})
+    return CompiledFunction(batched, CallSignature(batched), value_function, f"vmap_{name_of(f)}", recipe=recipe)
+
+
+def _require_axes(which: str, axes: Any) -> None:
+    for axis in flatten(axes)[0] if is_tree(axes) else [axes]:
+        if axis is not None and (isinstance(axis, bool) or not hasattr(axis, "__index__")):
+            raise TypeError(
+                f"vmap: {which} takes ints and None, and tuples and trees of these; got {axis!r}. Write {which}=0 for "
+                f"the first axis."
+            )
+
+
+def _axes_of_leaves(which: str, axes: Any, tree: Any, shown: str) -> list[int | None]:
+    """Return the axis of every leaf of a tree; a prefix of the tree counts for all leaves below it."""
+    n_leaves = len(flatten(tree)[0]) if is_tree(tree) else 1
+    if not is_tree(axes):
+        return [None if axes is None else operator.index(axes)] * n_leaves
+    import optree
+
+    try:
+        return list(optree.broadcast_prefix(axes, tree, none_is_leaf=True, namespace="archimedes_grad"))
+    except ValueError:
+        structure = apart("vmap", shown, tree)[1]
+        raise ValueError(
+            f"vmap: {which} is {axes!r}, and {shown} is {structure}; the same structure or a prefix of it was "
+            f"expected. One int or None counts for all leaves."
+        ) from None
+
+
+class _Call:
+    """One call of a mapped function, inside the trace under way."""
+
+    def __init__(self, f: Callable[..., Any], in_axes: Any, out_axes: Any, args: Any, kwargs: Any) -> None:
+        self.f = f
+        self.out_axes = out_axes
+        self.owner = f"vmap of {name_of(f)}"
+        if isinstance(in_axes, tuple | list):
+            if len(in_axes) != len(args):
+                raise ValueError(
+                    f"{self.owner}: in_axes has {len(in_axes)} entries for {len(args)} positional arguments; one "
+                    f"for each was expected. None passes an argument whole."
+                )
+            axes = list(in_axes)
+        else:
+            axes = [in_axes] * len(args)
+        self.keywords = tuple(kwargs)
+        self.items: list[Any] = []
+        self.numbers: list[Any] = []
+        self.mapped: list[bool] = []
+        self.sizes: dict[str, int] = {}
+        names = [*self._names(len(args)), *kwargs]
+        for name, axis, value in zip(names, [*axes, *(0 for _ in kwargs)], [*args, *kwargs.values()], strict=True):
+            self.items.append(self._item(name, axis, value))
+        self.names = names
+        if not self.sizes:
+            raise ValueError(
+                f"{self.owner}: no argument is mapped (in_axes is {in_axes!r}, and {len(names)} arguments came), and "
+                f"at least one array was expected. Give it an axis by in_axes, or call the function itself."
+            )
+        if len(set(self.sizes.values())) > 1:
+            shown = ", ".join(f"{name} has {size}" for name, size in self.sizes.items())
+            raise ValueError(
+                f"{self.owner}: the mapped axes must have equal sizes, but {shown}. Pass what is the same for all "
+                f"items with in_axes=None."
+            )
+        self.n = next(iter(self.sizes.values()))
+
+    def _names(self, count: int) -> list[str]:
+        signature = CallSignature(self.f)
+        return list(signature.layout(count, self.keywords).names[:count])
+
+    def _item(self, name: str, axes: Any, value: Any) -> Any:
+        """Return one item of an argument, and note its numbers as they are mapped."""
+        if is_tree(value):
+            leaves, structure = flatten(value)
+            shown = [path.codify(name) for path in structure.accessors()]
+        else:
+            leaves, structure, shown = [value], None, [name]
+        axes = _axes_of_leaves("in_axes", axes, value, f"argument {name!r}")
+        items = [self._leaf(*which) for which in zip(shown, axes, leaves, strict=True)]
+        return items[0] if structure is None else structure.unflatten(items)
+
+    def _leaf(self, name: str, axis: int | None, leaf: Any) -> Any:
+        number = as_number(leaf)
+        if isinstance(leaf, bool | np.bool_) or number is None:
+            if not is_static_by_nature(leaf):
+                raise TypeError(
+                    f"{self.owner}: argument {name!r} is a {type(leaf).__name__}; arrays, numbers and trees of these "
+                    f"were expected. Let the function close over it."
+                )
+            return leaf
+        if axis is None:
+            self.numbers.append(leaf)
+            self.mapped.append(False)
+            return leaf
+        ndim = np.ndim(value_of(number))
+        if not -ndim <= axis < ndim:
+            raise ValueError(
+                f"{self.owner}: argument {name!r} has shape {np.shape(value_of(number))}, which has no axis {axis} to "
+                f"map over; an axis from {-ndim} to {ndim - 1} was expected. in_axes=None passes it whole."
+            )
+        moved = np.moveaxis(number, axis, 0)
+        self.numbers.append(moved)
+        self.mapped.append(True)
+        self.sizes[name] = len(value_of(moved))
+        return placeholder(moved, moved.shape[1:])
+
+    def result(self) -> Any:
+        """Trace the function on one item, map it, and put the result together."""
+        n_positional = len(self.items) - len(self.keywords)
+
+        def on_item(*values: Any) -> Any:
+            return self.f(*values[:n_positional], **dict(zip(self.keywords, values[n_positional:], strict=True)))
+
+        body = traced_body(self.owner, on_item, self.items, self.names, closed_over([self.f]))
+        structure: Structure = body.structure
+        axes = _axes_of_leaves("out_axes", self.out_axes, structure.build([0] * len(body.outputs)), "the result")
+        static = {k for k, _ in structure.static}
+        number_axes = [axis for k, axis in enumerate(axes) if k not in static]
+        return structure.build(
+            [self._placed(body, k, item, axis) for k, (item, axis) in enumerate(
+                zip(self._stacked(body), number_axes, strict=True)
+            )]
+        )  # fmt: skip
+
+    def _stacked(self, body: Body) -> list[Any]:
+        outputs = [stacked(output, self.n) for output in body.outputs]
+        if not outputs:
+            return []  # Nothing but constants; CasADi crashes on a map of a Function without outputs.
+        if self.n == 0:
+            return [np.zeros(output.shape, output.dtype) for output in outputs]
+        shared = [*(not mapped for mapped in self.mapped), *(True for _ in body.closed_nodes)]
+        with forward_nodes():
+            function = mapped_function(body.function, self.n, shared)
+            own = [_columns(node_of(x), body.function, k) for k, x in enumerate(self.numbers)]
+        values = [np.asarray(value_of(number), dtype=np.float64).reshape(-1) for number in self.numbers]
+        return list(applied(
+            function, [*own, *body.closed_nodes], [*values, *body.closed_values], outputs,
+            times=self.n * body.n_instructions, can_fail=body.can_fail,
+        ))  # fmt: skip
+
+    def _placed(self, body: Body, k: int, stack: Any, axis: int | None) -> Any:
+        if axis is None:
+            depends = any(
+                body.function.jac_sparsity(k, i).nnz() for i, mapped in enumerate(self.mapped) if mapped
+            )
+            if depends:
+                raise ValueError(
+                    f"{self.owner}: out_axes is None for a result that depends on the item, and one that is the same "
+                    f"for all was expected. Give an axis to stack along: out_axes=0."
+                )
+            return stack[0]
+        ndim = np.ndim(value_of(stack))
+        if not -ndim <= axis < ndim:
+            raise ValueError(
+                f"{self.owner}: out_axes has axis {axis} for a stacked result of {ndim} axes; an axis from {-ndim} to "
+                f"{ndim - 1} was expected. out_axes=0 stacks along the first."
+            )
+        return stack if axis == 0 else np.moveaxis(stack, 0, axis)
+
+
+def mapped_function(function: cs.Function, n: int, shared: list[bool]) -> cs.Function:
+    """Return a Function of n items side by side; inputs that are shared are passed once."""
+    if n == 1:
+        return function
+    # This overload makes one node for all items; the others would repeat what is shared n times.
+    return function.map(n, shared, [False] * function.n_out())
+
+
+def _columns(node: cs.MX, function: cs.Function, k: int) -> cs.MX:
+    """Return items stored one after the other with as many rows as the input of a function has."""
+    rows = function.size1_in(k)
+    return node if node.size1() == rows else cs.reshape(node, rows, node.numel() // rows if rows else 0)
