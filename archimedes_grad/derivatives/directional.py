@@ -40,7 +40,7 @@ def vjp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
     """Return w @ J by one reverse sweep: the cotangents of the arguments, in their trees."""
     require_numbers(graph)
     representation = Representation(graph)
-    leaves = _number_leaves(graph.result)
+    leaves = _leaves_with_cotangents(graph, layout)
     shapes = [_shape_of(leaf, graph) for leaf in leaves]
     given = _directions(graph, layout, representation, shapes, graph.result, "the output of the function")
     # What does not depend on the arguments takes a cotangent as every output does, and hands nothing on.
@@ -127,12 +127,27 @@ def _shown(shapes: list[tuple[int, ...]]) -> str:
     return f"shape {shapes[0]}" if len(shapes) == 1 else f"leaves of shapes {shapes}"
 
 
-def _number_leaves(template: Template) -> list[Template]:
-    """Return the leaves of an output tree that are numbers, computed or constant."""
-    if template.structure is not None and template.output is None:
-        return [leaf for child in template.children for leaf in _number_leaves(child)]
-    is_number = template.output is not None or not is_static_by_nature(template.constant)
-    return [template] if is_number else []
+def _leaves_with_cotangents(graph: Graph, layout: Layout) -> list[Template]:
+    """Return the leaves of the result that are numbers, computed or constant.
+
+    A constant truth value is one if the direction has a number there: on another path it is computed.
+    """
+    assert layout.direction is not None
+    leaves, given = _leaves(graph.result), _leaves(graph.argument_trees[layout.direction])
+    directions = given if len(given) == len(leaves) else [Template()] * len(leaves)
+    return [leaf for leaf, direction in zip(leaves, directions, strict=True) if _is_number(leaf, direction)]
+
+
+def _leaves(template: Template) -> list[Template]:
+    if template.structure is None or template.output is not None:
+        return [template]
+    return [leaf for child in template.children for leaf in _leaves(child)]
+
+
+def _is_number(leaf: Template, direction: Template) -> bool:
+    if leaf.output is None and isinstance(leaf.constant, bool | np.bool_):
+        return direction.output is not None
+    return leaf.output is not None or not is_static_by_nature(leaf.constant)
 
 
 def _shape_of(leaf: Template, graph: Graph) -> tuple[int, ...]:

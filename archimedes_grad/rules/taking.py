@@ -48,8 +48,8 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
         arr, axis = np.ravel(arr), 0
     np.take_along_axis(arr.value, np.zeros_like(indices.value), axis)
     axis = np.lib.array_utils.normalize_axis_index(axis, arr.ndim)
-    numbers = np.arange(arr.size).reshape(arr.shape)
-    first = np.take(numbers, [0], axis)
+    # Where the axis is empty, so are the indices; there is no first entry.
+    first = np.arange(arr.size).reshape(arr.shape)[(slice(None),) * axis + (slice(1),)]
     step = int(np.prod(arr.shape[axis + 1 :]))
     places = first + (indices + arr.shape[axis] * np.less(indices, 0)) * step
     return np.ravel(arr)[places]

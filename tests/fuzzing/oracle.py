@@ -120,7 +120,7 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
         If a derivative inside the program lies at a kink.
     """
     point, plain, direction = Point(list(args), program.__code__.co_names), reference(program), _directions(args)
-    wide = [np.asarray(x, float)[()] if x.dtype == np.float32 else x for x in map(np.asarray, args)]
+    wide = [np.asarray(x, float if np.asarray(x).dtype == np.float32 else None)[()] for x in args]
     try:
         point.expected = outputs_of(plain(*copy.deepcopy(wide)))
     except AttributeError:

@@ -239,3 +239,21 @@ def test_what_is_reshaped_is_a_copy_where_numpy_copies(laid_out, flat):
 
     x = np.array([[-1.4557, 0.8073, -0.2227, 0.7], [0.7933, -1.7797, -0.9127, 0.4]])
     check(program, [[x]], ("array", "hvp", "jvp"))
+
+
+@pytest.mark.parametrize("program", [
+    lambda y: (np.sum(y), np.isfinite(max(y[0], y[1], 0.1))), lambda y: (np.sum(y), max(y[0], 0.1) > 0), lambda y: True,
+    lambda y: (y, np.bool_(True)),
+])  # fmt: skip
+def test_a_truth_value_that_depends_on_nothing_takes_a_cotangent(program):
+    # As the same value does on a path on which it is computed; and it may stand in the cotangent itself.
+    check_program(program, [np.array([-0.5, 1.8])], [np.array([-0.5, -0.2])])
+    x = np.array([-0.5, -0.2])
+    assert arc.vjp(lambda x: {"a": 2 * x, "b": True})(x, {"a": x, "b": True}).tolist() == [-1.0, -0.4]
+
+
+def test_entries_along_an_empty_axis():
+    def along(x, axis):
+        return np.take_along_axis(x, np.argsort(x, axis=axis), axis=axis)
+
+    check_program(lambda x: (along(x[..., 1:-1:2], -1), along(x[..., 1:1], 0)), [np.array([[1.6, 0.3]])])
