@@ -25,7 +25,7 @@ def own_cache(tmp_path_factory):
 #: Rows, inner and columns: whole vectors and strips, one row beyond, less than one, more than one depth, BLAS.
 SIZES = [
     (64, 64, 64), (24, 24, 24), (25, 17, 31), (23, 40, 9), (2, 2, 2_000), (2_000, 2, 2), (3, 1_500, 2), (7, 300, 8),
-    (8, 257, 7), (49, 513, 33), (100, 1_000, 3), (5, 6, 700), (401, 402, 403),
+    (8, 257, 7), (49, 513, 33), (100, 1_000, 3), (5, 6, 700), (52, 321, 34), (128, 170, 17), (401, 402, 403),
 ]  # fmt: skip
 
 

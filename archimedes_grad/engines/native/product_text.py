@@ -17,7 +17,8 @@ enum { LANES = 4, STRIP = 4 };
 #else
 enum { LANES = 2, STRIP = 4 };
 #endif
-enum { DEPTH = 256 };
+/* So many terms at a time: a strip of b and a panel of a stay in the first-level cache. */
+enum { DEPTH = 160 };
 typedef double lanes __attribute__((vector_size(8 * LANES), aligned(8), may_alias));
 
 /* A product and its sum are one operation here, as in BLAS. */
@@ -29,6 +30,15 @@ typedef double lanes __attribute__((vector_size(8 * LANES), aligned(8), may_alia
 #define CONTRACT
 #endif
 
+/* Compilers load a again for each multiplication by it, and there are as many units for loads as for products. */
+#if defined(__AVX512F__)
+#define KEPT_IN_REGISTER(vector) __asm__ volatile("" : "+v"(vector))
+#elif defined(__x86_64__)
+#define KEPT_IN_REGISTER(vector) __asm__ volatile("" : "+x"(vector))
+#else
+#define KEPT_IN_REGISTER(vector)
+#endif
+
 /* Up to three vectors of rows: what is multiplied, and where it goes. The last column of a may lie apart. */
 typedef struct {
     long long rows, columns, depth, step_a, step_b, between_b, between_c;
@@ -37,9 +47,29 @@ typedef struct {
     int adds;
 } panel;
 
-static inline __attribute__((always_inline)) void strip_product(const panel *s, const int vectors, long long first)
+static inline __attribute__((always_inline)) void add_terms(
+    lanes sum[3][STRIP], const int vectors, const double *a, const double *const b[STRIP], long long term)
 {
     CONTRACT
+    lanes column[3];
+    _Pragma("GCC unroll 3")
+    for (int v = 0; v < vectors; ++v) {
+        column[v] = *(const lanes *)(a + v * LANES);
+        KEPT_IN_REGISTER(column[v]);
+    }
+    _Pragma("GCC unroll 8")
+    for (int j = 0; j < STRIP; ++j) {
+        const double factor = b[j][term];
+        _Pragma("GCC unroll 3")
+        for (int v = 0; v < vectors; ++v) {
+            sum[v][j] += column[v] * factor;
+            KEPT_IN_REGISTER(sum[v][j]);
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) void strip_product(const panel *s, const int vectors, long long first)
+{
     lanes sum[3][STRIP];
     const double *a = s->a, *b[STRIP];
     const long long step_a = s->step_a, step_b = s->step_b, depth = s->depth, columns = s->columns;
@@ -50,17 +80,8 @@ static inline __attribute__((always_inline)) void strip_product(const panel *s, 
         _Pragma("GCC unroll 3")
         for (int v = 0; v < vectors; ++v) sum[v][j] = (lanes){0.0};
     }
-    for (long long k = 0; k < depth; ++k, a += step_a) {
-        lanes column[3];
-        if (k == depth - 1) a = s->a_last;
-        _Pragma("GCC unroll 3")
-        for (int v = 0; v < vectors; ++v) column[v] = *(const lanes *)(a + v * LANES);
-        _Pragma("GCC unroll 8")
-        for (int j = 0; j < STRIP; ++j) {
-            _Pragma("GCC unroll 3")
-            for (int v = 0; v < vectors; ++v) sum[v][j] += column[v] * b[j][k * step_b];
-        }
-    }
+    for (long long k = 0; k < depth - 1; ++k, a += step_a) add_terms(sum, vectors, a, b, k * step_b);
+    add_terms(sum, vectors, s->a_last, b, (depth - 1) * step_b);
     const long long rest = s->rows - (vectors - 1) * LANES;
     _Pragma("GCC unroll 8")
     for (int j = 0; j < STRIP; ++j) {
@@ -97,17 +118,22 @@ LINKAGE void small_product(long long rows, long long columns, long long inner, i
                            int tb, const double *b, long long ldb, int adds, double *c)
 {
     double packed[3 * LANES * DEPTH];
-    const long long most = 3 * LANES, step_b = tb ? ldb : 1;
-    for (long long k0 = 0; k0 < inner; k0 += DEPTH) {
-        /* From the last rows on: what runs on into the next column is stored again. */
-        for (long long i0 = (rows - 1) / most * most; i0 >= 0; i0 -= most) {
-            panel s = {.rows = rows - i0 < most ? rows - i0 : most, .columns = columns,
-                       .depth = inner - k0 < DEPTH ? inner - k0 : DEPTH,
+    const long long parts = 1 + (inner - 1) / DEPTH, most = (inner + parts - 1) / parts, step_b = tb ? ldb : 1;
+    for (long long k0 = 0; k0 < inner; k0 += most) {
+        /* From the last rows on: what runs on into the next column is stored again. No vector of rows is left alone. */
+        long long before = (rows + LANES - 1) / LANES;
+        while (before > 0) {
+            const long long vectors = before == 1 ? 1 : before % 3 ? 2 : 3;
+            before -= vectors;
+            const long long i0 = before * LANES, width = vectors * LANES;
+            panel s = {.rows = rows - i0 < width ? rows - i0 : width, .columns = columns,
+                       .depth = inner - k0 < most ? inner - k0 : most,
                        .step_a = lda, .step_b = step_b, .between_b = tb ? 1 : ldb, .between_c = rows,
                        .a = a + i0 + k0 * lda, .b = b + k0 * step_b, .c = c + i0, .adds = adds || k0 > 0};
-            const long long vectors = (s.rows + LANES - 1) / LANES, width = vectors * LANES, last = s.depth - 1;
-            /* Vectors of a may run on into its next column, but not beyond the last one: that is packed. */
-            const int all = ta || lda < LANES;
+            const long long last = s.depth - 1;
+            /* Vectors of a may run on into its next column, but not beyond the last one: that is packed. All are
+               where they would share few places of the cache. */
+            const int all = ta || lda < LANES || (lda % 32 == 0 && columns >= 16);
             if (all || s.rows < width) {
                 for (long long k = all ? 0 : last; k <= last; ++k) {
                     double *column = packed + k * width;
