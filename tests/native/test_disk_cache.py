@@ -175,7 +175,7 @@ def test_nothing_of_the_users_text_is_in_the_c_and_no_shell_runs(cache, monkeypa
 
     library = toolchain.library
     monkeypatch.setattr("archimedes_grad.engines.native.library", lambda text: sources.append(text) or library(text))
-    monkeypatch.setattr(toolchain.subprocess, "run", noted)
+    monkeypatch.setattr(subprocess, "run", noted)
     evil = '"); system("true"); /* */ `x` $(x) %s \\ \n #include'
 
     def energy(p):

@@ -10,7 +10,7 @@ import pytest
 from scipy.special import erf
 
 import archimedes_grad as arc
-from archimedes_grad.engines.native import toolchain
+from archimedes_grad.engines.native import compilers, toolchain
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
@@ -301,14 +301,19 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
     assert gradient.explain(np.ones(54)).engine == "native"
 
 
+def forget_the_compiler():
+    for known in (compilers.compiler, compilers.machine, compilers._is_clang):
+        known.cache_clear()
+
+
 @pytest.fixture
 def another_compiler(monkeypatch):
-    def use(*command):
-        monkeypatch.setattr(toolchain, "compiler", lambda: command)
-        toolchain._machine.cache_clear()
+    def use(path):
+        monkeypatch.setenv("CC", path)
+        forget_the_compiler()
 
     yield use
-    toolchain._machine.cache_clear()
+    forget_the_compiler()
 
 
 def test_a_compiler_that_fails_shows_its_error_and_the_file(tmp_path, another_compiler):
@@ -320,16 +325,12 @@ def test_a_compiler_that_fails_shows_its_error_and_the_file(tmp_path, another_co
         assert arc.grad(square_sum, engine="native")(np.ones(55)).tolist() == [2.0] * 55
 
 
-def test_no_compiler_is_a_warning_that_says_the_way_on(monkeypatch):
+def test_no_compiler_is_a_warning_that_says_the_way_on(monkeypatch, another_compiler):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr(toolchain, "installed", lambda name: False)
-    toolchain.compiler.cache_clear()
-    try:
-        with pytest.warns(arc.FallbackWarning, match=r"archimedes_grad\[native\]"):
-            assert arc.grad(square_sum, engine="native")(np.ones(56)).tolist() == [2.0] * 56
-    finally:
-        toolchain.compiler.cache_clear()
-        toolchain._machine.cache_clear()
+    monkeypatch.setattr(compilers, "_zig", lambda: None)
+    another_compiler("none")
+    with pytest.warns(arc.FallbackWarning, match=r"archimedes_grad\[native\]"):
+        assert arc.grad(square_sum, engine="native")(np.ones(56)).tolist() == [2.0] * 56
 
 
 def test_threads_that_compile_the_same_function(own_cache):

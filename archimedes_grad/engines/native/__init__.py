@@ -13,10 +13,11 @@ import numpy.typing as npt
 
 from archimedes_grad.engines.native.blas_library import addresses
 from archimedes_grad.engines.native.c_text import ENTRY, loaded_text
+from archimedes_grad.engines.native.compilers import CompilerError, NoCompilerError
 from archimedes_grad.engines.native.pieces import Cut
 from archimedes_grad.engines.native.program import source_of
 from archimedes_grad.engines.native.tape import is_compiled
-from archimedes_grad.engines.native.toolchain import CompilerError, NoCompilerError, library
+from archimedes_grad.engines.native.toolchain import library
 from archimedes_grad.engines.native.values import UnsupportedError
 from archimedes_grad.errors import FallbackWarning
 

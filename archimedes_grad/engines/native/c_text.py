@@ -36,7 +36,7 @@ _HELPERS = """\
 #endif
 
 /* Loops over these are computed several entries at a time where the C library has a vector form. */
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__linux__)
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && defined(__GLIBC__)
 {vector_forms}
 #endif
 
@@ -77,12 +77,7 @@ int {entry}(const double **arg, double **res, long long *iw, double *w, int memo
 
 def loaded_text(functions: Sequence[cs.Function], source: Source) -> str:
     """Return the C file of a library that CasADi loads; each entry takes its own inputs, then the program's data."""
-    forms = [
-        f'__attribute__((simd("notinbranch"))) double {name}(double{", double" * (arity - 1)});'
-        for name, arity in VECTOR_FUNCTIONS.items()
-        if f"{name}(" in source.text
-    ]
-    parts = ["#define ARCHIMEDES_GRAD_SIMD", _HELPERS.format(vector_forms="\n".join(forms))]
+    parts = ["#define ARCHIMEDES_GRAD_SIMD", _HELPERS.format(vector_forms=_vector_forms(source.text))]
     if "solve_equations" in source.kernels:
         parts.append(EQUATIONS.format(routines=len(source.data), solver=PLACES["solve_equations"]))
     if "small_product" in source.kernels:
@@ -99,6 +94,18 @@ def loaded_text(functions: Sequence[cs.Function], source: Source) -> str:
             n_out=len(outputs), sizes_in=_patterns(own + data), sizes_out=_patterns(outputs),
         ))  # fmt: skip
     return "\n".join([*parts, source.text, *loaded])
+
+
+def _vector_forms(text: str) -> str:
+    """Return the declarations of vector forms for what a text calls."""
+    by_version: dict[str, list[str]] = {}
+    for name, (arity, version) in VECTOR_FUNCTIONS.items():
+        if f"{name}(" in text:
+            form = f'__attribute__((simd("notinbranch"))) double {name}(double{", double" * (arity - 1)});'
+            by_version.setdefault(version, []).append(form)
+    return "\n".join(
+        "\n".join([f"#if __GLIBC_PREREQ({version})", *forms, "#endif"]) for version, forms in by_version.items()
+    )
 
 
 def _dense(sparsity: cs.Sparsity) -> tuple[int, int]:

@@ -1,74 +1,23 @@
-"""The C compiler of this machine, and the libraries that it made, kept on disk by their content."""
+"""The libraries that the C compiler made, kept on disk by their content."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import os
-import platform
 import shutil
 import stat
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from archimedes_grad.optional import installed
+from archimedes_grad.engines.native.compilers import CompilerError, compile_library, machine
 
 #: A directory for compiled functions instead of the user's cache.
 CACHE_VARIABLE = "ARCHIMEDES_GRAD_CACHE"
 
-# No fast-math: nan, infinities and signed zeros survive. Given up are the error number and the traps of C's functions.
-# A product and a sum are not made one operation, so that values equal the interpreter's. sin and cos are no builtins:
-# gcc would make one call of both, which it cannot vectorise.
-_FLAGS = (
-    "-std=gnu11", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fopenmp-simd",
-    "-fno-builtin-sin", "-fno-builtin-cos", "-fPIC", "-shared", "-w",
-)  # fmt: skip
-#: Longer sources are compiled with less optimisation.
-_LONG_SOURCE = 200_000
 _SUFFIX = ".so"
-
-
-class NoCompilerError(Exception):
-    """There is no C compiler; the message says the way on."""
-
-
-class CompilerError(Exception):
-    """The C compiler failed, or its library could not be written; the message has the first error and the place."""
-
-
-@functools.lru_cache(maxsize=1)
-def compiler() -> tuple[str, ...]:
-    """Return the command of the C compiler: ``$CC``, ``gcc``, ``cc``, ``clang``, or that of the ziglang wheel.
-
-    Raises
-    ------
-    NoCompilerError
-        If there is none.
-    """
-    for name in (os.environ.get("CC"), "gcc", "cc", "clang"):
-        found = shutil.which(name) if name else None
-        if found:
-            return (found,)
-    if installed("ziglang"):
-        return (sys.executable, "-m", "ziglang", "cc")
-    raise NoCompilerError(
-        "the native engine needs a C compiler, and none was found. Install gcc or clang, or: "
-        "pip install archimedes_grad[native]"
-    )
-
-
-@functools.lru_cache(maxsize=1)
-def _machine() -> str:
-    """Return what the compiled code depends on besides its source: the compiler, and the processor of -march=native."""
-    version = subprocess.run([*compiler(), "--version"], capture_output=True, text=True, check=False).stdout
-    try:
-        described = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
-        processor = "\n".join(line for line in described.splitlines() if line.startswith(("model name", "flags")))
-    except OSError:
-        processor = platform.processor() + platform.machine()
-    return "\n".join([*compiler(), version, processor])
+#: What the ziglang wheel keeps, beside the libraries.
+_ZIG = "zig"
 
 
 def library(source: str) -> Path:
@@ -79,14 +28,12 @@ def library(source: str) -> Path:
     NoCompilerError, CompilerError
         If it has to be compiled and cannot be.
     """
-    level = "-O1" if len(source) > _LONG_SOURCE else "-O3"
-    flags = (level, *_FLAGS)
-    key = hashlib.sha256("\n".join([source, *flags, _machine()]).encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{source}\n{machine()}".encode()).hexdigest()[:32]
     directory = cache_directory()
     found = directory / f"{key}{_SUFFIX}"
     if not _is_whole(found):
         try:
-            _compile(source, flags, found)
+            _compile(source, found)
         except OSError as error:
             # A full disk, above all.
             raise CompilerError(f"the compiled library could not be written: {error}\n  In: {directory}") from error
@@ -105,19 +52,12 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _compile(source: str, flags: tuple[str, ...], target: Path) -> None:
+def _compile(source: str, target: Path) -> None:
     """Compile under names of this process's own and rename: other processes see the whole library or none."""
     with tempfile.NamedTemporaryFile("w", suffix=".c", dir=target.parent, delete=False) as file:
         file.write(source)
     text, made = Path(file.name), Path(file.name).with_suffix(_SUFFIX)
-    has_vector_library = sys.platform == "linux" and platform.machine() == "x86_64" and "ziglang" not in compiler()
-    libraries = ["-lmvec"] if has_vector_library else []
-    command = [*compiler(), *flags, str(text), "-o", str(made), *libraries, "-lm"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        errors = [line for line in result.stderr.splitlines() if "error" in line] or result.stderr.splitlines()
-        first = errors[0] if errors else f"exit status {result.returncode}"
-        raise CompilerError(f"the C compiler failed: {first}\n  The C file is kept: {text}")
+    compile_library(text, made, len(source), target.parent / _ZIG)
     digest = made.with_suffix(".sha256")
     digest.write_text(_digest(made))
     os.replace(digest, target.with_suffix(".sha256"))
@@ -162,3 +102,6 @@ def clear() -> None:
     for path in cache_directory().iterdir():
         if path.suffix in (_SUFFIX, ".sha256", ".c"):
             path.unlink(missing_ok=True)
+        elif path.name == _ZIG:
+            # Another process may be writing to it: then some of it stays.
+            shutil.rmtree(path, ignore_errors=True)
