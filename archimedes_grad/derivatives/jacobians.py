@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,18 +50,24 @@ def jacobian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
 def sparse_jacobian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
     """Return the Jacobian of one array output by one array argument as a ``scipy.sparse.csc_array``."""
     leaf = _only_leaf(graph, layout, "jac")
-    if graph.result.output is None:
+    result = graph.result
+    if result.structure is not None and result.output is None:
         raise ValueError(
-            f"{graph.name}: jac(sparse=True) needs a function that returns one array that depends on its argument, and "
-            f"this returns {'a tree' if graph.result.structure is not None else 'a constant'}. Leave sparse out."
+            f"{graph.name}: jac(sparse=True) needs a function that returns one array, and this returns a tree. "
+            f"Leave sparse out."
         )
-    by_blocks = jacobian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])
+    require_numbers(graph)
+    if result.output is None:
+        # On another path it may be computed.
+        representation = Representation(graph)
+        nothing = type(representation.inputs[leaf])(np.size(result.constant), math.prod(graph.leaves[leaf].shape))
+        return _sparse(graph, representation, stored_entries(nothing))
+    by_blocks = jacobian_by_blocks(graph.nodes[result.output], graph.symbols[leaf])
     if by_blocks is not None:
         return _sparse(graph, Representation(graph, as_arrays=_BLOCKS), by_blocks)
     representation = Representation(graph)
-    output = representation.outputs[graph.result.output]
     with derivative_sweep():
-        jacobian = cs.jacobian(cs.vec(output), cs.vec(representation.inputs[leaf]))
+        jacobian = cs.jacobian(cs.vec(representation.outputs[result.output]), cs.vec(representation.inputs[leaf]))
     return _sparse(graph, representation, stored_entries(jacobian))
 
 

@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.nodes.batched_products import read
+from archimedes_grad.nodes.gather import EXTREMES
+from archimedes_grad.nodes.given_derivatives import CUSTOM
 
 Entries = npt.NDArray[np.int64]
 
@@ -22,6 +24,9 @@ Combination = Callable[[Sequence[Any]], Any]
 
 #: What entries need: entries of operands (the number of the operand, flat indices), and how to combine them.
 Needs = tuple[list[tuple[int, Entries]], Combination]
+
+#: Functions made never to be inlined, by name: their derivatives are given, or engines know them by their names.
+_NEVER_OPENED = frozenset((CUSTOM, *EXTREMES.values()))
 
 
 class NoRuleError(Exception):
@@ -95,9 +100,17 @@ def operands_of(expression: cs.MX) -> list[cs.MX]:
         return [expression.dep(i) for i in range(expression.n_dep())]
     several = expression.dep(0)
     operands = [several.dep(i) for i in range(several.n_dep())]
-    if several.op() == cs.OP_CALL and several.which_function().class_name() == "MXFunction":
-        return [several.which_function().call(operands, True, False)[expression.which_output()]]
+    if several.op() != cs.OP_CALL:
+        return operands
+    function = several.which_function()
+    if _can_be_opened(function):
+        return [function.call(operands, True, False)[expression.which_output()]]
     return operands
+
+
+def _can_be_opened(function: cs.Function) -> bool:
+    """Tell whether a call may give way to the graph of the Function."""
+    return function.class_name() == "MXFunction" and function.name() not in _NEVER_OPENED
 
 
 def _same(values: npt.NDArray[Any]) -> int:
@@ -227,7 +240,7 @@ def _called(node: Node, entries: Entries) -> Needs:
     if several.op() != cs.OP_CALL:
         raise NoRuleError(f"a node of operation {several.op()}")
     function = several.which_function()
-    if function.class_name() == "MXFunction":
+    if _can_be_opened(function):
         return [(0, entries)], _first
     return _mapped(node, function, entries)
 

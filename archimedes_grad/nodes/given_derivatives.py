@@ -15,15 +15,15 @@ from __future__ import annotations
 
 import casadi as cs
 
-_NAME = "custom"
-FORWARD, REVERSE = f"fwd1_{_NAME}", f"adj1_{_NAME}"
+CUSTOM = "custom"
+FORWARD, REVERSE = f"fwd1_{CUSTOM}", f"adj1_{CUSTOM}"
 
 
 def with_derivatives(
     inputs: list[cs.MX], outputs: list[cs.MX], forward: cs.Function, reverse: cs.Function
 ) -> cs.Function:
     """Return the Function of a graph whose derivatives are those given, named as CasADi would name its own."""
-    return cs.Function(_NAME, inputs, outputs, {
+    return cs.Function(CUSTOM, inputs, outputs, {
         "cache": {FORWARD: forward, REVERSE: reverse}, "max_num_dir": 1, "jac_penalty": -1, "never_inline": True,
     })  # fmt: skip
 

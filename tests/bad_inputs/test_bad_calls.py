@@ -279,7 +279,7 @@ ROWS = {
     ),
     "sparse to a tree": Row(
         lambda: arc.jac(lambda x: (x, x), sparse=True)(X), ValueError, "jac(sparse=True)", "returns a tree",
-        "one array that depends", "Leave sparse out",
+        "one array", "Leave sparse out",
     ),
     # --- vmap
     "vmap: a number": Row(

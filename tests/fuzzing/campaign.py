@@ -11,9 +11,13 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .oracle import WAYS, Counts, Refused, Unsure, check, truth
+from .case import Counts, Refused
+from .oracle import check
 from .programs import Program, random_program
+from .reference import Unsure
 from .shrinking import shrunk
+from .truth import truth
+from .ways import WAYS
 
 
 @dataclasses.dataclass

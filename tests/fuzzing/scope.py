@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL, PLAIN_ARC
+from .plain_transforms import PLAIN_ARC
+from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL
 
 #: Programs stay tame: so many axes, no larger number; and small, so many entries but in a few.
 LARGEST_NDIM, LARGEST_NUMBER = 3, 50.0

@@ -257,3 +257,27 @@ def test_entries_along_an_empty_axis():
         return np.take_along_axis(x, np.argsort(x, axis=axis), axis=axis)
 
     check_program(lambda x: (along(x[..., 1:-1:2], -1), along(x[..., 1:1], 0)), [np.array([[1.6, 0.3]])])
+
+
+def test_the_sparse_jacobian_of_what_depends_on_nothing_is_empty():
+    jacobian = arc.jac(lambda x: 2 * x if x[0] > 2 else np.zeros(3), sparse=True)
+    assert jacobian(np.ones(3)).toarray().tolist() == np.zeros((3, 3)).tolist()
+    assert jacobian(np.full(3, 3.0)).toarray().tolist() == (2 * np.eye(3)).tolist()
+    assert arc.jac(lambda x: np.ones((2, 2)), sparse=True)(np.ones((2, 3))).shape == (4, 6)
+
+
+def _with_another_slope():
+    function = arc.custom_jvp(lambda t: t * t)
+    function.defjvp(lambda p, d: (p[0] * p[0], 3 * p[0] * d[0]))
+    return function
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: np.max(x[:, None] * x, axis=1), lambda x: np.min(x[:, None] * x, axis=0) * x,
+    lambda x: arc.stop_gradient(x) * x, _with_another_slope(), lambda x: arc.vmap(_with_another_slope())(x),
+    lambda x: arc.fori_loop(0, 3, lambda i, s: arc.stop_gradient(s) * np.sin(x), x),
+])  # fmt: skip
+def test_sparse_derivatives_through_calls_that_are_not_opened(function):
+    x = np.array([0.3, -0.7, 1.1, 0.2])
+    for transform, of in ((arc.jac, function), (arc.hess, lambda x: np.sum(function(x) ** 2))):
+        np.testing.assert_allclose(transform(of, sparse=True)(x).toarray(), transform(of)(x), atol=1e-14)

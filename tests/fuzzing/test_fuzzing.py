@@ -10,9 +10,12 @@ from scipy import special
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS
 
 from .campaign import failure, made_small, ways_of
-from .oracle import WAYS, Counts, Refused, Unsure, check
+from .case import Counts, Refused
+from .oracle import check
+from .plain_transforms import reference
 from .programs import programs, random_program
-from .reference import LONG, differences, reference
+from .reference import LONG, Unsure, differences
+from .ways import WAYS
 
 N_RANDOM = 80
 

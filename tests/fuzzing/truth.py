@@ -1,0 +1,180 @@
+"""What the reference knows of a program at a point, and when a result is that."""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from .plain_transforms import reference
+from .reference import LONG, Differences, Unsure, differences
+
+EPS, EPS_SINGLE = float(np.finfo(np.float64).eps), float(np.finfo(np.float32).eps)
+
+#: Derivatives agree to these shares of their scale: what double precision leaves after a few operations.
+RTOL_FIRST, RTOL_SECOND = 1e-9, 1e-6
+
+#: What NumPy raises of a program at a point that it was not built for.
+ERRORS = (ValueError, IndexError, TypeError, ZeroDivisionError, NameError, np.linalg.LinAlgError)
+
+
+def outputs_of(result: Any) -> list[Any]:
+    """Return the outputs of a program as a list."""
+    return list(result) if isinstance(result, tuple) else [result]
+
+
+def total(result: Any) -> Any:
+    """Return a sum of all entries of all outputs, each with a weight of its own."""
+    return sum((np.sum(weights_of(x) * x) for x in outputs_of(result)), start=0.0)
+
+
+def weights_of(x: Any) -> Any:
+    """Return a weight for each entry, no two the same."""
+    return 1 + 0.5 * np.cos(1.0 + np.arange(np.size(x))).reshape(np.shape(x))
+
+
+def argnums_of(args: Sequence[Any]) -> tuple[int, ...]:
+    """Return the positions of what is differentiated: not of whole numbers."""
+    return tuple(i for i, x in enumerate(args) if np.asarray(x).dtype.kind == "f")
+
+
+def directions_of(args: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a direction for each argument that is differentiated, of the size of one."""
+    chosen = ((i, np.shape(args[i]), np.size(args[i])) for i in argnums_of(args))
+    return tuple(np.sin(1.3 + 2.1 * np.arange(size) + 0.7 * i).reshape(shape)[()] for i, shape, size in chosen)
+
+
+@dataclass
+class Point:
+    """A program at a point, by the reference: as where it is differentiated, which widens arguments to float64.
+
+    Attributes
+    ----------
+    undifferentiated
+        The same at arguments as they are, where some of them are of single precision.
+    """
+
+    args: list[Any]
+    names: tuple[str, ...] = ()
+    expected: list[Any] = field(default_factory=list)
+    error: type[BaseException] | None = None
+    outputs: list[Differences] = field(default_factory=list)
+    sure: bool = False
+    second_is_sure: bool = False
+    slope: Any = None
+    curvature: Any = None
+    eps: float = EPS
+    undifferentiated: "Point | None" = None
+
+    def fresh(self) -> list[Any]:
+        """Return the arguments, which the program may write to."""
+        return copy.deepcopy(self.args)
+
+
+def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
+    """Return what the reference knows of a program at a point.
+
+    Raises
+    ------
+    Unsure
+        If a derivative inside the program lies at a kink.
+    """
+    point, plain, direction = Point(list(args), program.__code__.co_names), reference(program), directions_of(args)
+    wide = [np.asarray(x, float if np.asarray(x).dtype == np.float32 else None)[()] for x in args]
+    try:
+        point.expected = outputs_of(plain(*copy.deepcopy(wide)))
+    except AttributeError:
+        raise Unsure from None  # An int of Python, as of round, which has attributes in a graph.
+    except ERRORS as error:
+        point.error = type(error)
+        return point
+
+    def along(s: Any) -> list[Any]:
+        moved = copy.deepcopy(wide)
+        for i, v in zip(argnums_of(args), direction, strict=True):
+            moved[i] = np.asarray(moved[i], LONG) + s * v
+        return outputs_of(plain(*(x if np.ndim(x) else x[()] for x in moved)))
+
+    try:
+        point.outputs = differences(along)
+    except ERRORS:
+        point.outputs = [Differences(np.asarray(x)) for x in point.expected]
+    point.sure = all(
+        x.first_is_sure and is_near(y, x.value, 1e-9 * scale_of(y, x.value))
+        for x, y in zip(point.outputs, point.expected, strict=True)
+    )  # fmt: skip
+    point.second_is_sure = point.sure and all(x.second_is_sure for x in point.outputs)
+    if point.sure:
+        point.slope = sum(float(np.sum(weights_of(x.first) * x.first)) for x in point.outputs)
+        point.curvature = sum(float(np.sum(weights_of(x.second) * x.second)) for x in point.outputs)
+    if any(np.asarray(x).dtype == np.float32 for x in args):
+        point.undifferentiated = replace(point, eps=EPS_SINGLE)
+        try:
+            point.undifferentiated.expected = outputs_of(plain(*point.fresh()))
+        except ERRORS as error:
+            point.undifferentiated.error = type(error)
+    return point
+
+
+# --- comparisons ------------------------------------------------------------------------------------
+
+
+def require_value(got: Any, point: Point, way: str) -> None:
+    """Raise AssertionError where outputs are not NumPy's: types, shapes, values to rounding; Unsure at a jump."""
+    got = outputs_of(got)
+    assert len(got) == len(point.expected), f"{way}: {len(got)} outputs in place of {len(point.expected)}"
+    for result, expected, exact in zip(got, point.expected, point.outputs, strict=True):
+        if isinstance(expected, np.ndarray | np.generic):
+            if expected.dtype.kind == "f" and expected.dtype.itemsize < 8 and point.eps == EPS:
+                raise Unsure  # A truth value that NumPy made a half precision number: a graph rounds nothing to that.
+            kind = np.float64 if expected.shape == () and expected.dtype.kind == "f" else type(expected)
+            assert result.dtype == expected.dtype, f"{way}: dtype {result.dtype} in place of {expected.dtype}"
+            assert result.shape == expected.shape, f"{way}: shape {result.shape} in place of {expected.shape}"
+            assert expected.shape == () or type(result) is kind
+        else:  # a plain number of Python, of which a graph makes one of NumPy
+            kinds = np.asarray(result).dtype.kind, np.asarray(expected).dtype.kind
+            assert kinds[0] == kinds[1], f"{way}: {type(result)} in place of {type(expected)}"
+        if not is_near(result, expected, _rounding(expected, exact, point.eps)):
+            if not exact.first_is_sure:
+                raise Unsure
+            raise AssertionError(f"{way}: value\n{result}\nin place of\n{expected}")
+
+
+def _rounding(expected: Any, exact: Differences, eps: float) -> Any:
+    """Return what rounding may change: some units of the largest entry and of the slope, and NumPy's own error."""
+    if np.asarray(expected).dtype.kind != "f" or not exact.steady:
+        return 5e4 * eps * scale_of(expected)
+    noise = np.max(np.abs(np.asarray(expected, LONG) - exact.value), initial=0.0)
+    return 500 * eps * float(scale_of(expected, exact.first)) + 500 * float(noise)
+
+
+def scale_of(*arrays: Any) -> float:
+    """Return the largest finite number, 1 at least."""
+    with np.errstate(invalid="ignore"):
+        finite = [np.nan_to_num(np.asarray(x, float), posinf=0, neginf=0) for x in arrays]
+        return max(float(np.max(np.abs(x), initial=1.0)) for x in finite)
+
+
+def is_near(got: Any, expected: Any, tolerance: Any) -> bool:
+    """Tell whether all entries are equal up to a tolerance; nan equals nan."""
+    return np.allclose(np.asarray(got, float), np.asarray(expected, float), rtol=0, atol=tolerance, equal_nan=True)
+
+
+def require_number(got: Any, expected: float, scale: float, rtol: float, way: str) -> None:
+    """Raise AssertionError where a number is not near the expected one, on a scale."""
+    if not abs(float(got) - expected) <= rtol * max(1.0, scale):
+        raise AssertionError(f"{way}: {float(got)!r} in place of {expected!r}")
+
+
+def dot(left: Sequence[Any], right: Sequence[Any]) -> float:
+    """Return the sum of the products of all entries."""
+    return float(sum(np.sum(a * b) for a, b in zip(left, right, strict=True)))
+
+
+def require_alike(got: Any, expected: Any, way: str, rtol: float = 1e-10) -> None:
+    """Raise AssertionError where two ways of the library do not agree."""
+    for a, b in zip(got, expected, strict=True):
+        assert np.shape(a) == np.shape(b), f"{way}: shape {np.shape(a)} in place of {np.shape(b)}"
+        if not is_near(a, b, rtol * scale_of(b)):
+            raise AssertionError(f"{way}:\n{a}\nin place of\n{b}")

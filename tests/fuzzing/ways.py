@@ -1,0 +1,336 @@
+"""Ways of calling a program and of differentiating it."""
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+import archimedes_grad as arc
+from archimedes_grad.derivatives import representation as representations
+
+from .case import Case, Refused, called, require_the_same
+from .reference import Differences
+from .truth import (
+    RTOL_FIRST,
+    RTOL_SECOND,
+    Point,
+    directions_of,
+    dot,
+    is_near,
+    outputs_of,
+    require_alike,
+    require_number,
+    require_value,
+    scale_of,
+    total,
+    weights_of,
+)
+
+
+def _forced(name: str) -> Callable[[Case], None]:
+    def way(case: Case) -> None:
+        before = representations._choice
+        representations._choice = lambda graph, primal: ("array" if graph.opaque else name, "the test asks for it")
+        try:
+            require_the_same(case, case.derivative(), f"as {name}")
+        finally:
+            representations._choice = before
+
+    return way
+
+
+def _pickled(case: Case) -> None:
+    derivative = pickle.loads(cloudpickle.dumps(case.derivative()))
+    require_the_same(case, derivative, "pickled")
+
+
+def _nested(case: Case) -> None:
+    derivative = case.derivative()
+    require_the_same(case, arc.compile(lambda *args: derivative(*args), **case.options), "inside compile")
+
+
+def _few_paths(case: Case) -> None:
+    derivative = arc.value_and_grad(
+        case.with_outputs, argnums=case.argnums, has_aux=True, max_paths=1, **case.options
+    )  # fmt: skip
+    require_the_same(case, derivative, "with one path")
+
+
+def _without_paths(case: Case) -> None:
+    derivative = arc.value_and_grad(
+        case.with_outputs, argnums=case.argnums, has_aux=True, control_flow="structured", **case.options
+    )  # fmt: skip
+    require_the_same(case, derivative, "without paths")
+
+
+def _forward(case: Case) -> None:
+    product = arc.jvp(case.program, argnums=case.argnums, **case.options)
+    for k in case.gradients:
+        point = case.points[k]
+        if not point.sure:
+            continue
+        tangents = outputs_of(called(product, point, directions_of(point.args)))
+        for got, exact in zip(tangents, point.outputs, strict=True):
+            scale = max(scale_of(exact.first, exact.value), *map(scale_of, case.gradients[k]))
+            assert np.shape(got) == exact.first.shape, f"jvp at point {k}: shape {np.shape(got)}"
+            if not is_near(got, exact.first, RTOL_FIRST * scale):
+                raise AssertionError(f"jvp at point {k}:\n{got}\nin place of\n{exact.first}")
+        case.counts.first += 1
+
+
+def _reverse(case: Case) -> None:
+    product = arc.vjp(lambda *args: outputs_of(case.program(*args)), argnums=case.argnums, **case.options)
+    for k, gradient in case.gradients.items():
+        point = case.points[k]
+        cotangents = [weights_of(x)[()] for x in point.expected]
+        if point.sure:
+            require_alike(called(product, point, cotangents), gradient, f"vjp at point {k}")
+            case.counts.agreements += 1
+
+
+def _columns(case: Case) -> None:
+    jacobian = arc.jac(case.scalar, argnums=case.argnums, **case.options)
+    for k, gradient in case.gradients.items():
+        if case.points[k].sure:
+            require_alike(called(jacobian, case.points[k]), gradient, f"jac at point {k}")
+            case.counts.agreements += 1
+
+
+def _second(product: Callable[[Case], Callable[..., Any]], way: str) -> Callable[[Case], None]:
+    """Return a check of the second derivative along a direction, however it is computed."""
+
+    def check(case: Case) -> None:
+        compiled = product(case)
+        for k in case.gradients:
+            point = case.points[k]
+            if not point.second_is_sure:
+                continue
+            direction = directions_of(point.args)
+            result = called(compiled, point, direction)
+            scale = max(scale_of(*result), *(scale_of(x.second, x.first, x.value) for x in point.outputs))
+            require_number(dot(result, direction), point.curvature, scale, RTOL_SECOND, f"{way} at point {k}")
+            case.counts.second += 1
+
+    return check
+
+
+def _hvp(case: Case) -> Callable[..., Any]:
+    return arc.hvp(case.scalar, argnums=case.argnums, **case.options)
+
+
+def _gradient_of_gradient(case: Case) -> Callable[..., Any]:
+    gradient = arc.grad(case.scalar, argnums=case.argnums)
+
+    def slope(*args: Any) -> Any:
+        *point, direction = args
+        return sum(np.sum(g * v) for g, v in zip(gradient(*point), direction, strict=True))
+
+    return arc.grad(slope, argnums=case.argnums, **case.options)
+
+
+def _forward_over_reverse(case: Case) -> Callable[..., Any]:
+    gradient = arc.grad(case.scalar, argnums=case.argnums)
+    return arc.jvp(lambda *args: gradient(*args), argnums=case.argnums, **case.options)
+
+
+def _full_hessian(case: Case) -> Callable[..., Any]:
+    hessian = arc.hess(case.scalar, argnums=case.argnums, **case.options)
+
+    def product(*args: Any) -> Any:
+        *point, direction = args
+        blocks = hessian(*point)
+        return tuple(
+            sum(np.tensordot(block, v, np.ndim(v)) for block, v in zip(row, direction, strict=True)) for row in blocks
+        )
+
+    return product
+
+
+def _batched(case: Case) -> None:
+    """vmap over the points; branches on values are refused there."""
+    points = _alike(case)
+    if points is None:
+        return
+    stacks = [np.stack(items) for items in zip(*(point.args for point in points), strict=True)]
+    try:
+        results = outputs_of(arc.vmap(case.program)(*stacks))
+    except arc.TraceError as error:
+        raise Refused(str(error).splitlines()[0]) from error
+    for k, point in enumerate(points):
+        require_value(tuple(np.asarray(x)[k] for x in results), point, f"vmap, item {k}")
+    case.counts.agreements += 1
+
+
+def _jacobian_of_outputs(case: Case) -> None:
+    """The Jacobian of all outputs, contracted with a direction."""
+    jacobian = arc.jac(lambda *args: outputs_of(case.program(*args)), argnums=case.argnums, **case.options)
+    for k in case.gradients:
+        point = case.points[k]
+        if point.sure:
+            blocks = called(jacobian, point)
+            direction = directions_of(point.args)
+            for row, exact in zip(blocks, point.outputs, strict=True):
+                tangent = sum(np.tensordot(b, v, np.ndim(v)) for b, v in zip(row, direction, strict=True))
+                _require_tangent(case, k, tangent, exact, "jac of all outputs", 1)
+
+
+def _require_tangent(case: Case, k: int, got: Any, exact: Differences, way: str, order: int) -> None:
+    """Raise AssertionError where a derivative of an output along the direction is not that of the reference."""
+    expected, rtol = (exact.first, RTOL_FIRST) if order == 1 else (exact.second, RTOL_SECOND)
+    scale = max(scale_of(expected, exact.first, exact.value), *map(scale_of, case.gradients[k]))
+    assert np.shape(got) == expected.shape, f"{way} at point {k}: shape {np.shape(got)} in place of {expected.shape}"
+    if not is_near(got, expected, rtol * scale):
+        raise AssertionError(f"{way} at point {k}:\n{got}\nin place of\n{expected}")
+    if order == 1:
+        case.counts.first += 1
+    else:
+        case.counts.second += 1
+
+
+def _forward_twice(case: Case) -> None:
+    """jvp of jvp: the second derivative of each output."""
+    tangent = arc.jvp(lambda *args: tuple(outputs_of(case.program(*args))), argnums=case.argnums)
+
+    def slope(*args: Any) -> Any:
+        return tangent(*args[:-1], args[-1])
+
+    second = arc.jvp(slope, argnums=case.argnums, **case.options)
+    for k in case.gradients:
+        point = case.points[k]
+        if point.second_is_sure:
+            direction = directions_of(point.args)
+            for got, exact in zip(called(second, point, direction, direction), point.outputs, strict=True):
+                _require_tangent(case, k, got, exact, "jvp of jvp", 2)
+
+
+def _sparse(case: Case) -> None:
+    """Sparse Jacobians and Hessians beside dense ones, for each argument."""
+
+    def flat(*args: Any) -> Any:
+        return np.concatenate([np.ravel(x) * 1.0 for x in outputs_of(case.program(*args))])
+
+    for k in case.gradients:
+        point = case.points[k]
+        if not point.sure:
+            continue
+        for i in case.argnums:
+            n = np.size(point.args[i])
+            if np.ndim(point.args[i]) == 0:
+                continue
+            pairs = [(arc.jac, flat, -1)] + [(arc.hess, case.scalar, n)] * point.second_is_sure
+            for transform, function, rows in pairs:
+                dense = called(transform(function, argnums=i, **case.options), point)
+                sparse = called(transform(function, argnums=i, sparse=True, **case.options), point)
+                require_alike([sparse.toarray()], [np.reshape(dense, (rows if n else sparse.shape[0], n))], "sparse")
+                case.counts.agreements += 1
+
+
+def _in_trees(case: Case) -> None:
+    """The arguments in one tree, the outputs beside as a tree."""
+
+    def of_tree(tree: Any) -> Any:
+        args = [*tree["a"], tree["b"]]
+        outputs = outputs_of(case.program(*args))
+        return total(tuple(outputs)), {"outputs": tuple(outputs), "none": None}
+
+    if len(case.argnums) != len(case.points[0].args):
+        return
+    derivative = arc.value_and_grad(of_tree, has_aux=True, **case.options)
+
+    def flat(*args: Any) -> Any:
+        (value, aux), gradient = derivative({"b": args[-1], "a": args[:-1], "name": "x"})
+        assert gradient["name"] is None
+        assert aux["none"] is None
+        return (value, aux["outputs"]), (*gradient["a"], gradient["b"])
+
+    require_the_same(case, flat, "in trees")
+
+
+def _laid_out(case: Case) -> None:
+    """Arguments that are views of other arrays, of any order of axes, read-only."""
+    derivative = case.derivative()
+
+    def of_views(*args: Any) -> Any:
+        return derivative(*map(_as_view, args, range(len(args))))
+
+    require_the_same(case, of_views, "of views")
+
+
+def _as_view(x: Any, kind: int) -> Any:
+    if not np.ndim(x):
+        return np.broadcast_to(x, ()) if kind % 2 else x
+    view = np.repeat(x, 2, axis=-1)[..., ::2] if kind % 2 else np.flip(np.flip(x, 0).copy(), 0)
+    view.flags.writeable = False
+    return view
+
+
+def _again(case: Case) -> None:
+    """Other points in between, and paths met in another order."""
+    derivative = case.derivative()
+    case.gradients = dict(reversed(case.gradients.items()))
+    for _ in range(2):
+        require_the_same(case, derivative, "again")
+
+
+def _scanned(case: Case) -> None:
+    """The program as the body of a loop over the points."""
+    points = _alike(case)
+    if points is None:
+        return
+    stacks = tuple(np.stack(items) for items in zip(*(point.args for point in points), strict=True))
+
+    def rows(*stacks: Any) -> Any:
+        return arc.scan(lambda carry, x: (carry + 1, tuple(outputs_of(case.program(*x)))), 0, stacks)
+
+    try:
+        count, results = arc.compile(rows, **case.options)(*stacks)
+    except arc.TraceError as error:
+        raise Refused(str(error).splitlines()[0]) from error
+    assert count == len(points)
+    for k, point in enumerate(points):
+        require_value(tuple(np.asarray(x)[k] for x in results), point, f"scan, item {k}")
+    case.counts.agreements += 1
+
+
+def _alike(case: Case) -> list[Point] | None:
+    """Return the points, as arguments are given, if the outputs have the same shapes at all of them."""
+    points = [case.points[k].undifferentiated or case.points[k] for k in case.gradients]
+    shapes = {tuple(np.shape(x) for x in point.expected) for point in points}
+    return points if len(shapes) == 1 and all(point.error is None for point in points) else None
+
+
+def _gradients_in_a_batch(case: Case) -> None:
+    """vmap of the gradient over the points."""
+    points = [case.points[k] for k in case.gradients]
+    if not points:
+        return
+    stacks = [np.stack(items) for items in zip(*(point.args for point in points), strict=True)]
+    batched = arc.vmap(arc.grad(case.scalar, argnums=case.argnums))
+    try:
+        results = batched(*stacks)
+    except arc.TraceError as error:
+        raise Refused(str(error).splitlines()[0]) from error
+    for item, k in enumerate(case.gradients):
+        if case.points[k].sure:
+            require_alike([x[item] for x in results], case.gradients[k], f"vmap of grad, item {item}")
+            case.counts.agreements += 1
+
+
+WAYS: dict[str, Callable[[Case], None]] = {
+    "scalar": _forced("scalar"), "array": _forced("array"), "jvp": _forward, "hvp": _second(_hvp, "hvp"),
+    "grad of grad": _second(_gradient_of_gradient, "grad of grad"), "vjp": _reverse, "vmap": _batched,
+    "jvp of grad": _second(_forward_over_reverse, "jvp of grad"), "hess": _second(_full_hessian, "hess"),
+    "pickled": _pickled, "nested": _nested, "one path": _few_paths, "no paths": _without_paths, "jac": _columns,
+    "jac of outputs": _jacobian_of_outputs, "jvp of jvp": _forward_twice, "sparse": _sparse, "trees": _in_trees,
+    "views": _laid_out, "again": _again, "scan": _scanned, "vmap of grad": _gradients_in_a_batch,
+}  # fmt: skip
+
+#: Ways that cannot do everything, and the words that say so.
+REFUSALS = {
+    "vmap": ("actual value",),
+    "vmap of grad": ("actual value",),
+    "scan": ("actual value",),
+    "no paths": ("structured",),
+}
