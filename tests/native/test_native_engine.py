@@ -5,12 +5,14 @@ import subprocess
 import threading
 import time
 
+import casadi as cs
 import numpy as np
 import pytest
 from scipy.special import erf
 
 import archimedes_grad as arc
 from archimedes_grad.engines.native import compilers, toolchain
+from archimedes_grad.engines.native.program import source_of
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
@@ -95,6 +97,29 @@ def test_second_derivatives_are_the_interpreters(function):
     x = RNG.normal(size=60)
     expected = arc.hess(function, engine="vm")(x)
     np.testing.assert_allclose(arc.hess(function, engine="native")(x), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("n", [2, 7, 14, 31])
+def test_sums_and_extremes_over_a_few_entries_behind_whole_vectors(n):
+    def reduced(x):
+        y = np.tanh(x)
+        return np.sum(np.exp(y), axis=1) * np.max(y * x, axis=1) + np.min(np.exp(x), axis=1)
+
+    x = RNG.normal(size=(5, n))
+    for transform in (arc.compile, arc.jac):
+        expected = transform(reduced, engine="vm")(x)
+        np.testing.assert_allclose(transform(reduced, engine="native")(x), expected, rtol=1e-13, atol=1e-15)
+
+
+def test_what_nobody_reads_of_a_call_is_not_computed():
+    x = cs.MX.sym("x", 3)
+    inner = cs.Function("inner", [x], [cs.sin(x), cs.exp(x), cs.cosh(x)])
+    middle = cs.Function("middle", [x], inner.call([x], False, True)[:2])
+    _, exponential = middle.call([x], False, True)
+    text = source_of(cs.Function("outer", [x], [exponential])).text
+    assert "exp(" in text
+    assert "sin(" not in text
+    assert "cosh(" not in text
 
 
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 5e-324, 1e-310, 1e300, np.inf, -np.inf, np.nan])

@@ -54,35 +54,45 @@ class Shared:
         return self._places[key]
 
 
-@dataclass(frozen=True, eq=False)
-class Compiled:
+@dataclass(eq=False)
+class Callee:
     """A C function as others call it.
 
     Attributes
     ----------
+    needed
+        The numbers of its outputs that some caller reads; the others are neither computed nor written.
     work
-        How many numbers of working memory it needs.
+        How many numbers of working memory it needs; known once it is written.
     """
 
     name: str
     form: Form
-    work: int
+    needed: set[int] = field(default_factory=set)
+    work: int = 0
 
     @property
     def output_sizes(self) -> list[int]:
-        """The sizes of its outputs."""
-        return [output.size for output in self.form.outputs]
+        """The sizes of its outputs; 0 for those that are not needed."""
+        return [output.size if number in self.needed else 0 for number, output in enumerate(self.form.outputs)]
 
 
 class CFunction:
-    """One C function under construction."""
+    """One C function under construction.
 
-    def __init__(self, shared: Shared, name: str, form: Form) -> None:
+    What it needs of the functions that it calls is noted at once, so that callers are made before what they call; the
+    text is written after theirs.
+    """
+
+    def __init__(self, shared: Shared, callee: Callee) -> None:
         self.shared = shared
-        self.name = name
-        self.form = form
-        self.outputs = _own_outputs(form)
+        self.callee = callee
+        self.outputs = _own_outputs(callee)
         self.schedule = Schedule([value for value in self.outputs if value is not None])
+        for value in self.schedule.order:
+            if isinstance(value, Result):
+                for function in _functions(value.call):
+                    function.needed.add(value.number)
         self.plan = Plan(self.schedule)
         self.memory = Memory(
             self.schedule, self.plan, self.outputs, lambda value: shared.data_number(value.array)
@@ -91,7 +101,7 @@ class CFunction:
         self.deepest_call = 0
 
     def text(self) -> str:
-        """Return the function's C."""
+        """Return the function's C; what it calls has to be written."""
         for step in self.plan.steps:
             if isinstance(step, Region):
                 self._write_region(step)
@@ -102,16 +112,12 @@ class CFunction:
                 self.lines.append(f"res[{number}][0] = {self.memory.names[output]};")
         parameters = "const double *const *arg, double *const *res, double *w, const double *const *data"
         # A step that is called many times is not copied to all of these places: compiling would take twice as long.
-        head = f"static NOT_INLINED int {self.name}({parameters})"
+        head = f"static NOT_INLINED int {self.callee.name}({parameters})"
         variables = [f"double {', '.join(self.memory.variables)};"] if self.memory.variables else []
         unused = "(void)arg, (void)res, (void)w, (void)data;"
+        self.callee.work = self.memory.work + self.deepest_call
         lines = [head, "{", *(f"    {line}" for line in [*variables, unused, *self.lines, "return 0;"]), "}", ""]
         return "\n".join(lines)
-
-    @property
-    def compiled(self) -> Compiled:
-        """The function as others call it, once it is written."""
-        return Compiled(self.name, self.form, self.memory.work + self.deepest_call)
 
     def _write(self, group: Group) -> None:
         if group.loops is not None:
@@ -305,7 +311,7 @@ class CFunction:
 
     def _write_call(self, call: Call | Choice) -> None:
         results = {v.number: v for v in self.schedule.order if isinstance(v, Result) and v.call is call}
-        functions = call.functions if isinstance(call, Choice) else (call.function,)
+        functions = _functions(call)
         repeats = call.repeats if isinstance(call, Call) else 1
         work = max(function.work for function in functions)
         outputs = []
@@ -313,7 +319,7 @@ class CFunction:
             if number in results:
                 outputs.append(self.memory.address(results[number]))
             else:
-                # Nobody reads it, but it is written.
+                # Nobody reads it here, but it is written.
                 outputs.append(f"w + {self.memory.work + work}" if size else "0")
                 work += size * repeats
         self.deepest_call = max(self.deepest_call, work)
@@ -350,12 +356,17 @@ class CFunction:
         self.lines += ["{", *(f"    {line}" for line in lines), "}"]
 
 
-def _own_outputs(form: Form) -> list[Value | None]:
+def _functions(call: Call | Choice) -> tuple[Callee, ...]:
+    return call.functions if isinstance(call, Choice) else (call.function,)
+
+
+def _own_outputs(callee: Callee) -> list[Value | None]:
     """Return for each output a value that is computed for it alone; None where there is nothing to write."""
+    form = callee.form
     taken: set[Value] = set()
     outputs: list[Value | None] = []
-    for value in form.outputs:
-        if value.size == 0:
+    for number, value in enumerate(form.outputs):
+        if value.size == 0 or number not in callee.needed:
             outputs.append(None)
             continue
         if not isinstance(value, Elementwise | Reduction | Product | Solve | Assembly) or value in taken:

@@ -12,6 +12,11 @@ from archimedes_grad.engines.native.values import Elementwise, Fill, Gather, Pic
 
 Loops = tuple[int, ...]
 
+#: In a loop of so few turns those behind the last whole vector count.
+_SHORT = 64
+#: A turn of this weight calls a function that the C library has a vector form of.
+_CALLS_FUNCTION = 20
+
 
 class MustStoreError(Exception):
     """A view cannot be followed inside the loops at hand: it has to be stored first."""
@@ -77,6 +82,15 @@ def fitting_loops(
 
 
 @dataclass(frozen=True)
+class _Accumulator:
+    """A variable, how it is reduced, and the expression of the term of a turn."""
+
+    name: str
+    kind: str
+    term: str
+
+
+@dataclass(frozen=True)
 class Tile:
     """What a nest runs over of its outer loops: one turn of each but the last, and a block of that one.
 
@@ -112,6 +126,8 @@ class Nest:
         What is run over of the outer loops; None for all of them.
     before, after
         For each depth, the statements before the next inner loop, and those after it.
+    accumulators
+        What the innermost loop reduces in variables, at the end of each turn.
     """
 
     loops: Loops
@@ -121,7 +137,7 @@ class Nest:
     tile: Tile | None = None
     before: list[list[str]] = field(init=False)
     after: list[list[str]] = field(init=False)
-    accumulators: list[str] = field(default_factory=list)
+    accumulators: list[_Accumulator] = field(default_factory=list)
     known: dict[tuple[int, Index], tuple[str, int]] = field(default_factory=dict)
     used: set[Value] = field(default_factory=set)
     sums: int = 0
@@ -221,10 +237,11 @@ class Nest:
         if all(is_kept[outer:kept_depth]):
             name = f"sum{self.sums}"
             self.sums += 1
-            if kept_depth < len(self.loops):
-                self.accumulators.append(f"{_SIMD[reduction.kind]}:{name}")
             self.before[kept_depth].insert(0, f"double {name} = {start};")
-            self.before[-1].append(update.format(name, expression))
+            if kept_depth < len(self.loops):
+                self.accumulators.append(_Accumulator(name, reduction.kind, expression))
+            else:
+                self.before[-1].append(update.format(name, expression))
             self.after[kept_depth].append(update.format(target, name) if adds else f"{target} = {name};")
             return
         if self.tile is None:
@@ -241,21 +258,56 @@ class Nest:
         """Return the C of the nest."""
         outer, last = self.outer, len(self.loops)
         lines = [line for depth in range(outer + 1) for line in self.before[depth]]
-        for depth in range(outer + 1, last + 1):
+        for depth in range(outer + 1, last):
+            bound = "count" if self.tile is not None and depth == outer + 1 else str(self.loops[depth - 1])
             indent = "    " * (depth - outer - 1)
-            length = self.loops[depth - 1]
-            bound = "count" if self.tile is not None and depth == outer + 1 else str(length)
-            if depth == last and self.may_vectorise and length > 1:
-                reductions = "".join(f" reduction({a})" for a in self.accumulators)
-                lines.append(f"{indent}VECTORISE(omp simd{reductions})")
-            counter = f"i{depth - 1}"
-            lines.append(f"{indent}for (long {counter} = 0; {counter} < {bound}; ++{counter}) {{")
+            lines.append(f"{indent}{_loop(depth - 1, bound)} {{")
             lines += (f"{indent}    {line}" for line in self.before[depth])
-        for depth in range(last, outer, -1):
+        if last > outer:
+            lines += ("    " * (last - outer - 1) + line for line in self._innermost())
+        for depth in range(last - 1, outer, -1):
             indent = "    " * (depth - outer - 1)
             lines += (f"{indent}    {line}" for line in self.after[depth])
             lines.append(f"{indent}}}")
         return [*lines, *(line for depth in range(outer, -1, -1) for line in self.after[depth])]
+
+    def _innermost(self) -> list[str]:
+        """Return the innermost loop.
+
+        A compiler computes what is left over behind the last whole vector by shorter vectors, but not in a loop with
+        a reduction. Where that counts, terms are stored, and reduced in a loop of their own.
+        """
+        counter, length = len(self.loops) - 1, self.loops[-1]
+        bound = "count" if self.tile is not None and self.outer == counter else str(length)
+        statements = [*self.before[-1]]
+        updates = [(a, _REDUCTIONS[a.kind][1]) for a in self.accumulators]
+        is_short = bound == str(length) and length < _SHORT and length % 8 and self.weight >= _CALLS_FUNCTION
+        if not (updates and is_short and self.may_vectorise):
+            statements += (update.format(a.name, a.term) for a, update in updates)
+            return [*self._vectorised(), f"{_loop(counter, bound)} {{", *_indented([*statements, *self.after[-1]]), "}"]
+        terms = [f"{a.name}_terms" for a, _ in updates]
+        statements += (f"{name}[i{counter}] = {a.term};" for name, (a, _) in zip(terms, updates, strict=True))
+        added = [update.format(a.name, f"{name}[i{counter}]") for name, (a, update) in zip(terms, updates, strict=True)]
+        return [
+            f"double {', '.join(f'{name}[{length}]' for name in terms)};",
+            "VECTORISE(omp simd)", f"{_loop(counter, bound)} {{", *_indented([*statements, *self.after[-1]]), "}",
+            *self._vectorised(), f"{_loop(counter, bound)} {{", *_indented(added), "}",
+        ]  # fmt: skip
+
+    def _vectorised(self) -> list[str]:
+        """Return the pragma of the innermost loop."""
+        if not self.may_vectorise or self.loops[-1] == 1:
+            return []
+        reductions = "".join(f" reduction({_SIMD[a.kind]}:{a.name})" for a in self.accumulators)
+        return [f"VECTORISE(omp simd{reductions})"]
+
+
+def _loop(number: int, bound: str) -> str:
+    return f"for (long i{number} = 0; i{number} < {bound}; ++i{number})"
+
+
+def _indented(lines: list[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
 
 
 _REDUCTIONS = {

@@ -8,7 +8,7 @@ from typing import Any
 import casadi as cs
 import numpy.typing as npt
 
-from archimedes_grad.engines.native.c_function import CFunction, Compiled, Shared
+from archimedes_grad.engines.native.c_function import Callee, CFunction, Shared
 from archimedes_grad.engines.native.tape import read
 
 
@@ -51,27 +51,37 @@ def source_of(*functions: cs.Function) -> Source:
         If they hold something that is not compiled.
     """
     program = _Program()
-    made = [program.compiled(function) for function in functions]
-    entries = tuple(Entry(entry.name, entry.work) for entry in made)
+    entries = [program.callee(function) for function in functions]
+    for entry in entries:
+        entry.needed.update(range(len(entry.form.outputs)))
+    # Who calls says what is needed of what is called; what is called says how much working memory it needs.
+    made = [
+        CFunction(program.shared, callee)
+        for callee in reversed(program.callees)
+        if callee.needed or callee in entries
+    ]
+    texts = [function.text() for function in reversed(made)]
     shared = program.shared
-    return Source("\n".join(program.texts), entries, tuple(shared.data), frozenset(shared.kernels))
+    written = tuple(Entry(entry.name, entry.work) for entry in entries)
+    return Source("\n".join(texts), written, tuple(shared.data), frozenset(shared.kernels))
 
 
 @dataclass
 class _Program:
-    texts: list[str] = field(default_factory=list)
+    """What is called, before who calls it."""
+
+    callees: list[Callee] = field(default_factory=list)
     shared: Shared = field(default_factory=Shared)
-    _functions: dict[int, Compiled] = field(default_factory=dict)
+    _known: dict[int, Callee] = field(default_factory=dict)
     _alive: list[cs.Function] = field(default_factory=list)
 
-    def compiled(self, function: cs.Function) -> Compiled:
-        """Return the C function of a Function, written when it is first met."""
+    def callee(self, function: cs.Function) -> Callee:
+        """Return what a Function is to who calls it; it is read when it is first met."""
         key = function.__hash__()
-        if key not in self._functions:
+        if key not in self._known:
             # The key is an address: it must stay taken.
             self._alive.append(function)
-            form = read(function, self.compiled)
-            written = CFunction(self.shared, f"function_{len(self._functions)}", form)
-            self.texts.append(written.text())
-            self._functions[key] = written.compiled
-        return self._functions[key]
+            form = read(function, self.callee)
+            self._known[key] = Callee(f"function_{len(self.callees)}", form)
+            self.callees.append(self._known[key])
+        return self._known[key]

@@ -28,8 +28,10 @@ from archimedes_grad.engines.native.values import (
     View,
 )  # fmt: skip
 
-#: An expression that several loops need is stored, rather than computed again, from this cost on.
-_STORED_FROM = 12
+#: An expression that several loops need is stored, rather than computed again, from this cost on: a larger one that
+#: goes through memory, a smaller one that stays in the first-level cache.
+_STORED_FROM, _STORED_FROM_IF_SMALL = 12, 5
+_SMALL = 2_048
 #: Loops are split for company's sake only while the inner one stays this long.
 _SHORTEST_INNER = 16
 _HIGHEST_WEIGHT = 1000
@@ -113,7 +115,8 @@ class Schedule:
             return True
         weight = self._weight(value, weights)
         repeated = any(isinstance(user, View) and user.geometry.repeats for user in users)
-        return (len(users) > 1 or repeated) and weight >= _STORED_FROM
+        least = _STORED_FROM_IF_SMALL if value.size <= _SMALL else _STORED_FROM
+        return (len(users) > 1 or repeated) and weight >= least
 
     # --- what is computed together --------------------------------------------------------------
 
