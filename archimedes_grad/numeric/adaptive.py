@@ -15,7 +15,7 @@ from archimedes_grad.numeric.ladder import Ladder
 from archimedes_grad.numeric.noise import fit_noisy, quiet_half_width
 from archimedes_grad.numeric.results import LineEstimate
 from archimedes_grad.numeric.sampling import LineSampler
-from archimedes_grad.numeric.search import LOST, Finding, first_step, goal_of, search
+from archimedes_grad.numeric.search import LOST, Finding, first_step, goal_of, largest_step, search
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +54,7 @@ def adaptive_derivative(sampler: LineSampler, order: int, step: float | None = N
     # An infinite value stays one, scaled or not.
     if (np.isfinite(sampler.centre) & (np.abs(sampler.centre) > HUGE)).any():
         return _scaled_down(sampler, order, step)
-    start = first_step(sampler.position) if step is None else step
+    start = min(first_step(sampler.position), largest_step(order)) if step is None else step
     central = Ladder(sampler, order, start)
     finding = search(central)
     shape = sampler.centre.shape[0]
@@ -91,8 +91,7 @@ def _scaled_down(sampler: LineSampler, order: int, step: float | None) -> LineEs
         lambda offsets: unit * sampler(offsets), unit * sampler.centre, sampler.position, sampler.lower, sampler.upper
     )
     estimate = adaptive_derivative(small, order, step)
-    with np.errstate(over="ignore"):
-        estimate.value, estimate.error = estimate.value / unit, estimate.error / unit
+    estimate.value, estimate.error = estimate.value / unit, estimate.error / unit
     return estimate
 
 

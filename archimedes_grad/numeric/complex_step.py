@@ -45,7 +45,7 @@ def imaginary_part(function: PointFunction, point: Floats, direction: Floats, st
     if function.vectorized:
         argument = np.asarray(argument)[None, ...]
     try:
-        with np.errstate(all="ignore"), warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             output = function.function(argument)
     except np.exceptions.ComplexWarning as error:
@@ -76,13 +76,12 @@ def complex_derivative(
     value = imaginary_part(function, point, direction, stepsize)
     height = first_step(sampler.position) / 512
     above, below, *nearer = sampler(np.array([height, -height, height / 4, -height / 4]))
-    with np.errstate(all="ignore"):
-        difference = (above - below) / (2 * height)
-        bend = np.abs(above - 2 * sampler.centre + below) / height
-        nearer_bend = np.abs(nearer[0] - 2 * sampler.centre + nearer[1]) / (height / 4)
-        rounding = 4 * EPSILON * np.maximum(np.abs(above), np.abs(below)) / height
-        agrees = np.abs(value - difference) <= TOLERANCE * np.abs(difference) + rounding
-        agrees &= nearer_bend <= 0.5 * bend + 4 * rounding  # at a kink it stays as it is
+    difference = (above - below) / (2 * height)
+    bend = np.abs(above - 2 * sampler.centre + below) / height
+    nearer_bend = np.abs(nearer[0] - 2 * sampler.centre + nearer[1]) / (height / 4)
+    rounding = 4 * EPSILON * np.maximum(np.abs(above), np.abs(below)) / height
+    agrees = np.abs(value - difference) <= TOLERANCE * np.abs(difference) + rounding
+    agrees &= nearer_bend <= 0.5 * bend + 4 * rounding  # at a kink it stays as it is
     if not agrees.all():
         slow = adaptive_derivative(sampler, 1)
         confirmed = slow.success & (np.abs(value - slow.value) <= 10 * slow.error + TOLERANCE * np.abs(slow.value))

@@ -44,13 +44,12 @@ def stencil(sampler: LineSampler, order: int, step: float, num_points: int) -> t
     rows = sampler(np.concatenate([heights, -heights]))
     above, below = rows[: len(heights)], rows[len(heights) :]
     first = 1 if order % 2 else 2
-    with np.errstate(all="ignore"):
-        parts = (above - below) / 2 if order % 2 else (above - sampler.centre) / 2 + (below - sampler.centre) / 2
-        weights = coefficient_weights(multiples, first, 2, order) * math.factorial(order) / step**order
-        size = np.maximum(np.abs(rows).max(axis=0), np.abs(sampler.centre))
-        slope = np.abs(above[-1] - below[-1]) / (2 * heights[-1])
-        noise = EPSILON * (size + sampler.position * slope)
-        return weights @ parts, 2 * noise * float(np.linalg.norm(weights))
+    parts = (above - below) / 2 if order % 2 else (above - sampler.centre) / 2 + (below - sampler.centre) / 2
+    weights = coefficient_weights(multiples, first, 2, order) * math.factorial(order) / np.float64(step) ** order
+    size = np.maximum(np.abs(rows).max(axis=0), np.abs(sampler.centre))
+    slope = np.abs(above[-1] - below[-1]) / (2 * heights[-1])
+    noise = EPSILON * (size + sampler.position * slope)
+    return weights @ parts, 2 * noise * float(np.linalg.norm(weights))
 
 
 def finite_derivative(

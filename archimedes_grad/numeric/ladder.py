@@ -122,15 +122,14 @@ class Ladder:
         On one side there is one part only, and it is all of f - f(x0).
         """
         centre = self.sampler.centre
-        with np.errstate(all="ignore"):
-            if self.side:
-                rows = self.sampler(self.side * heights)
-                return rows - centre, np.zeros_like(rows), np.maximum(np.abs(rows), np.abs(centre))
-            rows = self.sampler(np.concatenate([heights, -heights]))
-            above, below = rows[: len(heights)], rows[len(heights) :]
-            odd = (above - below) / 2
-            even = (above - centre) / 2 + (below - centre) / 2
-            size = np.maximum(np.maximum(np.abs(above), np.abs(below)), np.abs(centre))
+        if self.side:
+            rows = self.sampler(self.side * heights)
+            return rows - centre, np.zeros_like(rows), np.maximum(np.abs(rows), np.abs(centre))
+        rows = self.sampler(np.concatenate([heights, -heights]))
+        above, below = rows[: len(heights)], rows[len(heights) :]
+        odd = (above - below) / 2
+        even = (above - centre) / 2 + (below - centre) / 2
+        size = np.maximum(np.maximum(np.abs(above), np.abs(below)), np.abs(centre))
         return (odd, even, size) if self.order % 2 else (even, odd, size)
 
     def defined(self, rung: int) -> NDArray[np.bool_]:
@@ -179,8 +178,7 @@ class Ladder:
                 parts.append((other[0], self._other, 3 - first))
             for part, known, lowest in parts:
                 weights = prediction_weights(heights / heights[0], new / heights[0], lowest, step)
-                with np.errstate(invalid="ignore"):
-                    residual = part - weights @ np.array([known[r] for r in rungs])
+                residual = part - weights @ np.array([known[r] for r in rungs])
                 variance = (1 + float(weights @ weights)) * (1.0 if self.side else 0.5)
                 residuals.append(np.abs(residual) / math.sqrt(variance))
         largest = np.max(residuals, axis=0)
@@ -217,15 +215,10 @@ class Ladder:
     def _value(self, rungs: tuple[int, ...]) -> Floats:
         if rungs not in self._values:
             parts = np.array([self._same[r] for r in rungs])
-            with np.errstate(all="ignore"):
-                self._values[rungs] = self._scale(rungs[0]) * (self._weights(rungs) @ parts)
+            self._values[rungs] = self._scale(rungs[0]) * (self._weights(rungs) @ parts)
         return self._values[rungs]
 
     def _window(self, rungs: tuple[int, ...]) -> Window:
-        with np.errstate(all="ignore"):
-            return self._quiet_window(rungs)
-
-    def _quiet_window(self, rungs: tuple[int, ...]) -> Window:
         value = self._value(rungs)
         without_finest = self._remainder(rungs, np.abs(value - self._value(rungs[:-1])))
         without_coarsest = np.abs(value - self._value(rungs[1:]))
@@ -259,6 +252,5 @@ class Ladder:
         if self.side:
             return np.asarray(others[0], dtype=np.float64)
         first = 2 if self.order % 2 else 1
-        with np.errstate(all="ignore"):
-            jump = self._scale(rungs[0]) * (jump_weights(_relative_heights(rungs), first, self.order) @ others)
-            return np.asarray(np.abs(jump), dtype=np.float64)
+        jump = self._scale(rungs[0]) * (jump_weights(_relative_heights(rungs), first, self.order) @ others)
+        return np.asarray(np.abs(jump), dtype=np.float64)

@@ -69,6 +69,12 @@ def solve(line: Line, order: int, method: str, options: dict[str, Any]) -> LineE
     options : dict
         As returned by `options.validate_options`.
     """
+    # What is infinite or not a number, at steps of any kind, is judged by its value: NumPy need not warn of it.
+    with np.errstate(all="ignore"):
+        return _solved(line, order, method, options)
+
+
+def _solved(line: Line, order: int, method: str, options: dict[str, Any]) -> LineEstimate:
     sampler = line.sampler(options.get("domain"))
     if method == "finite":
         estimate = finite_derivative(sampler, order, **options)

@@ -66,8 +66,7 @@ def fit_noisy(sampler: LineSampler, order: int, half_width: float, widest: float
         for value, error, noise in results:
             error = np.where(noise <= STRUCTURE * unexplained, error, np.inf)
             for known_value, known_error in fits:
-                with np.errstate(invalid="ignore"):
-                    error = np.maximum(error, np.nan_to_num(np.abs(value - known_value) - known_error, neginf=0.0))
+                error = np.maximum(error, np.nan_to_num(np.abs(value - known_value) - known_error, neginf=0.0))
             fits.append((value, error))
             better = error < best.error
             improved = improved or bool((error < 0.75 * best.error).any())

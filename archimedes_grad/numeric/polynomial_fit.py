@@ -93,11 +93,9 @@ def fit_derivative(sampler: LineSampler, order: int, position: float, options: d
     shape = sampler.centre.shape[0]
     width = float(np.abs(offsets).max())
     if not np.isfinite(values).all():
-        lost = np.full(shape, np.nan)
         reason = "the function is not finite at a node of the fit: give a narrower spacing or a domain"
-        return LineEstimate(
-            lost, lost + np.inf, np.full(shape, width), np.zeros(shape, bool), ["failed"] * shape, [reason] * shape
-        )
+        value, error, step = (np.full(shape, number) for number in (np.nan, np.inf, width))
+        return LineEstimate(value, error, step, np.zeros(shape, bool), ["failed"] * shape, [reason] * shape)
     t, y = offsets / width, values - sampler.centre
     # Two samples more than coefficients, if there are as many: a fit without residual has nothing to judge it.
     degrees = range(order, max(order + 1, min(len(t) - 3, order + 10)) + 1)

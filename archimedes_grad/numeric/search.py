@@ -48,6 +48,11 @@ class Finding:
         return [w[-1] if w else 0 for w in self.window]
 
 
+def largest_step(order: int) -> float:
+    """The largest step whose power of the order is far from overflow; its inverse is the smallest."""
+    return 2.0 ** (830 // order)
+
+
 def first_step(position: float) -> float:
     """A step to begin with, for a point at `position`.
 
@@ -98,8 +103,7 @@ def _agreed(windows: list[Window], errors: Floats) -> Floats:
     for index in range(len(windows)):
         finer = starts > starts[index]
         if finer.any():
-            with np.errstate(invalid="ignore"):
-                excess = np.abs(values[finer] - values[index]) - errors[finer]
+            excess = np.abs(values[finer] - values[index]) - errors[finer]
             excess = np.nan_to_num(excess, nan=0.0, neginf=0.0).max(axis=0)
             agreed[index] = np.maximum(errors[index], excess)
     return agreed
@@ -130,7 +134,7 @@ def goal_of(ladder: Ladder, finding: Finding) -> Floats:
     """The error at which each output needs no further search."""
     size = np.array([ladder.size(r) for r in ladder.rungs])
     size = np.nanmax(np.where(np.isfinite(size), size, 0.0), axis=0)
-    width = max(ladder.sampler.position, 1.0)
+    width = np.float64(max(ladder.sampler.position, 1.0))  # whose powers may be infinite
     vanishing = np.where(np.abs(finding.value) <= finding.error, 64 * EPSILON * size / width**ladder.order, 0.0)
     return GOAL * np.abs(finding.value) + vanishing
 
@@ -170,7 +174,7 @@ def _wider(ladder: Ladder, coarsest: int, excess: float, leap: int) -> tuple[int
     if known:
         reach = min(reach, (coarsest - known[-1]) // 2)
     target = coarsest - reach
-    if reach == 0 or ladder.height(target) > 1e150:
+    if reach == 0 or ladder.height(target) > largest_step(ladder.order):
         return ()
     return (target,) if reach <= 2 else (target, target + 1, target + 2)
 
@@ -195,7 +199,7 @@ def _promising(ladder: Ladder, output: int) -> bool:
 
 def _narrower(ladder: Ladder, leap: int) -> tuple[int, ...]:
     """Rungs below the lowest, if rounding of the argument leaves room for them."""
-    smallest = max(64 * EPSILON * ladder.sampler.position, 1e-250)
+    smallest = max(64 * EPSILON * ladder.sampler.position, 1 / largest_step(ladder.order))
     last = ladder.rungs[-1]
     room = math.floor(math.log2(ladder.height(last) / smallest))
     if room < 3:

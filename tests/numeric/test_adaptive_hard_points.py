@@ -173,3 +173,44 @@ def test_one_bad_output_does_not_spoil_the_others():
     result = derivative(lambda x: np.array([np.sin(x), abs(x)]), 0.0)
     assert not result.success
     assert abs(result.value[0] - 1.0) <= result.error[0] < 1e-10
+
+
+NOT_FINITE = {
+    "a pole": lambda x: 1 / np.float64(x),
+    "a logarithm": lambda x: np.log(x),
+    "infinite on one side": lambda x: np.inf if x > 0.01 else 1.0 * x,
+    "infinite on both sides": lambda x: np.inf * np.sign(x - 0.01) if x != 0.01 else 0.0,
+    "near overflow": lambda x: 1e308 * np.cos(100 * x),
+    "two outputs": lambda x: np.array([1 / np.float64(x), x]),
+}
+OPTIONS = [
+    *({"method": "finite", "extrapolation": e} for e in (None, "richardson", "ridders", "gre")),
+    {"method": "finite", "return_error": True},
+    {"method": "finite", "extrapolation": "ridders", "levels": 3, "return_error": True},
+    {},
+    {"spacing": 0.01, "n_points": 11},
+    {"grid": ("offsets", [-0.01, 0.01, 0.02])},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("case", NOT_FINITE)
+@pytest.mark.parametrize("order", [1, 2])
+def test_what_is_not_finite_is_judged_without_warnings(case, options, order):
+    result = derivative(NOT_FINITE[case], 0.01, order=order, **options)
+    # The derivatives near overflow are beyond it.
+    assert result.success <= (np.isfinite(result.value).all() or case == "near overflow")
+
+
+EXTREME_STEPS = [{}, *({"method": "finite", "stepsize": h, "num_points": 7} for h in (1e-200, 1e200))]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+@pytest.mark.parametrize("x", [0.0, 1.0, 1e-200, 1e100, 1e200, 1e300])
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e200])
+@pytest.mark.parametrize("options", EXTREME_STEPS)
+def test_powers_of_steps_neither_overflow_nor_vanish(order, x, scale, options):
+    result = derivative(lambda t: np.sin(scale * t), x, order=order, **options)
+    if scale * x < 1e6 and not (scale > 1 and order > 1) and np.isfinite(result.error):
+        true = np.float64(scale) ** order * np.sin(scale * x + order * np.pi / 2)
+        assert not result.success or abs(result.value - true) <= result.error + 1e-300
