@@ -260,7 +260,7 @@ def _logical_reduction(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def rule(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, *, where: Any = _NO_VALUE) -> Any:
         a = gathered(a)
-        value = _judged(function, out, value_of(a), axis, **_given(keepdims=keepdims, where=where))
+        value = _judged(function, out, value_of(a), axis, **_given(keepdims=keepdims, where=value_of(where)))
         deciding = np.not_equal(a, 0) if function is np.any else np.equal(a, 0)
         count = np.sum(deciding, axis=axis, **_given(keepdims=keepdims, where=where))
         node = (np.not_equal if function is np.any else np.equal)(count, 0).node
@@ -307,7 +307,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     """The arithmetic mean along axes."""
     a = gathered(a)
     keywords = _given(keepdims=keepdims, where=where)
-    value = _judged(np.mean, out, value_of(a), axis, dtype, **keywords)
+    value = _judged(np.mean, out, value_of(a), axis, dtype, **_given(keepdims=keepdims, where=value_of(where)))
     total = np.sum(a, axis, dtype=np.float64, **keywords)
     result = new_array((total / _count(a, axis, keepdims, where)).node, value)
     return _finish(result, out)
@@ -318,8 +318,9 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: floa
         where: Any = _NO_VALUE, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:  # fmt: skip
     """The variance along axes: the mean of the squared deviations."""
     a = gathered(a)
-    value = _judged(np.var, out, value_of(a), axis, dtype, ddof=ddof,
-                    **_given(keepdims=keepdims, where=where, mean=value_of(mean), correction=correction))  # fmt: skip
+    value = _judged(np.var, out, value_of(a), axis, dtype, ddof=ddof, **_given(
+        keepdims=keepdims, where=value_of(where), mean=value_of(mean), correction=correction,
+    ))  # fmt: skip
     degrees_lost = ddof if correction is _NO_VALUE else correction
     center = mean
     if center is _NO_VALUE:
@@ -334,8 +335,9 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: floa
 def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _NO_VALUE, *,
         where: Any = _NO_VALUE, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:  # fmt: skip
     """The standard deviation along axes; its gradient at zero variance is 0, the least subgradient."""
-    value = _judged(np.std, out, value_of(gathered(a)), axis, dtype, ddof=ddof,
-                    **_given(keepdims=keepdims, where=where, mean=value_of(mean), correction=correction))  # fmt: skip
+    value = _judged(np.std, out, value_of(gathered(a)), axis, dtype, ddof=ddof, **_given(
+        keepdims=keepdims, where=value_of(where), mean=value_of(mean), correction=correction,
+    ))  # fmt: skip
     options = _given(keepdims=keepdims, where=where, mean=mean, correction=correction)
     variance = np.var(a, axis, dtype, ddof=ddof, **options)
     result = new_array(root_of_sum_of_squares(variance.node), value)

@@ -51,7 +51,8 @@ def scan(
     f
         ``f(carry, x) -> (carry, y)``. Inside a trace it is traced once; it may close over traced values.
     init
-        The first carry: a tree of arrays and numbers. Its structure and shapes stay the same.
+        The first carry: a tree of arrays and numbers. Its structure and shapes stay the same. Inside a trace plain
+        numbers count as NumPy's int64 and float64.
     xs
         A tree of arrays with equal first axes, or None with ``length``: x is None then.
     length

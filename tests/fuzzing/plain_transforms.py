@@ -241,11 +241,17 @@ def _require_form(before: Any, after: Any) -> None:
         raise Unsure  # The dtype of a graph's result does not hang on the number of steps.
 
 
+def _begun(init: Any) -> Any:
+    """Return a first carry with plain numbers as NumPy's, which a graph takes them for."""
+    return _mapped(lambda x: np.asarray(x)[()] if isinstance(x, int | float) else x, init)
+
+
 def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None = None, checkpoint: Any = False) -> Any:
     ys: list[Any] = []
     count = len(leaves_of(xs)[0]) if xs is not None else length
     if not count:
         raise Unsure  # Python knows no shape of what never was; a graph does.
+    init = _begun(init)
     for k in range(count):
         before = init
         init, y = f(before, None if xs is None else _mapped(lambda x, k=k: x[k], xs))
@@ -256,6 +262,7 @@ def _scan(f: Callable[..., Any], init: Any, xs: Any, length: int | None = None, 
 
 
 def _fori_loop(lo: int, hi: int, body: Callable[..., Any], init: Any) -> Any:
+    init = _begun(init)
     for i in range(lo, hi):
         before = init
         init = body(np.int64(i), before)
@@ -264,6 +271,7 @@ def _fori_loop(lo: int, hi: int, body: Callable[..., Any], init: Any) -> Any:
 
 
 def _while_loop(cond: Callable[..., Any], body: Callable[..., Any], init: Any, max_steps: int) -> Any:
+    init = _begun(init)
     for _ in range(max_steps):
         before, done = init, not cond(init)
         init = body(before)

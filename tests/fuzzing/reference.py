@@ -88,7 +88,8 @@ def _agree(best: Any, other: Any, share: float) -> bool:
 
 def _eliminated(a: Any, b: Any) -> tuple[Any, Any]:
     """Return the solution of a x = b, by elimination with the largest pivot, and the determinant of a."""
-    a, b = np.array(a, LONG), np.array(b, LONG)
+    kind = np.result_type(a, b, LONG)
+    a, b = np.array(a, kind), np.array(b, kind)
     n, determinant = len(a), LONG(1)
     for k in range(n):
         pivot = k + int(np.argmax(np.abs(a[k:, k])))
@@ -142,6 +143,36 @@ def _eigvalsh(a: Any) -> Any:
     return np.sort(np.diag(a))
 
 
+def _svdvals(a: Any) -> Any:
+    squares = _eigvalsh(a.T @ a if len(a) >= len(a.T) else a @ a.T)
+    return np.sqrt(np.maximum(squares, 0))[::-1]
+
+
+def _cond(a: Any) -> Any:
+    values = _svdvals(a)
+    return values[0] / values[-1]
+
+
+def _pinv(a: Any) -> Any:
+    """Return the pseudo-inverse of a matrix of full rank."""
+    if len(a) >= len(a.T):
+        return _eliminated(a.T @ a, a.T)[0]
+    return _pinv(a.T).T
+
+
+def _lstsq(a: Any, b: Any) -> Any:
+    return _pinv(a) @ b, None, None, None
+
+
+def _qr(a: Any) -> Any:
+    """Return the triangular factor with positive diagonal, and no other."""
+    return None, _cholesky(a.T @ a).T
+
+
+def _polyfit(x: Any, y: Any, degree: int) -> Any:
+    return _pinv(np.vander(np.asarray(x, LONG), degree + 1)) @ y
+
+
 def _in_stacks(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of matrices, the first argument's, for stacks of them."""
 
@@ -160,7 +191,7 @@ def _long(function: Callable[..., Any], of_numpy: Callable[..., Any]) -> Callabl
     """Return a function that is NumPy's own for doubles, and another for extended precision."""
 
     def chosen(*args: Any, **options: Any) -> Any:
-        extended = any(np.asarray(a).dtype == LONG for a in args)
+        extended = any(np.asarray(a).dtype in (LONG, np.clongdouble) for a in args)
         return function(*args, **options) if extended else of_numpy(*args, **options)
 
     return chosen
@@ -184,7 +215,9 @@ _linalg = _Namespace(
     det=_long(_in_stacks(_det), np.linalg.det),
     slogdet=_long(_in_stacks(_slogdet), np.linalg.slogdet),
     cholesky=_long(_in_stacks(_cholesky), np.linalg.cholesky),
-    eigvalsh=_long(_in_stacks(_eigvalsh), np.linalg.eigvalsh),
+    eigvalsh=_long(_in_stacks(_eigvalsh), np.linalg.eigvalsh), svdvals=_long(_svdvals, np.linalg.svdvals),
+    pinv=_long(_pinv, np.linalg.pinv), lstsq=_long(_lstsq, np.linalg.lstsq), qr=_long(_qr, np.linalg.qr),
+    cond=_long(_cond, np.linalg.cond),
 )
 
 
@@ -281,4 +314,5 @@ EXTENDED_SPECIAL = _Namespace(
     log_softmax=_long(lambda x, axis=None: np.log(_softmax(x, axis)), scipy_special.log_softmax),
     **{name: _through_mpmath(name) for name in _MPMATH},
 )  # fmt: skip
-EXTENDED_NUMPY = _Namespace(np, linalg=_linalg, interp=_long(_interp, np.interp))
+EXTENDED_NUMPY = _Namespace(np, linalg=_linalg, interp=_long(_interp, np.interp),
+                            polyfit=_long(_polyfit, np.polyfit))

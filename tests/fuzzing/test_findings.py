@@ -281,3 +281,17 @@ def test_sparse_derivatives_through_calls_that_are_not_opened(function):
     x = np.array([0.3, -0.7, 1.1, 0.2])
     for transform, of in ((arc.jac, function), (arc.hess, lambda x: np.sum(function(x) ** 2))):
         np.testing.assert_allclose(transform(of, sparse=True)(x).toarray(), transform(of)(x), atol=1e-14)
+
+
+@pytest.mark.parametrize("reduction", [
+    np.mean, np.var, np.std, np.any, np.all, np.sum, np.prod, np.nanmean, np.nanstd, np.logical_or.reduce,
+    lambda x, **options: np.max(x, initial=-9.0, **options), lambda x, **options: np.nanmin(x, initial=9.0, **options),
+])  # fmt: skip
+@pytest.mark.parametrize("options", [{}, {"axis": -1}, {"axis": 0, "keepdims": True}])
+def test_reductions_of_the_entries_that_a_traced_condition_chooses(reduction, options):
+    # NumPy was asked to judge the traced condition, which asked the rule again, without an end.
+    def program(x):
+        return reduction(x, where=x > 0.1, **options), reduction(x * x, where=x < 0.6, **options)
+
+    points = [np.array([[0.3, -1.2, 2.0], [0.5, 0.15, -0.4]]), np.array([[0.3, 0.7, 0.2], [-0.5, 0.4, 0.8]])]
+    check(program, [[x] for x in points], ("vmap", "jvp", "hvp"))

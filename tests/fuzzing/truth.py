@@ -1,7 +1,8 @@
 """What the reference knows of a program at a point, and when a result is that."""
 
 import copy
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,9 @@ EPS, EPS_SINGLE = float(np.finfo(np.float64).eps), float(np.finfo(np.float32).ep
 
 #: Derivatives agree to these shares of their scale: what double precision leaves after a few operations.
 RTOL_FIRST, RTOL_SECOND = 1e-9, 1e-6
+
+#: Transformations whose values the reference knows by differences, so as it knows first or second derivatives.
+_DERIVATIVES = {"grad", "value_and_grad", "jac", "jvp", "vjp", "hvp", "hess"}
 
 #: What NumPy raises of a program at a point that it was not built for.
 ERRORS = (ValueError, IndexError, TypeError, ZeroDivisionError, NameError, np.linalg.LinAlgError)
@@ -72,6 +76,14 @@ class Point:
         return copy.deepcopy(self.args)
 
 
+def _names(code: types.CodeType) -> Iterator[str]:
+    """The names that code and the functions in it look up."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
 def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
     """Return what the reference knows of a program at a point.
 
@@ -80,7 +92,8 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
     Unsure
         If a derivative inside the program lies at a kink.
     """
-    point, plain, direction = Point(list(args), program.__code__.co_names), reference(program), directions_of(args)
+    point = Point(list(args), tuple(_names(program.__code__)))
+    plain, direction = reference(program), directions_of(args)
     wide = [np.asarray(x, float if np.asarray(x).dtype == np.float32 else None)[()] for x in args]
     try:
         point.expected = outputs_of(plain(*copy.deepcopy(wide)))
@@ -135,14 +148,19 @@ def require_value(got: Any, point: Point, way: str) -> None:
         else:  # a plain number of Python, of which a graph makes one of NumPy
             kinds = np.asarray(result).dtype.kind, np.asarray(expected).dtype.kind
             assert kinds[0] == kinds[1], f"{way}: {type(result)} in place of {type(expected)}"
-        if not is_near(result, expected, _rounding(expected, exact, point.eps)):
+        if not is_near(result, expected, _rounding(expected, exact, point)):
             if not exact.first_is_sure:
                 raise Unsure
             raise AssertionError(f"{way}: value\n{result}\nin place of\n{expected}")
 
 
-def _rounding(expected: Any, exact: Differences, eps: float) -> Any:
+def _rounding(expected: Any, exact: Differences, point: Point) -> Any:
     """Return what rounding may change: some units of the largest entry and of the slope, and NumPy's own error."""
+    eps = point.eps
+    inside = [name for name in point.names if name in _DERIVATIVES]
+    if inside:
+        is_second = len(inside) > 1 or inside[0] in ("hvp", "hess")
+        return (RTOL_SECOND if is_second else RTOL_FIRST) * scale_of(expected, exact.first if exact.steady else 0)
     if np.asarray(expected).dtype.kind != "f" or not exact.steady:
         return 5e4 * eps * scale_of(expected)
     noise = np.max(np.abs(np.asarray(expected, LONG) - exact.value), initial=0.0)
