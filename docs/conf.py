@@ -28,6 +28,11 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 add_module_names = False
 
+#: Pages whose tables and long lines of code take the place of the list of headings.
+docs = Path(__file__).parent
+wide_pages = ["numpy", "benchmarks"]
+wide_pages += [f"{folder}/{path.stem}" for folder in ("gallery", "coming-from") for path in (docs / folder).glob("*.md")]
+
 html_theme = "pydata_sphinx_theme"
 html_title = "archimedes_grad"
 html_theme_options = {
@@ -36,8 +41,8 @@ html_theme_options = {
     "footer_start": [],
     "footer_end": [],
     "header_links_before_dropdown": 7,
-    # Tables with many columns take the place of the list of headings.
-    "secondary_sidebar_items": {"**": ["page-toc"], "numpy": [], "benchmarks": []},
+    "navbar_persistent": ["search-button"],
+    "secondary_sidebar_items": {"**": ["page-toc"], **{page: [] for page in wide_pages}},
 }
 # Pages of their own have no section to go round in.
 html_sidebars = {"why": [], "quickstart": []}

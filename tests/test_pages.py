@@ -30,6 +30,14 @@ def test_python_is_always_run(page):
     assert len(fences) == len(executed_pages.blocks_of(page.read_text()))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_fits_its_page(page):
+    """At 1280 pixels; pages of these folders have no list of headings beside their code."""
+    characters = 120 if page.parent.name in ("gallery", "coming-from") else 96
+    lines = [line for block in executed_pages.blocks_of(page.read_text()) for line in block.code.splitlines()]
+    assert [line for line in lines if len(line) > characters and not line.startswith("# ")] == []
+
+
 @pytest.mark.parametrize("mark", ["first-command", "second-command"])
 def test_commands_are_marked_for_ci(mark):
     assert re.search(rf"<!-- {mark} -->\n```sh\n[^\n]+\n```", (ROOT / "README.md").read_text())
