@@ -31,7 +31,7 @@ add_module_names = False
 #: Pages whose tables and long lines of code take the place of the list of headings.
 docs = Path(__file__).parent
 wide_pages = ["numpy", "benchmarks"]
-wide_pages += [f"{folder}/{path.stem}" for folder in ("gallery", "coming-from") for path in (docs / folder).glob("*.md")]
+wide_pages += [f"{folder}/{path.stem}" for folder in ("gallery", "coming-from") for path in docs.glob(f"{folder}/*.md")]
 
 html_theme = "pydata_sphinx_theme"
 html_title = "archimedes_grad"
@@ -41,6 +41,7 @@ html_theme_options = {
     "footer_start": [],
     "footer_end": [],
     "header_links_before_dropdown": 7,
+    "show_toc_level": 2,
     "navbar_persistent": ["search-button"],
     "secondary_sidebar_items": {"**": ["page-toc"], **{page: [] for page in wide_pages}},
 }
