@@ -94,6 +94,48 @@ def test_batches_of_products_are_numpys(case):
         np.testing.assert_allclose(result, wanted, rtol=1e-11, atol=1e-12)
 
 
+#: Sums of a product that is not computed for them.
+SUMS = {
+    "over rows": lambda a, b: np.sum(a @ b, axis=0),
+    "over columns": lambda a, b: np.sum(a @ b, axis=1),
+    "over both": lambda a, b: np.sum(a @ b),
+    "of a transposed product": lambda a, b: np.sum((a @ b).T, axis=0),
+    "scaled and negated": lambda a, b: np.sum(-2.0 * (a @ b) * a[0, 0], axis=1),
+    "over rows and some columns": lambda a, b: np.sum((a @ b).reshape(25, 2, 20), axis=(0, 2)),
+}
+OTHER_SUMS = {
+    "over columns of a batch": lambda a, b: np.sum(np.stack([a, 2.0 * a, a**2]) @ b, axis=2),
+    "over rows of a batch": lambda a, b: np.sum(a @ np.stack([b, -b, b**2]), axis=1),
+    "over both axes of a batch": lambda a, b: np.sum(np.stack([a, -a]) @ b, axis=(1, 2)),
+    "over the batch": lambda a, b: np.sum(np.stack([a, 2.0 * a, a**2]) @ b, axis=0),
+    "of some columns": lambda a, b: np.sum((a @ b)[:, :20], axis=1),
+    "of squares": lambda a, b: np.sum((a @ b) ** 2, axis=0),
+}
+
+
+@pytest.mark.parametrize("case", SUMS | OTHER_SUMS, ids=str)
+def test_sums_of_products_are_numpys(case):
+    function = (SUMS | OTHER_SUMS)[case]
+    a, b = RNG.normal(size=(25, 30)), RNG.normal(size=(30, 40))
+    native = arc.compile(function, engine="native")
+    np.testing.assert_allclose(native(a, b), function(a, b), rtol=1e-11, atol=1e-11)
+    # The sum of infinities of both signs is nan, and a product of theirs infinite: the same entries are finite.
+    a[3, 5], b[5, 7] = np.inf, -np.inf
+    with np.errstate(invalid="ignore"):
+        expected = function(a, b)
+    got = native(a, b)
+    are_finite = np.isfinite(expected)
+    np.testing.assert_array_equal(np.isfinite(got), are_finite)
+    np.testing.assert_allclose(got[are_finite], expected[are_finite], rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("case", SUMS, ids=str)
+def test_a_product_that_is_only_summed_is_not_computed(case, tmp_path):
+    a, b = RNG.normal(size=(25, 30)), RNG.normal(size=(30, 40))
+    source, _ = arc.compile(SUMS[case]).codegen(tmp_path / "sums.c", a, b)
+    assert "matrix_product(data" not in source.read_text()
+
+
 def test_matrices_that_lie_in_a_larger_array_leave_the_rest_of_it_alone():
     a, b = RNG.normal(size=(40, 60)), RNG.normal(size=(50, 40))
     a[:, 23:], b[30:] = np.nan, np.nan

@@ -7,7 +7,8 @@ from typing import Any
 
 import casadi as cs
 
-from archimedes_grad.engines.native.values import Fill, UnsupportedError, Value, Values, View
+from archimedes_grad.engines.native.reductions import is_one, is_zero, reduction, sums_of_terms
+from archimedes_grad.engines.native.values import UnsupportedError, Value, Values
 from archimedes_grad.nodes.strided import Geometry
 
 #: From this many multiplications on a product of two matrices is no loop nest, but multiplied by blocks.
@@ -20,30 +21,8 @@ def matrix_product(
     """Return ``base + left @ right`` in the form that is the fastest: a sum, a loop nest, or by blocks."""
     if rows * inner * columns >= _BLOCKS_FROM and min(rows, columns) > 1 and inner > 1 and not _is_ones(left, right):
         return values.product(base, left, right, rows, inner, columns)
-    # Axes: columns, rows, inner; or inner before rows where the rows of the left matrix lie side by side, and before
-    # columns where those of the right one do.
-    strided_rows = _row_stride(left, rows) == 1 and rows > 1
-    left_view = values.view(left, Geometry((columns, rows, inner), 0, (0, 1, rows)))
-    right_view = values.view(right, Geometry((columns, rows, inner), 0, (inner, 0, 1)))
-    shape: tuple[int, ...] = (columns, rows, inner)
-    kept: tuple[bool, ...] = (True, True, False)
-    if strided_rows:
-        shape, kept = (columns, inner, rows), (True, False, True)
-        left_view = values.view(left, Geometry(shape, 0, (0, rows, 1)))
-        right_view = values.view(right, Geometry(shape, 0, (inner, 1, 0)))
-    elif rows == 1 and _column_stride(right, inner, columns) == 1:
-        shape, kept = (inner, columns), (False, True)
-        left_view = values.view(left, Geometry(shape, 0, (1, 0)))
-        right_view = values.view(right, Geometry(shape, 0, (1, inner)))
-    terms = values.elementwise(cs.OP_MUL, left_view, right_view)
-    if _is_one(left):
-        terms = right_view
-    elif _is_one(right):
-        terms = left_view
-    product = terms if inner == 1 else values.reduction("sum", terms, shape, kept)
-    if inner == 1 and terms.size != rows * columns:
-        product = values.view(terms, Geometry((columns, rows), 0, (0, 0)))
-    return product if _is_zero(base) else values.elementwise_sum(base, product)
+    product = sums_of_terms(values, left, right, rows, inner, columns)
+    return product if is_zero(base) else values.elementwise_sum(base, product)
 
 
 def contraction(values: Values, info: dict[str, Any], operands: list[Value]) -> Value:
@@ -52,7 +31,7 @@ def contraction(values: Values, info: dict[str, Any], operands: list[Value]) -> 
     if any(info[f"strides_{name}"][0] for name in "abc"):
         raise UnsupportedError("a contraction that begins inside its arrays is not compiled")
     axes = _axes(info)
-    matrices = _as_matrices(axes)
+    matrices = _as_matrices(axes) if axes else None
     if matrices is not None:
         return _batched_product(values, operands, matrices)
     # Sums last, unless what lies side by side in the result does so in an operand, too.
@@ -61,10 +40,10 @@ def contraction(values: Values, info: dict[str, Any], operands: list[Value]) -> 
     first = values.view(left, Geometry(shape, 0, tuple(axis.left for axis in axes)))
     second = values.view(right, Geometry(shape, 0, tuple(axis.right for axis in axes)))
     kept = tuple(axis.result != 0 for axis in axes)
-    total = values.elementwise(cs.OP_MUL, first, second)
+    product = values.elementwise(cs.OP_MUL, first, second)
     if not all(kept):
-        total = values.reduction("sum", total, shape, kept)
-    return total if _is_zero(base) else values.elementwise_sum(base, total)
+        product = reduction(values, "sum", product, shape, kept)
+    return product if is_zero(base) else values.elementwise_sum(base, product)
 
 
 @dataclass(frozen=True)
@@ -105,12 +84,16 @@ _BATCH = (True, True, True)
 
 def _as_matrices(axes: list[_Axis]) -> tuple[_Axis, _Axis, _Axis, _Axis] | None:
     """Return batch, rows, inner and columns of matrices, behind one another in the result; None where none."""
-    by_kind = {axis.kind: axis for axis in axes}
-    if len(by_kind) != len(axes) or {_ROWS, _INNER, _COLUMNS} - set(by_kind):
+    # Where one matrix is the same for the whole batch, the outermost axis is of the other one and of the result.
+    kinds = [axis.kind for axis in axes]
+    is_shared = kinds[0] in (_ROWS, _COLUMNS) and kinds.count(kinds[0]) == 2 and _BATCH not in kinds
+    own = axes[1:] if is_shared else axes
+    by_kind = {axis.kind: axis for axis in own}
+    if len(by_kind) != len(own) or {_ROWS, _INNER, _COLUMNS} - set(by_kind):
         return None
     rows, inner, columns = by_kind[_ROWS], by_kind[_INNER], by_kind[_COLUMNS]
     size = rows.length * columns.length
-    batch = by_kind.get(_BATCH, _Axis(1, 0, 0, size))
+    batch = axes[0] if is_shared else by_kind.get(_BATCH, _Axis(1, 0, 0, size))
     is_large = size * inner.length >= _BLOCKS_FROM
     return (batch, rows, inner, columns) if is_large and batch.result == size else None
 
@@ -137,26 +120,4 @@ def _window(step: int, batch: _Axis, *axes: tuple[_Axis, int]) -> Geometry:
 
 
 def _is_ones(left: Value, right: Value) -> bool:
-    return _is_one(left) or _is_one(right)
-
-
-def _is_one(value: Value) -> bool:
-    return isinstance(value, Fill) and value.number == 1.0
-
-
-def _is_zero(value: Value) -> bool:
-    return isinstance(value, Fill) and value.number == 0.0 and str(value.number) == "0.0"
-
-
-def _column_stride(right: Value, inner: int, columns: int) -> int:
-    """Return how far apart consecutive columns of a matrix lie in memory."""
-    if isinstance(right, View) and right.geometry.shape == (columns, inner):
-        return right.geometry.strides[0]
-    return inner
-
-
-def _row_stride(left: Value, rows: int) -> int:
-    """Return how far apart consecutive rows of a matrix lie in memory, as far as can be told."""
-    if isinstance(left, View) and len(left.geometry.shape) == 2 and left.geometry.shape[1] == rows:
-        return left.geometry.strides[1]
-    return 1
+    return is_one(left) or is_one(right)

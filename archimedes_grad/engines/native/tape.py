@@ -13,6 +13,7 @@ import numpy.typing as npt
 from archimedes_grad.engines.native.blas_library import has_lapack
 from archimedes_grad.engines.native.operations import OPERATIONS
 from archimedes_grad.engines.native.products import contraction, matrix_product
+from archimedes_grad.engines.native.reductions import reduction
 from archimedes_grad.engines.native.values import Part, UnsupportedError, Value, Values, strided
 from archimedes_grad.nodes.gather import EXTREMES
 from archimedes_grad.nodes.strided import Geometry
@@ -235,7 +236,7 @@ def _horzrepmat(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
 
 def _horzrepsum(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
     times = operands[0].size // node.nnz()
-    return reader.values.reduction("sum", operands[0], (times, node.nnz()), (False, True))
+    return reduction(reader.values, "sum", operands[0], (times, node.nnz()), (False, True))
 
 
 def _concatenation(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
@@ -284,13 +285,13 @@ def _einstein(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
 
 def _dot(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
     terms = reader.values.elementwise(cs.OP_MUL, *operands)
-    return reader.values.reduction("sum", terms, (operands[0].size,), (False,))
+    return reduction(reader.values, "sum", terms, (operands[0].size,), (False,))
 
 
 def _extremum(kind: str) -> Callable[[_Arrays, cs.MX, list[Value]], Value]:
     def rule(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
         _dense(node)
-        return reader.values.reduction(kind, operands[0], (operands[0].size,), (False,))
+        return reduction(reader.values, kind, operands[0], (operands[0].size,), (False,))
 
     return rule
 
@@ -298,7 +299,7 @@ def _extremum(kind: str) -> Callable[[_Arrays, cs.MX, list[Value]], Value]:
 def _norm(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
     values = reader.values
     squares = values.elementwise(cs.OP_MUL, operands[0], operands[0])
-    return values.elementwise(cs.OP_SQRT, values.reduction("sum", squares, (operands[0].size,), (False,)))
+    return values.elementwise(cs.OP_SQRT, reduction(values, "sum", squares, (operands[0].size,), (False,)))
 
 
 def _project(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
@@ -324,7 +325,7 @@ def _call(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
     if function.name() in _EXTREMES:
         rows, columns = function.size_in(0)
         kind = _EXTREMES[function.name()]
-        return [values.reduction(kind, operands[0], (columns, rows), (False, True))]
+        return [reduction(values, kind, operands[0], (columns, rows), (False, True))]
     repeats = 1
     kind = function.class_name()
     if kind == "Switch":
@@ -353,7 +354,7 @@ def _call(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
         sizes = [inner.nnz_out(i) for i in range(inner.n_out())]
         results = [values.result(call, i, size * repeats) for i, size in enumerate(sizes)]
         return [
-            values.reduction("sum", result, (repeats, size), (False, True)) if is_summed and size else result
+            reduction(values, "sum", result, (repeats, size), (False, True)) if is_summed and size else result
             for result, size, is_summed in zip(results, sizes, summed, strict=True)
         ]
     return [values.result(call, i, function.nnz_out(i)) for i in range(function.n_out())]

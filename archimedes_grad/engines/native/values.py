@@ -15,7 +15,7 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.engines.native.indices import c_strides, composed, refined, refined_strides, spread
+from archimedes_grad.engines.native.indices import composed
 from archimedes_grad.nodes.strided import Geometry
 
 #: A list of places is taken for a window of at most so many axes.
@@ -277,32 +277,9 @@ class Values:
 
     def reduction(self, kind: str, source: Value, shape: tuple[int, ...], kept: tuple[bool, ...]) -> Value:
         """Return the sum, maximum or minimum over the axes that are not kept."""
-        window = _window_read(source)
-        if window is not None:
-            finer = refined(shape, window.shape)
-            strides = None if finer is None else refined_strides(window, finer)
-            if finer is not None and strides is not None and min(strides) > 0:
-                order = sorted(range(len(finer)), key=lambda axis: -strides[axis])
-                if order != list(range(len(finer))):
-                    return self._reduced_in_order(kind, source, finer, spread(kept, shape, finer), order)
-        return self._reduced(kind, source, shape, kept)
-
-    def _reduced(self, kind: str, source: Value, shape: tuple[int, ...], kept: tuple[bool, ...]) -> Value:
         size = math.prod(length for length, keep in zip(shape, kept, strict=True) if keep)
         key = ("reduction", kind, source.serial, shape, kept)
         return self._once(key, lambda: Reduction(size, kind, source, shape, kept), source)
-
-    def _reduced_in_order(
-        self, kind: str, source: Value, shape: tuple[int, ...], kept: tuple[bool, ...], order: Sequence[int]
-    ) -> Value:
-        """Return a reduction with its axes in another order, seen in the order asked for."""
-        steps = c_strides(shape)
-        turned = Geometry(tuple(shape[k] for k in order), 0, tuple(steps[k] for k in order))
-        reduced = self._reduced(kind, self.view(source, turned), turned.shape, tuple(kept[k] for k in order))
-        axes = [k for k in order if kept[k]]
-        step_of = dict(zip(axes, c_strides(tuple(shape[k] for k in axes)), strict=True))
-        wanted = sorted(axes)
-        return self.view(reduced, Geometry(tuple(shape[k] for k in wanted), 0, tuple(step_of[k] for k in wanted)))
 
     def assembly(self, base: Value, *parts: Part) -> Value:
         """Return an array with parts put into it."""
@@ -380,16 +357,6 @@ class Values:
             return None
         size = values[0].size
         return self.view(values[0], Geometry((len(values), size), 0, (0, 1)))
-
-
-def _window_read(value: Value) -> Geometry | None:
-    """Return the window on another array that a value is computed from, entry by entry, if it is one."""
-    while isinstance(value, Elementwise):
-        whole = [operand for operand in value.operands if operand.size == value.size]
-        if len(whole) != 1:
-            return None
-        (value,) = whole
-    return value.geometry if isinstance(value, View) else None
 
 
 def _is_cheap(value: Value) -> bool:
