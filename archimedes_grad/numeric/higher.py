@@ -230,6 +230,8 @@ def _by_complex_gradient(
     function: Callable[..., Any], x0: ArrayLike, order: int, settings: dict[str, Any]
 ) -> DerivativeResult:
     """Complex step for the first order, adaptive for the others; the average over the order of differentiation."""
+    if order == 1:
+        return gradient(function, x0, method="complex", **settings)
     n_workers, executor, progress, vectorized, options = split_settings(settings)
     checked = validate_options("complex", options, order)
     point = parameter_vector(x0)
@@ -237,8 +239,6 @@ def _by_complex_gradient(
     if shape:
         raise TypeError(f"complex step gives higher derivatives of scalar functions; this one returns shape {shape}")
     first = gradient(function, point, method="complex", **settings)
-    if order == 1:
-        return first
     columns = ComplexGradient(PointFunction(function, vectorized=vectorized), checked["stepsize"])
     run = {"n_workers": n_workers, "executor": executor, "progress": progress}
     if order == 2:
@@ -252,7 +252,7 @@ def _by_complex_gradient(
     return DerivativeResult(
         value,
         error,
-        first.n_evaluations + rest.n_evaluations * len(point),
+        1 + first.n_evaluations + rest.n_evaluations * len(point),
         rest.steps,
         "complex",
         rest.status,

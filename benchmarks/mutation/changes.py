@@ -173,7 +173,8 @@ class _Finder(ast.NodeVisitor):
                 before = node.keywords[k - 1] if k else node.args[-1]
                 if self.place(before)[1] < start:
                     self.add(keyword, self.place(before)[1], end, "")
-        self.generic_visit(node)
+        for part in (node.func, *node.args, *(k.value for k in node.keywords if k.arg != "strict")):
+            self.visit(part)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
         pass
