@@ -128,7 +128,7 @@ def called(function: Callable[..., Any], point: Point, *more: Any) -> Any:
     if point.error is not None:
         raise AssertionError(f"gives a result where NumPy raises {point.error.__name__}")
     for before, after in zip(point.args, given, strict=True):
-        assert np.array_equal(before, after), "an argument was written to"
+        assert np.array_equal(before, after, equal_nan=True), "an argument was written to"
     return result
 
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL, LONG, Differences, Unsure, differences
 
+_LARGEST_MOVED = 1e5
+
 # --- trees ------------------------------------------------------------------------------------------
 
 
@@ -75,6 +77,8 @@ class _Function:
             pairs = zip(self.leaves, directions, strict=True)
             return leaves_of(self([np.asarray(x, LONG) + s * np.asarray(v, LONG) for x, v in pairs]))
 
+        if any(np.max(np.abs(x), initial=0) > _LARGEST_MOVED for x in self.leaves):
+            raise Unsure  # A step is lost in the digits of such a number.
         results = differences(along)
         if not all(x.first_is_sure and (x.second_is_sure or not second) for x in results):
             raise Unsure
@@ -197,6 +201,8 @@ def _vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: int = 0) -> Callabl
         axes = in_axes if isinstance(in_axes, tuple) else (in_axes,) * len(xs)
         pairs = list(zip(xs, axes, strict=True))
         (count,) = {np.shape(x)[axis] for x, axis in pairs if axis is not None}
+        if not count:
+            raise Unsure  # Python knows no shape of what never was; a graph does.
         items = [f(*(x if axis is None else np.moveaxis(x, axis, 0)[k] for x, axis in pairs)) for k in range(count)]
         columns = zip(*map(leaves_of, items), strict=True)
         return rebuilt(items[0], iter([np.stack(column, axis=out_axes) for column in columns]))

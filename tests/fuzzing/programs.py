@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import random
 import re
 import textwrap
@@ -81,15 +82,27 @@ class Program:
 
 
 def _shown(x: Any, single: bool) -> str:
+    text = re.sub(r"\b(nan|inf)\b", r"np.\1", str(x))
     if isinstance(x, list):
-        return f"np.array({x}{', np.float32' if single else ''})"
-    return f"np.{type(x).__name__}{32 if single else 64}({x})"
+        return f"np.array({text}{', np.float32' if single else ''})"
+    return f"np.{type(x).__name__}{32 if single else 64}({text})"
 
 
 def _entries(d: Draw, shape: tuple[int, ...]) -> Any:
     """Return thousandths between -2 and 2, away from 0 and of no pattern, all decided by one draw."""
     rng = np.random.default_rng(d.below(10_000))
     return (np.round(rng.uniform(-1.9, 1.9, shape), 3) + 0.0003).round(4).tolist()
+
+
+#: Numbers at which rules have their borders, and those that propagate.
+_BORDERS, _NOT_FINITE = (0.0, 1.0, -1.0, -0.0, 0.5, 2.0), (math.nan, math.inf, -math.inf)
+
+
+def _entries_at_borders(d: Draw, shape: tuple[int, ...]) -> Any:
+    """Return entries many of which are equal, zero or not finite."""
+    rng = np.random.default_rng(d.below(10_000))
+    chosen = rng.choice([*_BORDERS, *(_NOT_FINITE if d.happens(1, 4) else ())], shape)
+    return np.where(rng.random(shape) < 0.2, rng.uniform(-1.9, 1.9, shape).round(4), chosen).tolist()
 
 
 def _whole(d: Draw, shape: tuple[int, ...]) -> Any:
@@ -109,6 +122,8 @@ def _built(d: Draw) -> Program:
     shapes = [d.one_of(LARGE_SHAPES if large else SHAPES) for _ in names]
     single = tuple(name for name in names if few_digits and d.happens(2, 3))
     points = [[_entries(d, shape) for shape in shapes] for _ in range(N_POINTS)]
+    if d.happens(1, 3):
+        points[-1] = [_entries_at_borders(d, shape) for shape in shapes]
     if d.happens(1, 6):
         # Whole numbers, which are not differentiated.
         names, shape = (*names, "k"), SHAPES[d.below(3)]

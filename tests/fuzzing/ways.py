@@ -1,5 +1,6 @@
 """Ways of calling a program and of differentiating it."""
 
+import copy
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from archimedes_grad.derivatives import representation as representations
 from .case import Case, Refused, called, require_the_same
 from .reference import Differences
 from .truth import (
+    ERRORS,
     RTOL_FIRST,
     RTOL_SECOND,
     Point,
@@ -318,6 +320,67 @@ def _gradients_in_a_batch(case: Case) -> None:
             case.counts.agreements += 1
 
 
+def _closed_over(case: Case) -> None:
+    """The gradient by one argument alone, the others closed over or static: constants of the graph."""
+    for k, gradient in case.gradients.items():
+        point = case.points[k]
+        if not point.sure:
+            continue
+        for place, i in enumerate(case.argnums):
+            given, kept = point.fresh(), point.fresh()
+            others = tuple(j for j in range(len(given)) if j != i)
+
+            def alone(x: Any, i: int = i, kept: list[Any] = kept) -> Any:
+                return case.scalar(*copy.deepcopy(kept[:i]), x, *copy.deepcopy(kept[i + 1 :]))
+
+            static = arc.grad(_of_copies(case.scalar, i), argnums=i, static_argnums=others, **case.options)
+            try:
+                results = arc.grad(alone, **case.options)(given[i]), static(*given)
+            except arc.TraceError as error:
+                raise Refused(str(error).splitlines()[0]) from error
+            require_alike(results, [gradient[place]] * 2, "closed over and static")
+            case.counts.agreements += 1
+
+
+def _of_copies(function: Callable[..., Any], i: int) -> Callable[..., Any]:
+    """Return a function that does not write to its arguments but the one of number i."""
+    return lambda *args: function(*(x if j == i else copy.deepcopy(x) for j, x in enumerate(args)))
+
+
+def _of_whole_numbers(case: Case) -> None:
+    """Whole numbers as ints and as floats."""
+    derivative = case.derivative()
+    for point in case.points:
+        floats = [np.rint(x) if np.asarray(x).dtype.kind == "f" else x for x in point.fresh()]
+        if not all(np.isfinite(x).all() for x in floats):
+            continue
+        ints = [x.astype(int) if i in case.argnums else x for i, x in enumerate(floats)]
+        try:
+            (value, outputs), gradient = derivative(*floats)
+        except (*ERRORS, arc.TraceError):
+            continue
+        (again, outputs_again), gradient_again = derivative(*ints)
+        for x, y in zip(outputs_of(outputs), outputs_of(outputs_again), strict=True):
+            assert np.asarray(x).dtype == np.asarray(y).dtype, f"of ints: {np.asarray(y).dtype}"
+            assert np.array_equal(x, y, equal_nan=True), f"of ints: {y} in place of {x}"
+        assert np.array_equal(value, again, equal_nan=True)
+        for x, y in zip(gradient, gradient_again, strict=True):
+            assert np.array_equal(x, y, equal_nan=True), f"of ints: gradient {y} in place of {x}"
+        case.counts.agreements += 1
+
+
+def _reported(case: Case) -> None:
+    """What is said about a derivative does not fail, and changes nothing."""
+    derivative = case.derivative()
+    for k in case.gradients:
+        report = str(derivative.explain(*case.points[k].fresh()))
+        graph = derivative.graph(*case.points[k].fresh())
+        assert "path" in report
+        assert graph.n_operations >= 0
+        assert repr(graph)
+    require_the_same(case, derivative, "after reports")
+
+
 WAYS: dict[str, Callable[[Case], None]] = {
     "scalar": _forced("scalar"), "array": _forced("array"), "jvp": _forward, "hvp": _second(_hvp, "hvp"),
     "grad of grad": _second(_gradient_of_gradient, "grad of grad"), "vjp": _reverse, "vmap": _batched,
@@ -325,10 +388,12 @@ WAYS: dict[str, Callable[[Case], None]] = {
     "pickled": _pickled, "nested": _nested, "one path": _few_paths, "no paths": _without_paths, "jac": _columns,
     "jac of outputs": _jacobian_of_outputs, "jvp of jvp": _forward_twice, "sparse": _sparse, "trees": _in_trees,
     "views": _laid_out, "again": _again, "scan": _scanned, "vmap of grad": _gradients_in_a_batch,
+    "closed over": _closed_over, "whole numbers": _of_whole_numbers, "reports": _reported,
 }  # fmt: skip
 
 #: Ways that cannot do everything, and the words that say so.
 REFUSALS = {
+    "closed over": ("plain", "objects"),  # What is a constant now cannot be written to.
     "vmap": ("actual value",),
     "vmap of grad": ("actual value",),
     "scan": ("actual value",),
