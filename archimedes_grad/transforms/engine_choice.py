@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from archimedes_grad.engines.selection import ENGINES, set_default_engine
+import operator
+
+from archimedes_grad.engines.selection import ENGINES, set_default_engine, set_default_threads
 
 
-def set_engine(name: str) -> None:
+def set_engine(name: str, *, threads: int | None = None) -> None:
     """Set the engine of functions that do not name one, for all calls traced from now on.
 
     Parameters
@@ -14,11 +16,17 @@ def set_engine(name: str) -> None:
         ``"vm"``: CasADi's interpreter, no compiler needed. ``"native"``: C that is compiled for the function when it is
         first called with a form of arguments, and kept on disk. ``"auto"``: the interpreter at once, and the compiled
         function from when it is ready, where the calls are many or long enough.
+    threads
+        On how many threads the native engine runs large loops of elementwise work and sums, the one that calls
+        included. None leaves it as it is: ``$ARCHIMEDES_GRAD_THREADS``, or 1. Results are the same for any number from
+        2 on; from those on one thread sums differ in their last digits.
 
     Raises
     ------
     ValueError
-        For another name.
+        For another name, or fewer than one thread.
+    TypeError
+        If the number of threads is none.
 
     Examples
     --------
@@ -27,6 +35,14 @@ def set_engine(name: str) -> None:
     """
     if name not in ENGINES:
         raise ValueError(f"set_engine: unknown engine {name!r}; valid: {', '.join(map(repr, ENGINES))}")
+    if threads is not None:
+        try:
+            number = operator.index(threads)
+        except TypeError:
+            raise TypeError(f"set_engine: threads expects a whole number; got {threads!r}") from None
+        if number < 1:
+            raise ValueError(f"set_engine: threads expects 1 or more; got {threads!r}")
+        set_default_threads(number)
     set_default_engine(name)
 
 

@@ -11,7 +11,7 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.engines.native.blas_library import addresses
+from archimedes_grad.engines.native.blas_library import addresses, set_threads
 from archimedes_grad.engines.native.c_text import ENTRY, loaded_text
 from archimedes_grad.engines.native.compilers import CompilerError, NoCompilerError
 from archimedes_grad.engines.native.pieces import Cut
@@ -19,6 +19,7 @@ from archimedes_grad.engines.native.program import source_of
 from archimedes_grad.engines.native.tape import is_compiled
 from archimedes_grad.engines.native.toolchain import library
 from archimedes_grad.engines.native.values import UnsupportedError
+from archimedes_grad.engines.selection import default_threads
 from archimedes_grad.errors import FallbackWarning
 
 
@@ -65,7 +66,10 @@ def _compiled(function: cs.Function) -> Native:
 
 def _loaded(functions: Sequence[cs.Function]) -> tuple[list[cs.Function], tuple[npt.NDArray[np.float64], ...]]:
     """Return Functions compiled, and the data that each of them takes after its own inputs."""
-    source = source_of(*functions)
+    threads = default_threads()
+    source = source_of(*functions, in_parts=threads > 1)
+    if "run_in_parts" in source.kernels:
+        set_threads(threads)
     path = library(loaded_text(functions, source))
     data: list[Any] = [array.view(np.float64) for array in source.data]
     if source.kernels:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from archimedes_grad.engines.native.equation_text import EQUATIONS_FILE
 from archimedes_grad.engines.native.product_text import KERNEL_FILE
+from archimedes_grad.engines.native.thread_text import POOL_FILE
 from archimedes_grad.engines.native.toolchain import library
 
 #: Of BLAS and LAPACK.
@@ -21,7 +22,7 @@ ROUTINES = ("dgemm", "dgetrf")
 _SYMBOLS = ("scipy_{}_64_", "{}_64_")
 
 #: The files of the routines that are compiled once for a machine.
-KERNELS = {"small_product": KERNEL_FILE, "solve_equations": EQUATIONS_FILE}
+KERNELS = {"small_product": KERNEL_FILE, "solve_equations": EQUATIONS_FILE, "run_in_parts": POOL_FILE}
 
 #: The places of all of them among the addresses: the C code knows them by these.
 PLACES = {name: place for place, name in enumerate((*ROUTINES, *KERNELS))}
@@ -41,9 +42,18 @@ def has_lapack() -> bool:
     return all(_addresses())
 
 
-@functools.cache
+def set_threads(threads: int) -> None:
+    """Set how many threads the pool gives a loop to."""
+    _kernel_library("run_in_parts").set_threads(threads)
+
+
 def _kernel(name: str) -> int:
-    return _address(getattr(ctypes.CDLL(str(library(KERNELS[name]))), name))
+    return _address(getattr(_kernel_library(name), name))
+
+
+@functools.cache
+def _kernel_library(name: str) -> ctypes.CDLL:
+    return ctypes.CDLL(str(library(KERNELS[name])))
 
 
 def _address(function: Any) -> int:

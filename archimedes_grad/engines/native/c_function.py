@@ -13,7 +13,8 @@ from archimedes_grad.engines.native.assemblies import Piece, are_disjoint, piece
 from archimedes_grad.engines.native.blocking import Plan, Region, Split
 from archimedes_grad.engines.native.indices import c_strides, in_order, refined
 from archimedes_grad.engines.native.memory import Memory
-from archimedes_grad.engines.native.nests import Nest, Tile, fitting_loops, position, started
+from archimedes_grad.engines.native.nests import Nest, Tile, fitting_loops, position, started, updated
+from archimedes_grad.engines.native.parts import call_in_parts, function_of_part, is_worth_it, tile_of_parts
 from archimedes_grad.engines.native.schedule import (
     Group,
     Schedule,
@@ -39,8 +40,15 @@ from archimedes_grad.engines.native.values import (
 
 @dataclass
 class Shared:
-    """What the C functions of a program have in common: the arrays that they read, and what they call."""
+    """What the C functions of a program have in common: the arrays that they read, and what they call.
 
+    Attributes
+    ----------
+    in_parts
+        Whether large loops run in parts, on several threads.
+    """
+
+    in_parts: bool = False
     data: list[npt.NDArray[Any]] = field(default_factory=list)
     kernels: set[str] = field(default_factory=set)
     _places: dict[bytes, int] = field(default_factory=dict)
@@ -98,6 +106,7 @@ class CFunction:
             self.schedule, self.plan, self.outputs, lambda value: shared.data_number(value.array)
         )
         self.lines: list[str] = []
+        self.functions_of_parts: list[str] = []
         self.deepest_call = 0
 
     def text(self) -> str:
@@ -116,12 +125,14 @@ class CFunction:
         variables = [f"double {', '.join(self.memory.variables)};"] if self.memory.variables else []
         unused = "(void)arg, (void)res, (void)w, (void)data;"
         self.callee.work = self.memory.work + self.deepest_call
-        lines = [head, "{", *(f"    {line}" for line in [*variables, unused, *self.lines, "return 0;"]), "}", ""]
-        return "\n".join(lines)
+        body = [f"    {line}" for line in [*variables, unused, *self.lines, "return 0;"]]
+        return "\n".join([*self.functions_of_parts, head, "{", *body, "}", ""])
 
     def _write(self, group: Group) -> None:
         if group.loops is not None:
-            self._write_nest(group)
+            tile = tile_of_parts(group) if self.shared.in_parts else None
+            if tile is None or not self._write_in_parts(group, tile):
+                self._write_nest(group)
             return
         (value,) = group.members
         if isinstance(value, Product):
@@ -167,6 +178,28 @@ class CFunction:
         return f"p{self.shared.data_number(gather.places)}"
 
     def _write_nest(self, group: Group, tile: Tile | None = None) -> None:
+        self._block(self._filled_nest(group, tile), [value for value in group.members if value.size > 1])
+
+    def _write_in_parts(self, group: Group, tile: Tile) -> bool:
+        """Write a nest as a function of a part and its call; tell whether it is worth it."""
+        nest = self._filled_nest(group, tile)
+        if not is_worth_it(group, nest.weight):
+            return False
+        self.shared.kernels.add("run_in_parts")
+        name = f"{self.callee.name}_part_{len(self.functions_of_parts)}"
+        names = self.memory.names
+        numbers = sorted({names[value] for value in nest.used if value.size == 1} & {*self.memory.variables})
+        reduced = [value for value in group.members if isinstance(value, Reduction) and value.size == 1]
+        starts = [started(value, names[value]) for value in reduced]
+        sums = list(zip((names[value] for value in reduced), starts, strict=True))
+        body = self._declared(nest, [value for value in group.members if value.size > 1])
+        self.functions_of_parts.append(function_of_part(name, tile, numbers, sums, body))
+        updates = [updated(value, names[value], "sums[k]") for value in reduced]
+        call = call_in_parts(name, tile, numbers, starts, updates)
+        self.lines += ["{", *(f"    {line}" for line in call), "}"]
+        return True
+
+    def _filled_nest(self, group: Group, tile: Tile | None) -> Nest:
         assert group.loops is not None
         nest = self._nest(group.loops, tile)
         for value in group.members:
@@ -178,10 +211,14 @@ class CFunction:
                 nest.assign(root, in_order(group.loops), self.memory.names[value])
             else:
                 nest.store(root, in_order(group.loops), value)
-        self._block(nest, [value for value in group.members if value.size > 1])
+        return nest
 
     def _block(self, nest: Nest, targets: list[Value]) -> None:
-        """Write a nest in a block that declares what it reads and writes."""
+        """Write a nest in a block of its own."""
+        self.lines += ["{", *(f"    {line}" for line in self._declared(nest, targets)), "}"]
+
+    def _declared(self, nest: Nest, targets: list[Value]) -> list[str]:
+        """Return a nest, after declarations of what it reads and writes."""
         read_only = [value for value in nest.used if value.size > 1 and value not in targets]
         memory = self.memory
         declared = [
@@ -194,7 +231,7 @@ class CFunction:
         for number, array in enumerate(self.shared.data):
             if array.dtype == np.int64 and f"p{number}[" in joined:
                 declared.append(f"const long long *restrict p{number} = (const long long *)data[{number}];")
-        self.lines += ["{", *(f"    {line}" for line in [*declared, *text]), "}"]
+        return [*declared, *text]
 
     # --- assemblies -----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from archimedes_grad.engines.native.equation_text import EQUATIONS
 from archimedes_grad.engines.native.operations import VECTOR_FUNCTIONS, literal
 from archimedes_grad.engines.native.product_text import LOADED, STAND_ALONE
 from archimedes_grad.engines.native.program import Source
+from archimedes_grad.engines.native.thread_text import PARTS
 
 #: The names of the entries begin with it. Libraries are told apart by their files.
 ENTRY = "archimedes_grad_entry_"
@@ -82,6 +83,8 @@ def loaded_text(functions: Sequence[cs.Function], source: Source) -> str:
         parts.append(EQUATIONS.format(routines=len(source.data), solver=PLACES["solve_equations"]))
     if "small_product" in source.kernels:
         parts.append(LOADED.format(blas=len(source.data), kernel=PLACES["small_product"], least=BLAS_SIDE))
+    if "run_in_parts" in source.kernels:
+        parts.append(PARTS.format(routines=len(source.data), pool=PLACES["run_in_parts"]))
     data = [(array.size, 1) for array in source.data]
     if source.kernels:
         data.append((len(PLACES), 1))

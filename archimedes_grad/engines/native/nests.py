@@ -326,6 +326,11 @@ def started(value: Value, target: str) -> str:
     return f"for (long i = 0; i < {value.size}; ++i) {target}[i] = {start};"
 
 
+def updated(reduction: Reduction, target: str, term: str) -> str:
+    """Return the statement that takes a term into what is reduced."""
+    return _REDUCTIONS[reduction.kind][1].format(target, term)
+
+
 def position(index: Index) -> str:
     """Return an index as C."""
     terms = [f"i{k}" if step == 1 else f"{step}*i{k}" for k, step in enumerate(index.steps) if step]

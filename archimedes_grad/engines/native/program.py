@@ -42,15 +42,20 @@ class Source:
     kernels: frozenset[str]
 
 
-def source_of(*functions: cs.Function) -> Source:
+def source_of(*functions: cs.Function, in_parts: bool = False) -> Source:
     """Return the C source of Functions.
+
+    Parameters
+    ----------
+    in_parts
+        Write large loops in parts, for several threads.
 
     Raises
     ------
     UnsupportedError
         If they hold something that is not compiled.
     """
-    program = _Program()
+    program = _Program(Shared(in_parts))
     entries = [program.callee(function) for function in functions]
     for entry in entries:
         entry.needed.update(range(len(entry.form.outputs)))
@@ -70,8 +75,8 @@ def source_of(*functions: cs.Function) -> Source:
 class _Program:
     """What is called, before who calls it."""
 
+    shared: Shared
     callees: list[Callee] = field(default_factory=list)
-    shared: Shared = field(default_factory=Shared)
     _known: dict[int, Callee] = field(default_factory=dict)
     _alive: list[cs.Function] = field(default_factory=list)
 
