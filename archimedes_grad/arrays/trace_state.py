@@ -299,7 +299,7 @@ def scipy_function_that_raised(error: BaseException) -> tuple[str, list[Any]] | 
 
 def _outermost_name(frames: list[FrameType]) -> str | None:
     """Return the name of the outermost of SciPy's frames that has a public one; None where there are no frames."""
-    return next(filter(None, map(_public_name, frames)), "A function of SciPy") if frames else None
+    return next(filter(None, map(_public_name, frames)), "a function of SciPy") if frames else None
 
 
 def _public_name(frame: FrameType) -> str | None:

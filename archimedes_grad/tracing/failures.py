@@ -30,12 +30,7 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
             hidden = hidden.__cause__ or hidden.__context__
         if hidden is not None:
             raise hidden from None
-        trace = current_trace()
-        if trace is not None and trace.refusal is not None:
-            # SciPy's solvers do not look whether float() failed: some later call of C meets the error, or drops it.
-            if isinstance(error, SystemError | NotImplementedError) or scipy_function_that_raised(error) is not None:
-                raise TraceError(trace.refusal) from error
-            error.add_note(f"Before that: {trace.refusal}")
+        _raise_refusal(error)
         if (by_scipy := _by_scipy(error)) is not None:
             raise by_scipy from error
         if isinstance(error, IndexError) and str(error).startswith(_NO_INDEX):
@@ -44,9 +39,12 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
             )
         loop = _OBJECT_LOOP.search(str(error))
         if loop is None and not isinstance(error, AttributeError) and SymbolicArray.__name__ in str(error):
+            way_on = "Give it plain numbers, and keep traced arrays to NumPy: frame.to_numpy() @ x, not frame @ x."
+            if "a single integer" in str(error):
+                way_on = "Sizes are whole numbers: pass the argument that decides them through static_argnames."
             raise trace_error(
                 f"A function that does not take traced arrays was given one: {error}.",
-                "Give it plain numbers, and keep traced arrays to NumPy: frame.to_numpy() @ x, not frame @ x.",
+                way_on,
                 line_that_raised(error),
             ) from error
         if loop is None:
@@ -57,6 +55,21 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
             "from NumPy.",
             line_that_raised(error),
         ) from None
+    except Exception as error:
+        # MINPACK and ODEPACK have classes of errors of their own.
+        _raise_refusal(error)
+        raise
+
+
+def _raise_refusal(error: Exception) -> None:
+    """Raise what a traced value refused before, where SciPy or C made another error of it; note it elsewhere."""
+    trace = current_trace()
+    if trace is None or trace.refusal is None:
+        return
+    # SciPy's solvers do not look whether float() failed: some later call of C meets the error, or drops it.
+    if isinstance(error, SystemError | NotImplementedError) or scipy_function_that_raised(error) is not None:
+        raise TraceError(trace.refusal) from error
+    error.add_note(f"Before that: {trace.refusal}")
 
 
 def _by_scipy(error: BaseException) -> TraceError | None:

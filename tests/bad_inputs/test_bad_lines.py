@@ -70,6 +70,10 @@ ROWS = {
     "a root of SciPy, the error met later": line(
         lambda x: scipy.optimize.bisect(lambda t: np.sin(t) - x, 0, 2), PLAIN_FLOAT, LOSES, "Use arc.implicit_root",
     ),
+    "a root of SciPy, an error of its own class": line(
+        lambda x: scipy.optimize.fsolve(lambda t: t - x, 0.0)[0], PLAIN_FLOAT, LOSES, "Use arc.implicit_root",
+    ),
+    "a size": line(lambda x: np.ones(x), "a single integer, got", "Sizes are whole numbers", "static_argnames"),
     "a sparse sum": line(
         lambda x: EYE + x, "scipy.sparse array met a traced one", "a plain array was expected", "A.toarray()", X,
     ),
