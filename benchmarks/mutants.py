@@ -43,12 +43,15 @@ def wilson(found: int, n: int) -> tuple[float, float]:
 class Campaign:
     """The mutants drawn, the tests of each, and where the outcomes go."""
 
-    def __init__(self, chosen: list[Mutant], tests: list[list[str]], limits: Limits, results: Path) -> None:
+    def __init__(
+        self, chosen: list[Mutant], tests: list[list[str]], limits: Limits, results: Path, kept: Path | None
+    ) -> None:
         self.chosen = chosen
         self.tests = tests
         self.limits = limits
         #: One line for each outcome, as two processes write them.
         self.results = results
+        self.kept = kept
         self.out = os.dup(1)
 
     def run(self, root: Path, at_import: list[bool]) -> None:
@@ -56,7 +59,8 @@ class Campaign:
         child = os.fork()
         if child == 0:
             try:
-                run_pytest(root, ["tests"], InMemory(root, self.limits, self._in_memory))
+                files = sorted({test.split("::")[0] for tests in self.tests for test in tests})
+                run_pytest(root, files, InMemory(root, self.limits, self._in_memory))
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
@@ -81,6 +85,8 @@ class Campaign:
         mutant = self.chosen[k]
         with self.results.open("a") as file:
             file.write(json.dumps([k, mutant.outcome, mutant.n_tests, mutant.found_by]) + "\n")
+        if self.kept:
+            self.kept.write_text(json.dumps([asdict(mutant) for mutant in self.chosen], indent=1))
         if mutant.outcome in ("alive", "not run"):
             change = f"{mutant.old!r} -> {mutant.new!r} ({mutant.n_tests} tests)"
             os.write(self.out, f"{mutant.outcome}: {mutant.path}:{mutant.line}: {change}\n".encode())
@@ -116,7 +122,6 @@ def main() -> None:
     parser.add_argument("--again", type=Path, default=None, help="a file of --json: those that were alive")
     options = parser.parse_args()
     checkout = Path(__file__).resolve().parent.parent
-    tests = Tests(options.coverage)
     # Loaded here, once; the library itself and pytest's plugins are loaded after the fork.
     import casadi  # noqa: F401
     import numpy  # noqa: F401
@@ -137,13 +142,13 @@ def main() -> None:
                 chosen = generator.sample(population, options.sample)
             drawn[str(place)] = chosen, len(population)
         everything = [mutant for chosen, _ in drawn.values() for mutant in chosen]
+        tests = Tests(options.coverage, {mutant.path for mutant in everything})
         selected = [tests.of(mutant, options.tests, generator) for mutant in everything]
         results = Path(directory) / "results"
         results.touch()
-        campaign = Campaign(everything, selected, Limits(options.seconds, options.most), results)
+        limits = Limits(options.seconds, options.most)
+        campaign = Campaign(everything, selected, limits, results, options.json)
         campaign.run(root, [tests.runs_at_import(mutant) for mutant in everything])
-        if options.json:
-            options.json.write_text(json.dumps([asdict(mutant) for mutant in everything], indent=1))
     for place, (chosen, population_size) in drawn.items():
         _report(place, chosen, population_size)
 

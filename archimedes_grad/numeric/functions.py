@@ -109,7 +109,7 @@ class PointFunction:
 
     def at_centre(self, point: Floats) -> tuple[PointFunction, Floats]:
         """Evaluate at one point, without tolerance; the function that knows its output's shape, and the flat output."""
-        row = replace(self, tolerant=False, shape=None, executor=None)._rows(point[None, :])[0]
+        row = replace(self, shape=None, executor=None)._rows(point[None, :])[0]
         check_output_shape(row.shape, self.output, self.name)
         return replace(self, shape=row.shape), row.ravel()
 

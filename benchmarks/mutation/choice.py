@@ -19,9 +19,9 @@ _LEFT_OUT = (
 
 
 class Tests:
-    """The tests that run each line of the library."""
+    """The tests that run each line of some files of the library."""
 
-    def __init__(self, coverage_file: Path) -> None:
+    def __init__(self, coverage_file: Path, files: set[str]) -> None:
         from coverage import CoverageData
 
         data = CoverageData(str(coverage_file))
@@ -31,6 +31,8 @@ class Tests:
         breadth: Counter[str] = Counter()
         for file in data.measured_files():
             relative = file[file.rindex("archimedes_grad/") :]
+            if relative not in files:
+                continue
             contexts = data.contexts_by_lineno(file)
             by_line = {
                 line: sorted({c.rsplit("|", 1)[0] for c in names if "::" in c and not c.startswith(_LEFT_OUT)})

@@ -156,6 +156,20 @@ def test_extrapolations_of_what_is_not_resolved(extrapolation, return_error):
     assert two.success is not return_error  # two levels have no third to be judged by, unless it is asked for
 
 
+@pytest.mark.parametrize("levels", [2, 4])
+def test_the_check_of_an_extrapolation_is_at_no_step_of_the_table(levels):
+    seen = []
+
+    def function(x):
+        seen.append(x)
+        return np.sin(x)
+
+    options = {"extrapolation": "ridders", "levels": levels, "num_points": 3, "return_error": True}
+    derivative(function, 0.0, method="finite", stepsize=0.5, **options)
+    steps = [0.5 * 0.5**level for level in range(levels)]
+    assert sorted(x for x in seen if x > 0) == pytest.approx(sorted([*steps, 2 * PROBE * steps[-1]]))
+
+
 @pytest.mark.parametrize(("return_error", "evaluations"), [(False, 9), (True, 11)])
 def test_the_check_of_an_extrapolation_costs_one_stencil(return_error, evaluations):
     options = {"extrapolation": "ridders", "levels": 4, "num_points": 3, "return_error": return_error}

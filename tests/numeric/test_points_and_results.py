@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from archimedes_grad.numeric import derivative, gradient, hessian, hessian_diag, hyper_hessian, validate_options
+from archimedes_grad.numeric import derivative, gradient, hessian, hessian_diag, hyper_hessian, jacobian, validate_options
 from archimedes_grad.numeric.executors import run_all, workers
 from archimedes_grad.numeric.functions import PointFunction
 from archimedes_grad.numeric.higher import _scale, _subset_sums
@@ -93,6 +93,39 @@ def test_points_of_an_executor():
         known, _ = there.at_centre(np.array([1.0]))
         assert threads == {threading.get_ident()}
         assert (known.shape, known.executor) == ((), pool)
+
+
+def root(x):
+    if np.any(x < 0):
+        raise ValueError("negative")
+    return np.sqrt(x)
+
+
+DRIVERS = {
+    "derivative": (derivative, root, 1e-3, root),
+    "gradient": (gradient, lambda p: root(p[0]), [1e-3], lambda p: root(p[:, 0])),
+    "jacobian": (jacobian, lambda p: root(p), [1e-3], lambda p: root(p)),
+    "hessian": (hessian, lambda p: root(p[0]), [1e-3], lambda p: root(p[:, 0])),
+    "hessian_diag": (hessian_diag, lambda p: root(p[0]), [1e-3], lambda p: root(p[:, 0])),
+    "hyper_hessian": (hyper_hessian, lambda p: root(p[0]), [1e-3], lambda p: root(p[:, 0])),
+}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_methods_that_look_for_their_steps_come_back_into_the_domain(driver):
+    differentiate, one, x0, many = DRIVERS[driver]
+    calls = []
+
+    def counted(points):
+        calls.append(len(points))
+        return many(points)
+
+    plain = differentiate(one, x0)
+    assert plain.success
+    np.testing.assert_array_equal(differentiate(counted, x0, vectorized=True).value, plain.value)
+    assert max(calls) > 1
+    with pytest.raises(ValueError, match="negative"):
+        differentiate(one, x0, method="finite", stepsize=1e-2)
 
 
 @pytest.mark.parametrize("n_workers", [0, -1, True, 1.5, "2", None])
@@ -277,6 +310,11 @@ def test_the_diagonal_alone():
         assert (diagonal.method, diagonal.status, diagonal.success) == (method, full.status, full.success)
 
 
+def test_rounding_of_large_values_is_no_disagreement_with_a_complex_step():
+    plain = derivative(lambda x: x, 1.0, method="complex")
+    assert derivative(lambda x: 1e10 + x, 1.0, method="complex").n_evaluations == plain.n_evaluations
+
+
 def test_complex_steps_of_single_precision_give_doubles():
     result = derivative(lambda x: np.complex64(x * x) if isinstance(x, complex) else x * x, 0.5, method="complex")
     assert result.value.dtype == np.float64
@@ -408,6 +446,14 @@ def test_the_picture_of_the_samples():
     x, y = residual.get_lines()[1].get_data()
     np.testing.assert_allclose(x, 0.5 + offsets[near])
     assert np.abs(y).max() < 1e-5
+    points = [
+        line
+        for axes in (samples, residual, panels["extrapolations"])
+        for line in axes.get_lines()
+        if line.get_marker() == "o"
+    ]
+    assert [line.get_markersize() for line in points] == [4, 4, 4]
+    assert all(line.get_color() == "black" for line in points)
     assert "derivative of order 1 of wavy at 0.5: " in figure.get_suptitle()
     assert f"{result.n_evaluations} evaluations, converged" in figure.get_suptitle()
 
@@ -463,6 +509,13 @@ def test_the_picture_of_a_fit_has_no_extrapolations():
         "center",
     )
     assert result.success
+
+
+def test_labelled_steps_are_a_seventh_of_the_axis_apart():
+    from archimedes_grad.numeric.pictures import _spread
+
+    steps = np.ldexp(1.0, -np.arange(23))  # 22 / 7 rungs, so every fourth
+    assert _spread(np.repeat(steps, 2)) == steps[22::-4].tolist()
 
 
 def test_pictures_of_other_derivatives():

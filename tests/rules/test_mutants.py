@@ -10,9 +10,12 @@ import archimedes_grad as arc
 FIVE = np.array([0.3, -1.2, 2.5, 0.9, -0.4])
 FOUR = FIVE[:4]
 GRID = np.linspace(-2.0, 2.0, 12).reshape(3, 4) + np.eye(3, 4)
+CUBE = np.sin(np.arange(24.0) ** 2).reshape(2, 3, 4)
 EDGES = np.array([-1.0, 0.0, 1.0, 2.0])
 MASK = np.array([True, False, True, True, False])
 DISCRETE = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "lower", "higher", "nearest", "midpoint")
+
+CONTINUOUS = ("linear", "hazen", "weibull", "median_unbiased", "normal_unbiased", "interpolated_inverted_cdf")
 
 
 @pytest.mark.parametrize("method", DISCRETE)
@@ -20,6 +23,13 @@ DISCRETE = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation", "low
 def test_quantiles_at_ties_of_the_position(method, q):
     for x in (FIVE, FOUR, FIVE[:1]):
         check_value(lambda x: np.quantile(x, q, method=method), x)
+        check_value(lambda q, x=x: np.quantile(x, q, method=method), q)
+
+
+@pytest.mark.parametrize("method", CONTINUOUS)
+def test_quantiles_at_traced_places(method):
+    for x in (FIVE, FOUR, FIVE[:1]):
+        check_value(lambda q, x=x: np.quantile(x, q, method=method), np.array([0.0, 0.02, 0.1, 0.3, 0.5, 0.97, 1.0]))
 
 
 VALUES = {
@@ -72,6 +82,11 @@ GRADIENTS = {
                         np.linspace(-1, 1, 18).reshape(2, 3, 3)),
     "solve, many right sides": (lambda b: np.linalg.solve(np.eye(3) + 0.1, b), np.linspace(-1, 1, 24).reshape(3, 8)),
     "zeta below 0": (lambda s: scipy.special.zeta(s), np.array([-0.5, -1.5, -2.7])),
+    "a quotient by a reciprocal": (lambda x: 3.0 / (1 / x) + x / (1 / x), FIVE),
+    "entries at traced places of rows": (lambda x: np.take_along_axis(x, np.argsort(x, 0) - 2, 0), CUBE),
+    "entries at traced places of columns": (lambda x: np.take_along_axis(x, np.argsort(x, 1), 1), CUBE),
+    "entries at traced places of the last axis": (lambda x: np.take_along_axis(x, np.argsort(x, -1) - 4, -1), CUBE),
+    "entries at traced places of all": (lambda x: np.take_along_axis(x, np.argsort(x, None), None), CUBE),
     "polygamma": (lambda x: scipy.special.polygamma(1, x), np.array([0.4, 1.6, 0.7])),
     "digamma below 0": (lambda x: scipy.special.digamma(x), np.array([-0.4, -1.6, 0.7])),
 }  # fmt: skip
