@@ -152,7 +152,7 @@ def _repetition_ranks(indices: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Return for each position how often its index occurred before it."""
     order = np.argsort(indices, kind="stable")
     ordered = indices[order]
-    starts = np.r_[True, ordered[1:] != ordered[:-1]] if ordered.size else np.zeros(0, bool)
+    starts = np.r_[True, ordered[1:] != ordered[:-1]]
     first = np.maximum.accumulate(np.where(starts, np.arange(ordered.size), 0))
     ranks = np.empty(indices.size, dtype=np.intp)
     ranks[order] = np.arange(ordered.size) - first

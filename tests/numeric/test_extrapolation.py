@@ -123,6 +123,11 @@ def test_where_levels_end(case):
     assert extrapolate(quotient, "richardson", 2, 5, stop_early=False).n_levels == 5
 
 
+def test_two_levels_have_one_result():
+    found = extrapolate(listed(4.0, 1.0), "richardson", 2, 2, stop_early=True)
+    assert (found.value, found.n_levels) == (0.0, 2)
+
+
 def test_an_output_that_still_improves_keeps_the_others_going():
     found = extrapolate(quotients(lambda h: h**2.5, lambda h: 1.0, rounding=0.0), "richardson", 2, 5, stop_early=True)
     assert found.n_levels >= 4

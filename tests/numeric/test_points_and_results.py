@@ -7,7 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from archimedes_grad.numeric import derivative, gradient, hessian, hessian_diag, hyper_hessian, jacobian, validate_options
+from archimedes_grad.numeric import (
+    derivative,
+    gradient,
+    hessian,
+    hessian_diag,
+    hyper_hessian,
+    jacobian,
+    validate_options,
+)
 from archimedes_grad.numeric.executors import run_all, workers
 from archimedes_grad.numeric.functions import PointFunction
 from archimedes_grad.numeric.higher import _scale, _subset_sums

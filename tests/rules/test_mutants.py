@@ -42,6 +42,7 @@ VALUES = {
     "unwrap, integers with odd period": (lambda x: np.unwrap(x, period=5), np.array([0, 3, 6, 4, 11, 2])),
     "unwrap, integers with even period": (lambda x: np.unwrap(x, period=4), np.array([0, 2, 4, 3, 9, 1])),
     "unwrap, half a period": (lambda x: np.unwrap(x, period=2.0), np.array([0.0, 1.0, -1.0, 2.0])),
+    **{f"correlate, mode {m}": (lambda x, m=m: np.correlate(x, [1.0, -2.0, 0.5], m), FIVE) for m in (0, 1, 2)},
     "array, ndmin": (lambda x: np.array(x, ndmin=3), FIVE),
     "array, ndmin below": (lambda x: np.array(x, ndmin=1), GRID),
     "corrcoef of rows alike": (lambda x: np.corrcoef(x, x), FIVE),
@@ -53,6 +54,44 @@ VALUES = {
 def test_values(case):
     function, *args = VALUES[case]
     check_value(function, *args)
+
+
+@pytest.mark.parametrize("where", [True, False, np.True_, MASK])
+def test_copies_where_a_mask_holds(where):
+    def f(x):
+        y = np.array(x)
+        np.copyto(y, 2 * x, where=where)
+        return y
+
+    check(f, FIVE)
+
+
+@pytest.mark.parametrize("ufunc", [np.add, np.multiply, np.subtract])
+@pytest.mark.parametrize("places", [[], [1], [1, 1, 3, 1, 0, 3]])
+def test_repeated_places_of_a_ufunc(ufunc, places):
+    def f(x):
+        y = np.array(x)
+        ufunc.at(y, np.array(places, dtype=int), x[: len(places)] if len(places) < 6 else np.concatenate([x, x[:1]]))
+        return y
+
+    check(f, FIVE)
+
+
+MATRIX_FUNCTIONS = {
+    "inv": np.linalg.inv,
+    "det": np.linalg.det,
+    "solve": lambda a: np.linalg.solve(a, np.ones((a.shape[-1], 2))),
+    "cholesky": lambda a: np.linalg.cholesky(a @ np.swapaxes(a, -1, -2) + np.eye(3)),
+}
+
+
+@pytest.mark.parametrize("stack", [(), (2,)])
+@pytest.mark.parametrize("name", MATRIX_FUNCTIONS)
+def test_matrices_in_bodies_of_which_no_value_is_known(name, stack):
+    function = MATRIX_FUNCTIONS[name]
+    matrices = np.linspace(-1, 1, 4 * 18)[: 4 * 9 * int(np.prod(stack))].reshape(4, *stack, 3, 3) + 4 * np.eye(3)
+    found = arc.compile(lambda all: arc.scan(lambda carry, a: (carry, function(a)), 0.0, all)[1])(matrices)
+    np.testing.assert_allclose(found, [function(a) for a in matrices], rtol=1e-12)
 
 
 def test_a_copied_array_is_not_its_source():

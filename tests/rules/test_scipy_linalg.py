@@ -98,6 +98,7 @@ def test_factors_are_scipys_at_every_call():
     (lambda a: linalg.eigh(a, np.eye(4))[0], arc.TraceError, "scipy.linalg.eigh"),
     (lambda a: linalg.qr(a, pivoting=True)[0], arc.TraceError, "pivoting=True"),
     (lambda a: linalg.inv(np.stack([a, a])), arc.TraceError, "np.linalg.inv, which takes stacks"),
+    (lambda a: linalg.solve_triangular(a, a[0], nonsense=1), arc.TraceError, "nonsense=1"),
     (lambda a: linalg.logm(a), arc.TraceError, "scipy.linalg.logm"),
     (lambda a: linalg.sqrtm(a), arc.TraceError, "scipy.linalg.sqrtm got a traced value"),
 ])  # fmt: skip
