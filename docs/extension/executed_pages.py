@@ -240,7 +240,9 @@ def _read(app: Any, docname: str, source: list[str]) -> None:
 def _tell(app: Any, exception: Exception | None) -> None:
     counts = _counts(app.env)
     if exception is None and counts:
-        print(f"{sum(n for n, _ in counts.values())} code blocks of {len(counts)} pages ran as printed:")
+        processor = sum(os.times()[:4])
+        blocks = sum(n for n, _ in counts.values())
+        print(f"{blocks} code blocks of {len(counts)} pages ran as printed; {processor:.0f} s of processor time:")
         for docname, (n, seconds) in sorted(counts.items()):
             if n:
                 print(f"  {docname}: {n} blocks, {seconds:.1f} s")
