@@ -54,8 +54,8 @@ class Campaign:
         self.kept = kept
         self.out = os.dup(1)
 
-    def run(self, root: Path, at_import: list[bool]) -> None:
-        """Settle the mutants in memory first, then those alive or open that act where a module is loaded."""
+    def run(self, root: Path) -> None:
+        """Settle the mutants in memory first, then those that act where a module is loaded."""
         child = os.fork()
         if child == 0:
             try:
@@ -67,7 +67,7 @@ class Campaign:
         self._read()
         afresh = Afresh(root, self.limits)
         for k, mutant in enumerate(self.chosen):
-            if not mutant.outcome or (mutant.outcome == "alive" and at_import[k]):
+            if not mutant.outcome:
                 afresh.settle(mutant, self.tests[k])
                 self._write(k)
 
@@ -78,6 +78,7 @@ class Campaign:
                 try:
                     runner.settle(mutant, self.tests[k])
                 except NotInMemoryError:
+                    mutant.outcome = ""
                     continue
                 self._write(k)
 
@@ -148,7 +149,7 @@ def main() -> None:
         results.touch()
         limits = Limits(options.seconds, options.most)
         campaign = Campaign(everything, selected, limits, results, options.json)
-        campaign.run(root, [tests.runs_at_import(mutant) for mutant in everything])
+        campaign.run(root)
     for place, (chosen, population_size) in drawn.items():
         _report(place, chosen, population_size)
 

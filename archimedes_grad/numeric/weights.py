@@ -39,16 +39,14 @@ def jump_weights(heights: tuple[float, ...], first: int, power: int) -> Floats:
 
     The samples are of the parity opposite to `power`, with terms ``first, first + 2, ...``; one term of
     the wrong parity is added. For a smooth function its coefficient is zero; for a kink it is half the
-    jump of the derivative of order `power`.
+    jump of the derivative of order `power`. The largest height is 1, so that all rows are scaled alike.
     """
     powers = [power, *range(first, first + 2 * (len(heights) - 1), 2)]
     h = np.array(heights)
     matrix = h[None, :] ** np.array(powers, dtype=np.float64)[:, None]
     unit = np.zeros(len(heights))
     unit[0] = 1.0
-    # Rows scaled alike, so that high powers of small steps do not spoil the elimination.
-    scale = matrix.max(axis=1)
-    return np.linalg.solve(matrix / scale[:, None], unit / scale)
+    return np.asarray(np.linalg.solve(matrix, unit), dtype=np.float64)
 
 
 def prediction_weights(heights: Floats, new: float, first: int, step: int) -> Floats:

@@ -131,4 +131,4 @@ def array(a: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0
     # SciPy's namespaces pass NumPy's own form of None, which is neither true nor false.
     if result is a and copy is not _IF_NEEDED and copy:
         result = result.copy()
-    return np.reshape(result, (1,) * max(0, ndmin - result.ndim) + result.shape) if ndmin > result.ndim else result
+    return np.reshape(result, (1,) * (ndmin - result.ndim) + result.shape) if ndmin > result.ndim else result

@@ -149,16 +149,26 @@ def _spherical(name: str, parity: float) -> Callable[..., Any]:
         negative = np.less(z, 0)
         side = np.where(negative, -1.0, 1.0)
         sign = np.where(negative, parity * (-1.0) ** np.asarray(n), 1.0)
-        if not derivative:
-            bessel: Any = ufunc_of(f"_{name}")
-            return as_numpy_gives(sign * bessel(n, z * side), value)
-        shape = np.broadcast_shapes(np.shape(n), z.shape)
-        order, point = (full_node(operand, shape) for operand in (np.asarray(n, dtype=float), z * side))
-        (_, slope) = DERIVATIVES[f"_{name}"]
-        assert slope is not None
-        return as_numpy_gives(sign * side * new_array(slope(order, point, order), value), value)
+        result = sign * _spherical_above_zero(name, n, z * side, value, derivative)
+        if name == "spherical_kn":
+            # k_n(-z) = (-1)**(n + 1) k_n(z) - pi i_n(z)
+            other = _spherical_above_zero("spherical_in", n, np.where(negative, -z, 1.0), value, derivative)
+            result = result - np.where(negative, np.pi * other, 0.0)
+        return as_numpy_gives(side * result if derivative else result, value)
 
     return rule
+
+
+def _spherical_above_zero(name: str, n: Any, z: Any, value: Any, derivative: bool) -> Any:
+    """Return a spherical Bessel function or its slope, of the shape of a value."""
+    if not derivative:
+        bessel: Any = ufunc_of(f"_{name}")
+        return bessel(n, z)
+    shape = np.broadcast_shapes(np.shape(n), np.shape(value_of(z)))
+    order, point = (full_node(operand, shape) for operand in (np.asarray(n, dtype=float), z))
+    (_, slope) = DERIVATIVES[f"_{name}"]
+    assert slope is not None
+    return new_array(slope(order, point, order), value)
 
 
 def add_functions() -> None:
@@ -171,5 +181,5 @@ def add_functions() -> None:
         scipy.special.polygamma: _polygamma, scipy.special.factorial: _factorial, scipy.special.comb: _comb,
         scipy.special.perm: _perm,
     })  # fmt: skip
-    for name, parity in (("spherical_jn", 1.0), ("spherical_yn", -1.0), ("spherical_in", 1.0), ("spherical_kn", 1.0)):
+    for name, parity in (("spherical_jn", 1.0), ("spherical_yn", -1.0), ("spherical_in", 1.0), ("spherical_kn", -1.0)):
         INTERCEPTED[getattr(scipy.special, name)] = _spherical(name, parity)

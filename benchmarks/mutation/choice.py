@@ -27,19 +27,16 @@ class Tests:
         data = CoverageData(str(coverage_file))
         data.read()
         self.lines: dict[str, dict[int, list[str]]] = {}
-        self.at_import: dict[str, set[int]] = {}
         breadth: Counter[str] = Counter()
         for file in data.measured_files():
             relative = file[file.rindex("archimedes_grad/") :]
             if relative not in files:
                 continue
-            contexts = data.contexts_by_lineno(file)
             by_line = {
                 line: sorted({c.rsplit("|", 1)[0] for c in names if "::" in c and not c.startswith(_LEFT_OUT)})
-                for line, names in contexts.items()
+                for line, names in data.contexts_by_lineno(file).items()
             }
             self.lines[relative] = by_line
-            self.at_import[relative] = {line for line, names in contexts.items() if "" in names}
             breadth.update(test for tests in by_line.values() for test in tests)
         self.breadth = breadth
 
@@ -67,8 +64,3 @@ class Tests:
             ranked.append((seen[function], test))
             seen[function] += 1
         return specific + [test for _, test in sorted(ranked)][: most - len(specific)]
-
-    def runs_at_import(self, mutant: Mutant) -> bool:
-        """Return whether the line has run before the first test."""
-        first, last = mutant.lines
-        return not mutant.in_function or any(n in self.at_import.get(mutant.path, ()) for n in range(first, last + 1))

@@ -183,14 +183,21 @@ class InMemory(Runner):
     def __init__(self, root: Path, limits: Limits, campaign: Callable[[InMemory], None]) -> None:
         super().__init__(root, limits)
         self.campaign = campaign
+        self.run_before: set[tuple[Any, ...]] = set()
+        self.here = str(root / "archimedes_grad")
+        sys.setprofile(self._note_call)
+
+    def _note_call(self, frame: Any, event: str, argument: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(self.here):
+            self.run_before.add(_place(frame.f_code))
 
     def pytest_runtestloop(self, session: Any) -> bool:
+        sys.setprofile(None)
         self.items = {item.nodeid: item for item in session.items}
         self.manager = session.config.pluginmanager
         self.functions: dict[tuple[Any, ...], list[FunctionType]] = defaultdict(list)
-        here = str(self.root / "archimedes_grad")
         for thing in gc.get_objects():
-            if isinstance(thing, FunctionType) and thing.__code__.co_filename.startswith(here):
+            if isinstance(thing, FunctionType) and thing.__code__.co_filename.startswith(self.here):
                 self.functions[_place(thing.__code__)].append(thing)
             elif isinstance(thing, functools._lru_cache_wrapper) and thing.__module__.startswith("archimedes_grad"):
                 thing.cache_clear()
@@ -199,7 +206,25 @@ class InMemory(Runner):
         return True
 
     def settle(self, mutant: Mutant, tests: list[str]) -> None:
+        """Give a mutant its outcome.
+
+        Raises
+        ------
+        NotInMemoryError
+            If it is alive, but what it changes has run while the library was loaded.
+        """
         super().settle(mutant, [test for test in tests if test in self.items])
+        if mutant.outcome == "alive" and any(place in self.run_before for place in self._changed_places(mutant)):
+            raise NotInMemoryError
+
+    def _changed_places(self, mutant: Mutant) -> list[tuple[Any, ...]]:
+        return [_place(old) for old, new in self._pairs_of(mutant) if _own(old) != _own(new)]
+
+    def _pairs_of(self, mutant: Mutant) -> list[tuple[CodeType, CodeType]]:
+        path = self.root / mutant.path
+        text = path.read_text()
+        before = compile(text, str(path), "exec", dont_inherit=True)
+        return _pairs(before, compile(changed(text, mutant), str(path), "exec", dont_inherit=True))
 
     def attempt(self, mutant: Mutant | None, tests: list[str]) -> Finding:
         replaced = self.replaced(mutant) if mutant is not None else []
@@ -222,12 +247,8 @@ class InMemory(Runner):
         name = mutant.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         if name not in sys.modules:
             return []
-        path = str(self.root / mutant.path)
-        text = (self.root / mutant.path).read_text()
-        before = compile(text, path, "exec", dont_inherit=True)
-        after = compile(changed(text, mutant), path, "exec", dont_inherit=True)
         found = []
-        for old, new in _pairs(before, after):
+        for old, new in self._pairs_of(mutant):
             for function in self.functions.get(_place(old), []):
                 if old.co_freevars != new.co_freevars:
                     raise NotInMemoryError

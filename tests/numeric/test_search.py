@@ -130,6 +130,12 @@ def test_the_goal_is_relative_except_near_zero(value, error, position, order, si
     np.testing.assert_allclose(found, goal, rtol=1e-14)
 
 
+def test_the_goal_near_zero_is_that_of_each_output():
+    ladder = ladder_of(lambda t: [3.0, 500.0] if t else [0.0, 0.0], 0, 1)
+    found = goal_of(ladder, finding_of([0.0, 0.0], value=[0.0, 0.0]))
+    np.testing.assert_allclose(found, [64 * EPSILON * 3, 64 * EPSILON * 500])
+
+
 def test_what_is_undefined_has_no_size():
     ladder = ladder_of(lambda t: math.inf if t > 0.3 else (2.0 if t else 0.0), 0, 3)
     np.testing.assert_allclose(goal_of(ladder, finding_of(1.0, value=0.0)), 64 * EPSILON * 2)

@@ -43,6 +43,9 @@ VALUES = {
     "unwrap, integers with even period": (lambda x: np.unwrap(x, period=4), np.array([0, 2, 4, 3, 9, 1])),
     "unwrap, half a period": (lambda x: np.unwrap(x, period=2.0), np.array([0.0, 1.0, -1.0, 2.0])),
     **{f"correlate, mode {m}": (lambda x, m=m: np.correlate(x, [1.0, -2.0, 0.5], m), FIVE) for m in (0, 1, 2)},
+    "average and weight": (lambda x: np.average(x, axis=0, returned=True), GRID),
+    "average and weight of all": (lambda x: np.average(x, returned=True), GRID),
+    "average and weight, keepdims": (lambda x: np.average(x, axis=1, returned=True, keepdims=True), GRID),
     "array, ndmin": (lambda x: np.array(x, ndmin=3), FIVE),
     "array, ndmin below": (lambda x: np.array(x, ndmin=1), GRID),
     "corrcoef of rows alike": (lambda x: np.corrcoef(x, x), FIVE),
@@ -143,6 +146,27 @@ BESSEL = ("j0", "j1", "y0", "y1", "i0", "i1", "i0e", "i1e", "k0", "k1", "k0e", "
 @pytest.mark.parametrize("name", BESSEL)
 def test_bessel_functions_of_fixed_order(name):
     check(getattr(scipy.special, name), np.array([0.4, 1.7, 3.2]), rtol=1e-10)
+
+
+PLANES = ("fft2", "ifft2", "rfft2", "irfft2")
+
+
+@pytest.mark.parametrize("name", PLANES)
+def test_the_plane_of_a_transform_is_the_last_two_axes(name):
+    def parts(x):
+        found = getattr(np.fft, name)(x)
+        return np.real(found), np.imag(found)
+
+    check_value(parts, CUBE)
+    check_value(parts, GRID)
+
+
+@pytest.mark.parametrize("order", [0, 1, 2, 3])
+@pytest.mark.parametrize("derivative", [False, True])
+@pytest.mark.parametrize("name", ["spherical_jn", "spherical_yn", "spherical_in", "spherical_kn"])
+def test_spherical_bessel_functions_of_negative_numbers(name, derivative, order):
+    function = getattr(scipy.special, name)
+    check(lambda x: function(order, x, derivative), np.array([-2.3, -0.7, 0.9, 1.8]), rtol=1e-10)
 
 
 def test_cofactors_near_a_singular_matrix():
