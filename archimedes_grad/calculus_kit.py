@@ -102,7 +102,8 @@ class CalculusKit:
         --------
         >>> import numpy as np
         >>> import archimedes_grad as arc
-        >>> arc.CalculusKit(lambda x: np.sum(x**3), np.array([1.0, 2.0])).gradient(method="adaptive").round(6)
+        >>> kit = arc.CalculusKit(lambda x: np.sum(x**3), np.array([1.0, 2.0]))
+        >>> kit.gradient(method="adaptive").round(6)
         array([ 3., 12.])
         """
         run = {"n_workers": n_workers, "executor": executor, "progress": progress}
@@ -164,7 +165,8 @@ class CalculusKit:
         --------
         >>> import numpy as np
         >>> import archimedes_grad as arc
-        >>> arc.CalculusKit(lambda x: np.sum(x**3), np.array([1.0, 2.0])).hessian_diag(method="finite").round(6)
+        >>> kit = arc.CalculusKit(lambda x: np.sum(x**3), np.array([1.0, 2.0]))
+        >>> kit.hessian_diag(method="finite").round(6)
         array([ 6., 12.])
         """
         run = {"n_workers": n_workers, "executor": executor, "progress": progress}
@@ -185,7 +187,8 @@ class CalculusKit:
         --------
         >>> import numpy as np
         >>> import archimedes_grad as arc
-        >>> arc.CalculusKit(lambda x: np.sum(x**3), np.array([1.0, 2.0])).hyper_hessian(order=3)[0, 0, 0]
+        >>> kit = arc.CalculusKit(lambda x: np.sum(x**3), np.array([1.0, 2.0]))
+        >>> kit.hyper_hessian(order=3)[0, 0, 0]
         np.float64(6.0)
         """
         run = {"n_workers": n_workers, "executor": executor, "progress": progress, "order": order}

@@ -149,7 +149,8 @@ class DerivativeKit:
         --------
         >>> import numpy as np
         >>> from archimedes_grad.derivative_kit import DerivativeKit
-        >>> DerivativeKit(lambda x: x**3, x0=[1.0, 2.0]).differentiate(method="finite", order=2).round(6)
+        >>> kit = DerivativeKit(lambda x: x**3, x0=[1.0, 2.0])
+        >>> kit.differentiate(method="finite", order=2).round(6)
         array([ 6., 12.])
         """
         with asked_by("DerivativeKit.differentiate"):

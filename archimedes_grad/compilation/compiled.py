@@ -305,7 +305,8 @@ class CompiledFunction(Generic[P, R]):
         >>> import numpy as np
         >>> import archimedes_grad as arc
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     source, header = arc.grad(lambda x: np.sum(x**2)).codegen(f"{folder}/gradient.c", np.ones(3))
+        ...     gradient = arc.grad(lambda x: np.sum(x**2))
+        ...     source, header = gradient.codegen(f"{folder}/gradient.c", np.ones(3))
         ...     print(header.name, "void gradient(" in source.read_text())
         gradient.h True
         """

@@ -65,7 +65,8 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Compiled
     --------
     >>> import numpy as np
     >>> import archimedes_grad as arc
-    >>> arc.vmap(arc.grad(lambda x: np.sin(x[0]) * x[1]))(np.array([[0.0, 2.0], [0.0, 3.0]])).tolist()
+    >>> slopes = arc.vmap(arc.grad(lambda x: np.sin(x[0]) * x[1]))
+    >>> slopes(np.array([[0.0, 2.0], [0.0, 3.0]])).tolist()
     [[2.0, 0.0], [3.0, 0.0]]
     """
     require_functions("vmap", f=f)

@@ -288,7 +288,8 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
     --------
     >>> import archimedes_grad as arc
     >>> def root(a):
-    ...     return arc.while_loop(lambda x: abs(x * x - a) > 1e-12, lambda x: (x + a / x) / 2, a, 50)
+    ...     far = lambda x: abs(x * x - a) > 1e-12
+    ...     return arc.while_loop(far, lambda x: (x + a / x) / 2, a, 50)
     >>> round(float(arc.grad(root)(4.0)), 9)
     0.25
     """

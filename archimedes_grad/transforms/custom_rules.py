@@ -250,7 +250,9 @@ class custom_vjp(_CustomRule):  # noqa: N801  # used as a function
     >>> @arc.custom_vjp
     ... def clipped(x):
     ...     return x
-    >>> clipped.defvjp(lambda x: (x, None), lambda residuals, cotangent: (np.clip(cotangent, -1, 1),))
+    >>> def clip(residuals, cotangent):
+    ...     return (np.clip(cotangent, -1, 1),)
+    >>> clipped.defvjp(lambda x: (x, None), clip)
     >>> float(arc.grad(lambda x: 100 * clipped(x))(2.0))
     1.0
     """

@@ -165,7 +165,8 @@ def odeint(
     --------
     >>> import numpy as np
     >>> import archimedes_grad as arc
-    >>> decayed = lambda rate: arc.odeint(lambda x, t, rate: -rate * x, 1.0, np.array([0.0, 1.0]), rate)[-1]
+    >>> times = np.array([0.0, 1.0])
+    >>> decayed = lambda rate: arc.odeint(lambda x, t, rate: -rate * x, 1.0, times, rate)[-1]
     >>> round(float(arc.grad(decayed)(2.0)), 6), round(float(-np.exp(-2.0)), 6)
     (-0.135335, -0.135335)
     """
@@ -232,7 +233,8 @@ def linear_solve(A: Any, b: Any) -> Any:
     >>> A = scipy.sparse.csc_array(np.diag([2.0, 4.0]))
     >>> arc.grad(lambda b: np.sum(arc.linear_solve(A, b)))(np.ones(2)).tolist()
     [0.5, 0.25]
-    >>> arc.grad(lambda data: np.sum(arc.linear_solve((data, A), np.ones(2))))(A.data).tolist()
+    >>> total = lambda data: np.sum(arc.linear_solve((data, A), np.ones(2)))
+    >>> arc.grad(total)(A.data).tolist()
     [-0.25, -0.0625]
     """
     if isinstance(A, tuple) and len(A) == 2 and _is_sparse(A[1]):
