@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node
-from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
+from archimedes_grad.arrays.dispatch import CONSTRUCTOR_HOLDERS, FUNCTIONS, implements
 from archimedes_grad.arrays.operands import gathered, is_traced, literal, require_real, value_of
 from archimedes_grad.nodes.gather import repeated, reshaped, stored_shape
 
@@ -120,6 +121,10 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
 
 
 _IF_NEEDED: Any = np._CopyMode.IF_NEEDED
+
+
+# np.r_ and np.c_ take their pieces by the array constructor of their own module.
+CONSTRUCTOR_HOLDERS.append(sys.modules[type(np.r_).__module__])
 
 
 @implements(np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.copy)

@@ -66,8 +66,8 @@ class Tally:
         return (
             f"{self.programs} programs ({self.since_finding} since the last finding), {self.findings} findings, "
             f"{self.unsure} left out as unsure, {self.refused} refused; {c.points} values, {c.first} first and "
-            f"{c.second} second derivatives by the reference ({c.unsure} points unsure), {c.agreements} agreements; "
-            f"{self.seconds:.0f} s of processor time"
+            f"{c.second} second derivatives by the reference ({c.unsure} points unsure, {c.borders} at borders), "
+            f"{c.agreements} agreements; {self.seconds:.0f} s of processor time"
         )
 
 

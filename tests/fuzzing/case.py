@@ -13,6 +13,7 @@ import archimedes_grad as arc
 from .truth import (
     ERRORS,
     RTOL_FIRST,
+    RTOL_SECOND,
     Point,
     directions_of,
     dot,
@@ -40,6 +41,8 @@ class Counts:
         Derivatives compared with the reference.
     unsure
         Points at which the reference was not sure of the first derivative: no comparison.
+    borders
+        Points with equal entries, zeros or values that are not finite, of which values alone are compared.
     agreements
         Comparisons between two ways of the library.
     """
@@ -49,6 +52,7 @@ class Counts:
     first: int = 0
     second: int = 0
     unsure: int = 0
+    borders: int = 0
     agreements: int = 0
 
     def add(self, other: "Counts") -> None:
@@ -154,11 +158,13 @@ def require_value_and_gradient(case: Case) -> None:
 def require_slope(case: Case, k: int, gradient: Any, way: str) -> None:
     point = case.points[k]
     if not point.sure:
-        case.counts.unsure += 1
+        case.counts.unsure += not point.is_at_a_border
+        case.counts.borders += point.is_at_a_border
         return
     direction = directions_of(point.args)
     scale = max(scale_of(*gradient), *(scale_of(x.first, x.value) for x in point.outputs))
-    require_number(dot(gradient, direction), point.slope, scale, RTOL_FIRST, way)
+    rtol = RTOL_FIRST if point.order < 2 else RTOL_SECOND
+    require_number(dot(gradient, direction), point.slope, scale, rtol, way)
     case.counts.first += 1
 
 

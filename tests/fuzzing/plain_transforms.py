@@ -62,7 +62,8 @@ class _Function:
         self.leaves = leaves_of(self.chosen)
         if any(np.asarray(x).dtype.kind == "b" for x in self.leaves):
             raise TypeError("booleans have no derivative")
-        self.result = self([np.array(x)[()] for x in self.leaves])
+        # What is differentiated is float64 inside.
+        self.result = self([np.array(x, np.result_type(x, np.float64))[()] for x in self.leaves])
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         args, keywords = list(self.args), dict(self.keywords)

@@ -122,7 +122,7 @@ def _built(d: Draw) -> Program:
     shapes = [d.one_of(LARGE_SHAPES if large else SHAPES) for _ in names]
     single = tuple(name for name in names if few_digits and d.happens(2, 3))
     points = [[_entries(d, shape) for shape in shapes] for _ in range(N_POINTS)]
-    if d.happens(1, 3):
+    if d.happens(1, 4):
         points[-1] = [_entries_at_borders(d, shape) for shape in shapes]
     if d.happens(1, 6):
         # Whole numbers, which are not differentiated.

@@ -1,5 +1,7 @@
 """What the fuzzer found, small, each as it was printed or by hand: fails as long as the library is wrong about it."""
 
+import shutil
+
 import numpy as np
 import pytest
 from scipy import special
@@ -295,3 +297,29 @@ def test_reductions_of_the_entries_that_a_traced_condition_chooses(reduction, op
 
     points = [np.array([[0.3, -1.2, 2.0], [0.5, 0.15, -0.4]]), np.array([[0.3, 0.7, 0.2], [-0.5, 0.4, 0.8]])]
     check(program, [[x] for x in points], ("vmap", "jvp", "hvp"))
+
+
+@pytest.mark.parametrize("joined", [
+    lambda x: np.c_[x, x], lambda x: np.r_[x, 2 * x], lambda x: np.c_[np.arange(x.size), x.ravel()],
+    lambda x: np.r_[np.sum(x), 1.0, x.ravel(), 0:2], lambda x: np.r_["0,2", x.ravel(), 2 * x.ravel()],
+    lambda x: np.r_["1,2,0", x.ravel(), 3 * x.ravel()], lambda x: np.r_[[1.0, 2.0], x.ravel(), [x.ravel()[0]]],
+    lambda x: np.r_[-1:1:3j, x.ravel()],
+])  # fmt: skip
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (2, 1, 2)])
+def test_pieces_joined_by_index_are_a_traced_array(joined, shape):
+    # They were an array of objects, which NumPy's functions refused or took for something else.
+    x = np.sin(1.0 + np.arange(np.prod(shape))).reshape(shape)
+    check(lambda x: np.heaviside(joined(x), 0.5) * np.sin(joined(x)), [[x]], ("jvp", "vmap", "hvp"))
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine")
+def test_a_sum_of_one_entry_within_a_compiled_loop():
+    def program(z):
+        def scaled(t):
+            for entry in np.ravel(z):
+                last = entry
+            return 0.5 * t + 0.1 * np.sum(last)
+
+        return arc.fori_loop(0, len(z), lambda i, s: scaled(s) * 0.3 + 0.1 * np.sum(z[i]), z)
+
+    check(program, [[np.array([[1.8443, 0.9323], [-0.9717, -0.4297]])]], ("again",), ("vm", "native"))

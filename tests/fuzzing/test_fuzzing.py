@@ -46,7 +46,8 @@ def test_numbered_programs():
             assert what is None, f"{what}\n\n{program.regression_test(f'finding_{seed}')}"
     assert unsure + refused <= 0.05 * N_RANDOM
     assert counts.unsure <= 0.1 * counts.points
-    assert counts.first >= counts.points
+    assert counts.borders <= 0.25 * counts.points
+    assert counts.first >= counts.points - counts.borders
 
 
 def test_programs_are_the_same_for_the_same_seed_and_differ_between_seeds():

@@ -21,7 +21,7 @@ def reduction(values: Values, kind: str, source: Value, shape: tuple[int, ...], 
     if window is not None:
         finer = refined(shape, window.shape)
         strides = None if finer is None else refined_strides(window, finer)
-        if finer is not None and strides is not None and min(strides) > 0:
+        if finer is not None and strides is not None and all(stride > 0 for stride in strides):
             order = sorted(range(len(finer)), key=lambda axis: -strides[axis])
             if order != list(range(len(finer))):
                 return _reduced_in_order(values, kind, source, finer, spread(kept, shape, finer), order)
