@@ -352,7 +352,7 @@ def _of_whole_numbers(case: Case) -> None:
     """Whole numbers as ints and as floats."""
     derivative = case.derivative()
     for point in case.points:
-        floats = [np.rint(x) if np.asarray(x).dtype.kind == "f" else x for x in point.fresh()]
+        floats = [np.rint(x) + 0.0 if np.asarray(x).dtype.kind == "f" else x for x in point.fresh()]
         if not all(np.isfinite(x).all() for x in floats):
             continue
         ints = [x.astype(int) if i in case.argnums else x for i, x in enumerate(floats)]
