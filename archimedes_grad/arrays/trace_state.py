@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.errors import TraceError
+from archimedes_grad.nodes.patterns import dense
 
 _thread = threading.local()
 
@@ -193,7 +194,7 @@ class Trace:
 
     def new_symbol(self, name: str, rows: int, columns: int, value: npt.ArrayLike) -> cs.MX:
         """Return a new symbol, and remember the value it has in this run."""
-        symbol = cs.MX.sym(name, rows, columns)
+        symbol = cs.MX.sym(name, dense(rows, columns))
         self._symbol_values[hash(symbol)] = np.asarray(value, dtype=np.float64).reshape(-1)
         return symbol
 

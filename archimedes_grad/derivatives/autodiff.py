@@ -155,8 +155,9 @@ def cotangents_of_inputs(
     """Return the cotangents of some leaves from those of some outputs, dense and of the leaves' own shapes."""
     inputs = [representation.inputs[i] for i in wanted]
     kind: Any = cs.SX if representation.name == "scalar" else cs.MX
-    zeros = [kind(cs.DM.zeros(x.size1(), x.size2())) for x in inputs]
-    if not results or not inputs:
-        return zeros
-    (sensitivities,) = cs.reverse(results, inputs, [cotangents])
-    return [cs.densify(s) if s.numel() else z for s, z in zip(sensitivities, zeros, strict=True)]
+    # Without an entry where an input is reached from no result.
+    (sensitivities,) = cs.reverse(results, inputs, [cotangents]) if results and inputs else ([kind()] * len(inputs),)
+    return [
+        cs.densify(s) if s.numel() else kind(cs.DM.zeros(x.size1(), x.size2()))
+        for s, x in zip(sensitivities, inputs, strict=True)
+    ]

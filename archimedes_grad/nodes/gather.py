@@ -16,7 +16,7 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.nodes.patterns import repeated_across, seen_as
+from archimedes_grad.nodes.patterns import filled_with, repeated_across, seen_as, spread
 from archimedes_grad.nodes.strided import Geometry
 
 Shape = tuple[int, ...]
@@ -222,10 +222,8 @@ def filled(node: cs.MX, shape: Shape) -> cs.MX:
 
 
 def repeated(number: cs.MX, rows: int, columns: int) -> cs.MX:
-    """Return a matrix of one number. CasADi makes a node of as many dependencies of what is repeated downwards."""
-    if number.is_constant():
-        return cs.MX(cs.Sparsity.dense(rows, columns), float(number.to_DM()))
-    return seen_as(repeated_across(number, rows * columns), rows, columns)
+    """Return a matrix of one number."""
+    return filled_with(float(number.to_DM()), rows, columns) if number.is_constant() else spread(number, rows, columns)
 
 
 def _in_order(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX) -> cs.MX:

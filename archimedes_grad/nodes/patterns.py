@@ -35,6 +35,23 @@ def seen_as(node: cs.MX, rows: int, columns: int) -> cs.MX:
     return cs.sparsity_cast(node, dense(rows, columns))
 
 
+def filled_with(number: float, rows: int, columns: int) -> cs.MX:
+    """Return a dense matrix of one constant number."""
+    return cs.MX(dense(rows, columns), number)
+
+
+def spread(number: cs.MX, rows: int, columns: int) -> cs.MX:
+    """Return a dense matrix of one number that is no constant; a large one by an operation that leaves it as it is."""
+    if rows * columns < _KEPT_FROM:
+        return seen_as(cs.repmat(number, 1, rows * columns), rows, columns)
+    return cs.MX.binary(cs.OP_IF_ELSE_ZERO, filled_with(1.0, rows, columns), number)
+
+
+def sum_of_all(matrix: cs.MX) -> cs.MX:
+    """Return the sum of all entries, by a product whose derivative needs no pattern but the matrix's own."""
+    return cs.dot(matrix, filled_with(1.0, matrix.size1(), matrix.size2()))
+
+
 def repeated_across(node: cs.MX, times: int) -> cs.MX:
     """Return a dense matrix so many times side by side."""
     pattern = dense(node.size1(), node.size2() * times)

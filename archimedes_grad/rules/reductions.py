@@ -13,8 +13,8 @@ from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
 from archimedes_grad.arrays.operands import gathered, value_of
-from archimedes_grad.nodes.gather import EXTREMES, Shape, reshaped
-from archimedes_grad.nodes.patterns import repeated_across, seen_as
+from archimedes_grad.nodes.gather import EXTREMES, Shape, flat, reshaped
+from archimedes_grad.nodes.patterns import repeated_across, seen_as, sum_of_all
 from archimedes_grad.rules.composition import counted
 from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, only_where, root_of_sum_of_squares
 from archimedes_grad.rules.ufuncs import numpys_out
@@ -60,9 +60,9 @@ def summed(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
         return cs.repsum(seen_as(array.node, kept, length), 1, length)
     matrix, _ = reduced_last(array, axes)
     length, kept = matrix.shape
-    if kept == 1 and length <= _SHORT_SUM:
-        return cs.repsum(seen_as(matrix, 1, length), 1, length)
-    return cs.mtimes(cs.MX.ones(1, length), matrix)
+    if kept > 1:
+        return cs.mtimes(cs.MX.ones(1, length), matrix)
+    return sum_of_all(matrix) if length > _SHORT_SUM else cs.repsum(seen_as(matrix, 1, length), 1, length)
 
 
 def _reduction(
@@ -157,8 +157,10 @@ def _extreme(ufunc: np.ufunc) -> Callable[[SymbolicArray, tuple[int, ...]], cs.M
     of_two: Callable[[cs.MX, cs.MX], cs.MX] = ELEMENTWISE[ufunc]
 
     def reduce_node(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
-        matrix = reduced_columns(array, axes)
-        kept, length = matrix.shape
+        # One column of all entries, where it need not be split: its pattern is the cheapest.
+        is_whole = len(axes) == array.ndim and array.size > _SHORT_SUM and not skips_nan
+        matrix = flat(array.node) if is_whole else reduced_columns(array, axes)
+        kept, length = (1, array.size) if is_whole else matrix.shape
         if length <= 2:
             return matrix if length == 1 else of_two(*cs.horzsplit(matrix))
         # It decides who ties, and no derivative goes through it.
@@ -215,13 +217,10 @@ def _along_columns(column: cs.MX, count: int) -> cs.MX:
 
 
 def _total(matrix: cs.MX) -> cs.MX:
-    """Return the sum of the columns; of a single row by way of a square, whose columns are added side by side."""
+    """Return the sum of the columns; of a long row or of one column, that of all entries."""
     rows, columns = matrix.shape
-    if rows > 1 or columns <= _SHORT_SUM:
-        return cs.repsum(matrix, 1, columns)
-    rows = next(divisor for divisor in range(math.isqrt(columns), 0, -1) if columns % divisor == 0)
-    side_by_side = cs.repsum(seen_as(matrix, rows, columns // rows), 1, columns // rows)
-    return cs.repsum(seen_as(side_by_side, 1, rows), 1, rows)
+    is_whole = columns == 1 or rows == 1 and columns > _SHORT_SUM
+    return sum_of_all(matrix) if is_whole else cs.repsum(matrix, 1, columns)
 
 
 _sum = _reduction(np.add, summed)

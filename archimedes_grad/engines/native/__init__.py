@@ -11,7 +11,7 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.engines.native.blas_library import addresses, set_threads
+from archimedes_grad.engines.native.blas_library import KernelsUnderWay, set_threads
 from archimedes_grad.engines.native.c_text import ENTRY, loaded_text
 from archimedes_grad.engines.native.compilers import CompilerError, NoCompilerError
 from archimedes_grad.engines.native.pieces import Cut
@@ -68,12 +68,13 @@ def _loaded(functions: Sequence[cs.Function]) -> tuple[list[cs.Function], tuple[
     """Return Functions compiled, and the data that each of them takes after its own inputs."""
     threads = default_threads()
     source = source_of(*functions, in_parts=threads > 1)
-    if "run_in_parts" in source.kernels:
-        set_threads(threads)
+    kernels = KernelsUnderWay(source.kernels) if source.kernels else None
     path = library(loaded_text(functions, source))
     data: list[Any] = [array.view(np.float64) for array in source.data]
-    if source.kernels:
-        data.append(addresses(source.kernels))
+    if kernels is not None:
+        data.append(kernels.addresses())
+    if "run_in_parts" in source.kernels:
+        set_threads(threads)
     return [cs.external(f"{ENTRY}{number}", str(path)) for number in range(len(functions))], tuple(data)
 
 

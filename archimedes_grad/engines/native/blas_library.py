@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,29 @@ def set_threads(threads: int) -> None:
     _kernel_library("run_in_parts").set_threads(threads)
 
 
+class KernelsUnderWay:
+    """Kernels that a thread compiles where they are not there yet, while something else is compiled."""
+
+    def __init__(self, kernels: Container[str]) -> None:
+        self._outcome: npt.NDArray[np.float64] | Exception
+        self._thread = threading.Thread(target=self._run, args=(kernels,))
+        self._thread.start()
+
+    def _run(self, kernels: Container[str]) -> None:
+        try:
+            self._outcome = addresses(kernels)
+        except Exception as error:
+            self._outcome = error
+
+    def addresses(self) -> npt.NDArray[np.float64]:
+        """Wait for the kernels; return their addresses, or raise what went wrong."""
+        self._thread.join()
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+
+@functools.cache
 def _kernel(name: str) -> int:
     return _address(getattr(_kernel_library(name), name))
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from archimedes_grad.engines.native.blas_library import PLACES
 from archimedes_grad.engines.native.equation_text import EQUATIONS
-from archimedes_grad.engines.native.operations import VECTOR_FUNCTIONS, literal
+from archimedes_grad.engines.native.operations import LIBRARY_FUNCTIONS, VECTOR_FUNCTIONS, literal
 from archimedes_grad.engines.native.product_text import LOADED, STAND_ALONE
 from archimedes_grad.engines.native.program import Source
 from archimedes_grad.engines.native.thread_text import PARTS
@@ -21,9 +21,19 @@ ENTRY = "archimedes_grad_entry_"
 #: Matrices of at least so many rows, columns and inner ones are multiplied by BLAS.
 BLAS_SIDE = 400
 
-_HELPERS = """\
-#include <math.h>
+_MATHS = "#include <math.h>"
 
+# The whole header takes longer to read than a short function takes to compile.
+_FEW_MATHS = """\
+#if defined(__linux__)
+#include <features.h>
+#endif
+#define NAN __builtin_nan("")
+#define INFINITY __builtin_inf()
+{declarations}
+"""
+
+_HELPERS = """\
 #if defined(_OPENMP) || defined(ARCHIMEDES_GRAD_SIMD)
 #define VECTORISE(pragma) _Pragma(#pragma)
 #else
@@ -78,7 +88,12 @@ int {entry}(const double **arg, double **res, long long *iw, double *w, int memo
 
 def loaded_text(functions: Sequence[cs.Function], source: Source) -> str:
     """Return the C file of a library that CasADi loads; each entry takes its own inputs, then the program's data."""
-    parts = ["#define ARCHIMEDES_GRAD_SIMD", _HELPERS.format(vector_forms=_vector_forms(source.text))]
+    declarations = [_declaration(name) for name in LIBRARY_FUNCTIONS if f"{name}(" in source.text]
+    parts = [
+        "#define ARCHIMEDES_GRAD_SIMD",
+        _FEW_MATHS.format(declarations="\n".join(declarations)),
+        _HELPERS.format(vector_forms=_vector_forms(source.text)),
+    ]
     if "solve_equations" in source.kernels:
         parts.append(EQUATIONS.format(routines=len(source.data), solver=PLACES["solve_equations"]))
     if "small_product" in source.kernels:
@@ -102,13 +117,17 @@ def loaded_text(functions: Sequence[cs.Function], source: Source) -> str:
 def _vector_forms(text: str) -> str:
     """Return the declarations of vector forms for what a text calls."""
     by_version: dict[str, list[str]] = {}
-    for name, (arity, version) in VECTOR_FUNCTIONS.items():
+    for name, version in VECTOR_FUNCTIONS.items():
         if f"{name}(" in text:
-            form = f'__attribute__((simd("notinbranch"))) double {name}(double{", double" * (arity - 1)});'
+            form = f'__attribute__((simd("notinbranch"))) {_declaration(name)}'
             by_version.setdefault(version, []).append(form)
     return "\n".join(
         "\n".join([f"#if __GLIBC_PREREQ({version})", *forms, "#endif"]) for version, forms in by_version.items()
     )
+
+
+def _declaration(name: str) -> str:
+    return f"double {name}(double{', double' * (LIBRARY_FUNCTIONS[name] - 1)});"
 
 
 def _dense(sparsity: cs.Sparsity) -> tuple[int, int]:
@@ -177,7 +196,7 @@ def stand_alone_text(
         description=f"{name}: compiled by archimedes_grad", guard=guard, work=max(1, compiled.work), name=name,
         inputs=_listed(inputs), outputs=_listed(outputs),
     )  # fmt: skip
-    parts = [f'#include "{name}.h"', _HELPERS.format(vector_forms="/* none asked for */"), *texts]
+    parts = [f'#include "{name}.h"', _MATHS, _HELPERS.format(vector_forms="/* none asked for */"), *texts]
     if "small_product" in source.kernels:
         parts.append(STAND_ALONE)
     entry = _STAND_ALONE_ENTRY.format(

@@ -80,12 +80,19 @@ OPERATIONS: dict[int, Operation] = {
     cs.OP_ERF: _function("erf"),
 }
 
-#: Functions that glibc's vector library has for loops, in how many arguments, and from which version on.
+#: The functions of the C library that operations call, and in how many arguments.
+LIBRARY_FUNCTIONS = {
+    "exp": 1, "log": 1, "sin": 1, "cos": 1, "tan": 1, "asin": 1, "acos": 1, "atan": 1, "sinh": 1, "cosh": 1, "tanh": 1,
+    "asinh": 1, "acosh": 1, "atanh": 1, "erf": 1, "log1p": 1, "expm1": 1, "pow": 2, "atan2": 2, "hypot": 2, "fmod": 2,
+    "remainder": 2, "copysign": 2, "sqrt": 1, "fabs": 1, "floor": 1, "ceil": 1,
+}  # fmt: skip
+
+#: Those that glibc's vector library has for loops, and since which version.
 VECTOR_FUNCTIONS = {
-    "exp": (1, "2, 22"), "log": (1, "2, 22"), "sin": (1, "2, 22"), "cos": (1, "2, 22"), "pow": (2, "2, 22"),
-    "tan": (1, "2, 35"), "asin": (1, "2, 35"), "acos": (1, "2, 35"), "atan": (1, "2, 35"), "atan2": (2, "2, 35"),
-    "sinh": (1, "2, 35"), "cosh": (1, "2, 35"), "tanh": (1, "2, 35"), "asinh": (1, "2, 35"), "acosh": (1, "2, 35"),
-    "atanh": (1, "2, 35"), "erf": (1, "2, 35"), "log1p": (1, "2, 35"), "expm1": (1, "2, 35"), "hypot": (2, "2, 35"),
+    "exp": "2, 22", "log": "2, 22", "sin": "2, 22", "cos": "2, 22", "pow": "2, 22", "tan": "2, 35", "asin": "2, 35",
+    "acos": "2, 35", "atan": "2, 35", "atan2": "2, 35", "sinh": "2, 35", "cosh": "2, 35", "tanh": "2, 35",
+    "asinh": "2, 35", "acosh": "2, 35", "atanh": "2, 35", "erf": "2, 35", "log1p": "2, 35", "expm1": "2, 35",
+    "hypot": "2, 35",
 }  # fmt: skip
 
 
