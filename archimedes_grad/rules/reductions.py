@@ -219,7 +219,7 @@ def _along_columns(column: cs.MX, count: int) -> cs.MX:
 def _total(matrix: cs.MX) -> cs.MX:
     """Return the sum of the columns; of a long row or of one column, that of all entries."""
     rows, columns = matrix.shape
-    is_whole = columns == 1 or rows == 1 and columns > _SHORT_SUM
+    is_whole = columns == 1 or (rows == 1 and columns > _SHORT_SUM)
     return sum_of_all(matrix) if is_whole else cs.repsum(matrix, 1, columns)
 
 
