@@ -12,7 +12,8 @@ import numpy.typing as npt
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.decisions import decided_integer, decided_truth
-from archimedes_grad.arrays.trace_state import trace_error
+from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.nodes.broadcasts import is_large_broadcast
 from archimedes_grad.nodes.gather import Shape, broadcast, filled, flat, geometry_of, reshaped, taken
 
 _binary = cs.MX.binary
@@ -109,7 +110,11 @@ def as_traced(array: Any) -> SymbolicArray:
 
 def broadcast_node(operand: Any, shape: Shape) -> cs.MX:
     """Return the node of an operand broadcast to a shape; one entry is left to CasADi's own broadcasting."""
-    return broadcast(node_of(operand), np.shape(value_of(operand)), shape)
+    own = np.shape(value_of(operand))
+    trace = current_trace()
+    if trace is not None and is_large_broadcast(own, shape):
+        trace.large_products = True
+    return broadcast(node_of(operand), own, shape)
 
 
 def full_node(operand: Any, shape: Shape) -> cs.MX:

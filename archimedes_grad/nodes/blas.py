@@ -20,6 +20,7 @@ import casadi as cs
 from numpy.linalg import _umath_linalg
 
 from archimedes_grad.nodes.batched_products import are_separate, one_by_one, read
+from archimedes_grad.nodes.broadcasts import by_repetition, is_broadcast
 from archimedes_grad.nodes.rebuilding import Rebuilding
 
 #: From this many multiplications on a product goes to BLAS; below, the call costs more than it saves.
@@ -46,7 +47,7 @@ def matrix_product(left: cs.MX, right: cs.MX) -> cs.MX:
 
 
 def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
-    """Return expressions with all large dense products on BLAS, those of batches too; nodes above are built anew."""
+    """Return expressions with all large dense products on BLAS, those of batches too, and broadcasts by repetition; nodes above are built anew."""
     return _OnBlas().of(expressions)
 
 
@@ -54,7 +55,10 @@ class _OnBlas(Rebuilding):
     def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
         """Return a product on BLAS for a large dense one; of a batch, a product for each matrix."""
         if source.op() == cs.OP_EINSTEIN:
-            product = read(source.info())
+            info = source.info()
+            if is_broadcast(info):
+                return [by_repetition(info, operands)]
+            product = read(info)
             return [one_by_one(product, operands, _product)] if are_separate(product.count, product.work) else None
         if source.op() != cs.OP_MTIMES or not all(operand.is_dense() for operand in operands):
             return None

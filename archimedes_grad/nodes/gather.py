@@ -16,7 +16,8 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.nodes.patterns import filled_with, repeated_across, seen_as, spread
+from archimedes_grad.nodes.broadcasts import is_large_broadcast, product_with_ones, repeated
+from archimedes_grad.nodes.patterns import filled_with, seen_as, spread
 from archimedes_grad.nodes.strided import Geometry
 
 Shape = tuple[int, ...]
@@ -64,23 +65,8 @@ def window(root: cs.MX, root_shape: Shape, geometry: Geometry) -> cs.MX:
     axes = geometry.axes()
     distinct = [(length, stride) for length, stride in axes if stride != 0]
     node = _distinct_entries(root, root_shape, geometry.offset, distinct)
-    inner = math.prod(length for length, _ in distinct)
-    outer = 1
-    for length, stride in axes:
-        if stride != 0:
-            outer, inner = outer * length, inner // length
-        else:
-            node = _repeated(node, outer, length, inner)
-            outer *= length
+    node = repeated(node, [(length, stride == 0) for length, stride in axes])
     return seen_as(node, rows, columns) if node.shape != (rows, columns) else node
-
-
-def _repeated(node: cs.MX, outer: int, times: int, inner: int) -> cs.MX:
-    """Repeat an array of shape (outer, inner) along a new axis between the two."""
-    if outer == 1:
-        return repeated_across(flat(node), times)
-    matrix = seen_as(node, inner, outer)
-    return repeated_across(matrix.T, times).T
 
 
 def _distinct_entries(
@@ -206,6 +192,8 @@ def broadcast(node: cs.MX, shape: Shape, target: Shape) -> cs.MX:
     size = math.prod(shape)
     if size == 1:
         return node if node.numel() == 1 and node.is_scalar() else cs.reshape(node, 1, 1)
+    if is_large_broadcast(shape, target):
+        return seen_as(product_with_ones(node, shape, target), *stored_shape(target))
     strides: list[int] = []
     stride = 1
     for length in reversed(shape):
@@ -218,10 +206,10 @@ def broadcast(node: cs.MX, shape: Shape, target: Shape) -> cs.MX:
 def filled(node: cs.MX, shape: Shape) -> cs.MX:
     """Return a node of one entry repeated to a whole shape; others as they are."""
     rows, columns = stored_shape(shape)
-    return repeated(node, rows, columns) if node.numel() == 1 and rows * columns != 1 else node
+    return repeated_number(node, rows, columns) if node.numel() == 1 and rows * columns != 1 else node
 
 
-def repeated(number: cs.MX, rows: int, columns: int) -> cs.MX:
+def repeated_number(number: cs.MX, rows: int, columns: int) -> cs.MX:
     """Return a matrix of one number."""
     return filled_with(float(number.to_DM()), rows, columns) if number.is_constant() else spread(number, rows, columns)
 

@@ -13,7 +13,7 @@ from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import CONSTRUCTOR_HOLDERS, FUNCTIONS, implements
 from archimedes_grad.arrays.operands import gathered, is_traced, literal, require_real, value_of
-from archimedes_grad.nodes.gather import repeated, reshaped, stored_shape
+from archimedes_grad.nodes.gather import repeated_number, reshaped, stored_shape
 
 
 def constant(value: Any) -> SymbolicArray:
@@ -26,7 +26,7 @@ def constant(value: Any) -> SymbolicArray:
 def _uniform_or_given(value: np.ndarray[Any, Any]) -> cs.MX:
     rows, columns = stored_shape(value.shape)
     if value.size and not np.any(value.ravel()[1:] != value.ravel()[0]):
-        return repeated(cs.MX(float(value.ravel()[0])), rows, columns)
+        return repeated_number(cs.MX(float(value.ravel()[0])), rows, columns)
     return reshaped(constant_node(value), value.shape)
 
 

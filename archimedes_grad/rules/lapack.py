@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.arrays.trace_state import current_trace
-from archimedes_grad.nodes.gather import Shape, flat, repeated, stored_shape
+from archimedes_grad.nodes.gather import Shape, flat, repeated_number, stored_shape
 
 Array = npt.NDArray[np.float64]
 Matrices = Sequence[cs.MX]
@@ -198,7 +198,7 @@ def called_by_entry(kind: Kind, operands: Matrices) -> cs.MX:
     size = math.prod(shape)
     if not size:
         return cs.MX(*shape)
-    columns = [flat(repeated(node, *shape) if node.shape != shape else node) for node in operands]
+    columns = [flat(repeated_number(node, *shape) if node.shape != shape else node) for node in operands]
     trace = current_trace()
     if trace is not None:
         trace.opaque = True

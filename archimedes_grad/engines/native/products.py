@@ -41,6 +41,8 @@ def contraction(values: Values, info: dict[str, Any], operands: list[Value]) -> 
     second = values.view(right, Geometry(shape, 0, tuple(axis.right for axis in axes)))
     kept = tuple(axis.result != 0 for axis in axes)
     product = values.elementwise(cs.OP_MUL, first, second)
+    if _is_ones(left, right):
+        product = second if is_one(left) else first
     if not all(kept):
         product = reduction(values, "sum", product, shape, kept)
     return product if is_zero(base) else values.elementwise_sum(base, product)
