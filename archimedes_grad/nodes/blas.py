@@ -47,7 +47,10 @@ def matrix_product(left: cs.MX, right: cs.MX) -> cs.MX:
 
 
 def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
-    """Return expressions with all large dense products on BLAS, those of batches too, and broadcasts by repetition; nodes above are built anew."""
+    """Return expressions with all large dense products on BLAS, and broadcasts by repetition.
+
+    Products of batches too; nodes above are built anew.
+    """
     return _OnBlas().of(expressions)
 
 

@@ -1,8 +1,8 @@
 """Arrays repeated along axes.
 
-While a function is traced and differentiated, a large broadcast is a product with ones, CasADi's `einstein`: it needs no
-pattern, and its derivatives are such nodes too. In finished expressions it becomes repetitions and their sums; compiled
-code reads the node itself.
+While a function is traced and differentiated, a large broadcast is a product with ones, CasADi's `einstein`: it needs
+no pattern, and its derivatives are such nodes too. In finished expressions it becomes repetitions and their sums;
+compiled code reads the node itself.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def product_with_ones(node: cs.MX, shape: tuple[int, ...], target: tuple[int, ..
 
 
 def is_broadcast(info: dict[str, Any]) -> bool:
-    """Tell of what CasADi tells about an ``einstein`` node whether it is a broadcast or the sum that is its derivative."""
+    """Tell of what CasADi tells about an ``einstein`` node whether it is a broadcast, or a derivative of one."""
     return all(label <= _LABEL for label in (*info["a"], *info["b"], *info["c"]))
 
 
 def by_repetition(info: dict[str, Any], operands: Sequence[cs.MX]) -> cs.MX:
-    """Return a broadcast as repetitions, its derivative as the sum of repetitions, in place of the product with ones."""
+    """Return a broadcast as repetitions, its derivative as their sum, in place of the product with ones."""
     # The ones stand second, in derivatives of every order.
     base, array, _ = operands
     own = info["a"]

@@ -84,4 +84,5 @@ def test_what_is_not_finite_stays_where_it_belongs():
     sides[100, 3] = np.nan
     got = arc.compile(np.linalg.solve, engine="native")(matrix, sides)
     expected = scipy.linalg.solve_triangular(matrix, sides, lower=True, check_finite=False)
-    np.testing.assert_allclose(got, expected, rtol=1e-12)
+    # By the largest entries: single ones are what is left of sums that cancel.
+    np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-15 * np.nanmax(np.abs(expected)))

@@ -17,11 +17,11 @@ _FLAGS = (
     "-std=gnu11", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off", "-fopenmp-simd",
     "-fPIC", "-shared", "-w",
 )  # fmt: skip
-# sin and cos are no builtins: gcc would make one call of both, which it cannot vectorise.
-_GCC_FLAGS = ("-fno-builtin-sin", "-fno-builtin-cos")
-# Loops are vectorised where that pays. What -O3 does besides takes a fifth more time to compile, gains nothing on the
+# sin and cos are no builtins: gcc would make one call of both, which it cannot vectorise. Loops are vectorised where
+# that pays, as clang does by itself. What -O3 does besides takes a fifth more time to compile, gains nothing on the
 # problems of benchmarks/, and makes the loops that solve equations half as fast.
-_OPTIMISED = ("-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic")
+_GCC_FLAGS = ("-fno-builtin-sin", "-fno-builtin-cos", "-ftree-vectorize", "-fvect-cost-model=dynamic")
+_OPTIMISED = "-O2"
 #: Longer sources are compiled with less optimisation.
 _LONG_SOURCE = 200_000
 
@@ -76,7 +76,7 @@ def machine() -> str:
     program = os.path.realpath(compiler()[0])
     status = os.stat(program)
     version = [program, str(status.st_size), str(status.st_mtime_ns)]
-    return "\n".join([*compiler(), *version, *_OPTIMISED, *_FLAGS, *_GCC_FLAGS, _processor()])
+    return "\n".join([*compiler(), *version, _OPTIMISED, *_FLAGS, *_GCC_FLAGS, _processor()])
 
 
 def _processor() -> str:
@@ -121,7 +121,7 @@ def compile_library(source: Path, target: Path, length: int, cache: Path) -> Non
         If the compiler fails.
     """
     shared = _shared_libraries()
-    flags = [*(("-O1",) if length > _LONG_SOURCE else _OPTIMISED), *_FLAGS]
+    flags = ["-O1" if length > _LONG_SOURCE else _OPTIMISED, *_FLAGS]
     if not _is_clang():
         flags += _GCC_FLAGS
     elif "libmvec.so.1" in shared:
