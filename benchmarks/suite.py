@@ -8,10 +8,10 @@ On a machine that does other work, one core with priority gives steadier ratios 
 
     OPENBLAS_NUM_THREADS=1 taskset -c 0 nice -n -19 python benchmarks/suite.py
 
-For each data set: the first gradient of every runner in a fresh process, with its peak memory; then all of them in one
-process, their answers compared before they are timed in turn, round after round. What takes too long or fails is left
-out, with the reason. Figures go to results/suite.json, where a run of some problems replaces theirs only; a quick run
-and one of some runners are shown and not saved.
+For each data set: the first gradient of every runner in a fresh process, with its peak memory and with nothing
+compiled before; then all of them in one process, their answers compared before they are timed in turn, round after
+round. What takes too long or fails is left out, with the reason. Figures go to results/suite.json, where a run of some
+problems replaces theirs only; a quick run and one of some runners are shown and not saved.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -54,10 +55,17 @@ def first_gradient(name: str, problem: str, size: str) -> dict[str, float]:
 
 
 def in_a_fresh_process(name: str, problem: str, size: str) -> dict[str, Any]:
-    """Return what ``first_gradient`` gives in a process of its own, or the reason to leave the runner out."""
+    """Return what ``first_gradient`` gives in a process of its own, or the reason to leave the runner out.
+
+    Nothing is compiled yet: the cache of compiled functions is empty.
+    """
     command = [sys.executable, __file__, "--first", name, problem, size]
     try:
-        run = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_FIRST_GRADIENT)
+        with tempfile.TemporaryDirectory() as cache:
+            surroundings = {**os.environ, "ARCHIMEDES_GRAD_CACHE": cache}
+            run = subprocess.run(
+                command, capture_output=True, text=True, timeout=LONGEST_FIRST_GRADIENT, env=surroundings
+            )
     except subprocess.TimeoutExpired:
         return {"left out": f"the first gradient takes more than {LONGEST_FIRST_GRADIENT} s"}
     if run.returncode:

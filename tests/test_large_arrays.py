@@ -16,6 +16,10 @@ FUNCTIONS = [
     lambda x: np.sum((x.reshape(20, 1200)[:, None, :] * np.ones((1, 3, 1))) ** 2),
     lambda x: np.sum(np.max(x.reshape(40, 600), axis=1) ** 2),
     lambda x: np.sum((x.reshape(6, 50, 80) @ np.swapaxes(x.reshape(6, 50, 80), 1, 2)) ** 2),
+    lambda x: np.sum((x[:300] * x[:240, None] + x[-240:, None]) ** 3),
+    lambda x: np.sum(np.sin(x[:30, None, None] * x[:300].reshape(30, 10)[:, None, :] + x[:170, None])) * x[5],
+    lambda x: np.max(x) + np.log(np.sum(np.exp(x - np.max(x)))) - np.min(x[100:]) ** 2,
+    lambda x: np.sum(np.max(x.reshape(40, 600), axis=1)[:, None] * x[:2000]),
 ]
 
 
@@ -27,6 +31,29 @@ def test_gradients_are_right(function, engine):
     step = 1e-6
     slope = (function(X + step * direction) - function(X - step * direction)) / (2 * step)
     np.testing.assert_allclose(gradient @ direction, slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["vm", "native"])
+def test_second_derivatives_through_broadcasts(engine):
+    def product(x):
+        return np.sum((x[:300] * x[300:, None]) ** 3)
+
+    x, direction = X[:540] + 0.5, np.sin(np.arange(540.0))
+    product_of_hessian = arc.hvp(product, engine=engine)(x, direction)
+    a, b, da, db = x[:300], x[300:], direction[:300], direction[300:]
+    first = 6 * a * da * np.sum(b**3) + 9 * a**2 * np.sum(b**2 * db)
+    second = 6 * b * db * np.sum(a**3) + 9 * b**2 * np.sum(a**2 * da)
+    np.testing.assert_allclose(product_of_hessian, np.concatenate([first, second]), rtol=1e-11)
+
+
+@pytest.mark.parametrize("engine", ["vm", "native"])
+def test_what_is_repeated_keeps_sign_and_nan(engine):
+    row = np.array([-0.0, 0.0, np.nan, -np.inf] * 100)
+    repeated = arc.compile(lambda row, column: np.maximum(row, row) * column, engine=engine)(row, np.ones((200, 1)))
+    np.testing.assert_array_equal(repeated, np.broadcast_to(row, (200, 400)))
+    np.testing.assert_array_equal(np.signbit(repeated), np.broadcast_to(np.signbit(row), (200, 400)))
+    number = arc.compile(lambda x: np.full((200, 400), x), engine=engine)(-0.0)
+    assert np.signbit(number).all()
 
 
 def folded(x):
