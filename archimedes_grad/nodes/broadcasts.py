@@ -39,9 +39,10 @@ def product_with_ones(node: cs.MX, shape: tuple[int, ...], target: tuple[int, ..
     kept = [_LABEL - k for k, (length, _) in axes if length > 1]
     ones = [label for label in labels if label not in kept]
     length_of = dict(zip(labels, lengths, strict=True))
-    sizes = [[length_of[label] for label in some] for some in (kept, ones, labels)]
-    all_ones = filled_with(1.0, math.prod(sizes[1]), 1)
-    return cs.MX.einstein(seen_as(node, node.numel(), 1), all_ones, *sizes, kept, ones, labels)
+    own_sizes, times = ([length_of[label] for label in some] for some in (kept, ones))
+    column = seen_as(node, node.numel(), 1)
+    all_ones = filled_with(1.0, math.prod(times), 1)
+    return cs.MX.einstein(column, all_ones, own_sizes, times, lengths, kept, ones, labels)
 
 
 def is_broadcast(info: dict[str, Any]) -> bool:
