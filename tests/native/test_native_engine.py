@@ -13,6 +13,8 @@ from scipy.special import erf
 import archimedes_grad as arc
 from archimedes_grad.engines.native import compilers, toolchain
 from archimedes_grad.engines.native.program import source_of
+from archimedes_grad.engines.native.tape import read
+from archimedes_grad.engines.native.values import Data
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
@@ -120,6 +122,15 @@ def test_what_nobody_reads_of_a_call_is_not_computed():
     assert "exp(" in text
     assert "sin(" not in text
     assert "cosh(" not in text
+
+
+@pytest.mark.parametrize("n", [3, 300])
+def test_constants_are_read_bit_for_bit(n):
+    numbers = np.resize([0.1, -0.0, np.nan, -np.inf, 5e-324], n)
+    for constant in (numbers, np.full(n, 0.1), np.ones(n), np.zeros(n)):
+        (used,) = read(cs.Function("f", [], [cs.MX(cs.DM(constant))]), None).outputs
+        found = used.array if isinstance(used, Data) else np.full(n, used.number)
+        assert np.array_equal(found.view(np.int64), constant.view(np.int64))
 
 
 SPECIAL = np.array([0.0, -0.0, 1.0, -1.0, 5e-324, 1e-310, 1e300, np.inf, -np.inf, np.nan])

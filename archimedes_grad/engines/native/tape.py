@@ -15,11 +15,14 @@ from archimedes_grad.engines.native.operations import OPERATIONS
 from archimedes_grad.engines.native.products import contraction, matrix_product
 from archimedes_grad.engines.native.reductions import reduction
 from archimedes_grad.engines.native.values import Part, UnsupportedError, Value, Values, strided
+from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.nodes.gather import EXTREMES
 from archimedes_grad.nodes.strided import Geometry
 
 #: Longer functions are not compiled: a C compiler's time for one grows faster than its length.
 MOST_INSTRUCTIONS = 4_000
+#: CasADi gives a constant of fewer numbers faster as a list than it evaluates it.
+_LIST_OF_NUMBERS = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,16 +169,12 @@ def _dense(node: cs.MX) -> None:
 
 
 def _constant(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
-    text = str(node)
     if node.nnz() == 0:
         return reader.values.fill(0, 0.0)
-    if text.startswith("zeros("):
-        return reader.values.fill(node.nnz(), 0.0)
-    if text.startswith("ones("):
-        return reader.values.fill(node.nnz(), 1.0)
-    if text.startswith("all_"):
-        return reader.values.fill(node.nnz(), float(cs.evalf(node.get_nz(False, 0))))
-    return reader.values.data(np.array(node.to_DM().nonzeros(), dtype=np.float64))
+    if node.nnz() < _LIST_OF_NUMBERS:
+        return reader.values.data(np.array(node.to_DM().nonzeros(), dtype=np.float64))
+    (array,) = evaluated(cs.Function("constant", [], [node]), [])
+    return reader.values.data(array)
 
 
 def _places(info: dict[str, Any]) -> Geometry | npt.NDArray[np.int64]:
