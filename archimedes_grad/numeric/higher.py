@@ -242,9 +242,9 @@ def _by_complex_gradient(
     columns = ComplexGradient(PointFunction(function, vectorized=vectorized), checked["stepsize"])
     run = {"n_workers": n_workers, "executor": executor, "progress": progress}
     if order == 2:
-        rest = jacobian(columns, point, method="adaptive", **run)
+        rest = jacobian(columns, point, **run)
     else:
-        rest = hyper_hessian(columns, point, order=order - 1, method="adaptive", **run)
+        rest = hyper_hessian(columns, point, order=order - 1, **run)
     orders = list(itertools.permutations(range(order)))
     value = np.mean([np.transpose(rest.value, p) for p in orders], axis=0)
     spread = np.max([np.abs(np.transpose(rest.value, p) - value) for p in orders], axis=0)

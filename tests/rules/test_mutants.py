@@ -146,6 +146,33 @@ def test_gradients(case):
     check(function, *args, rtol=1e-9)
 
 
+@pytest.mark.parametrize("traced", [(0,), (0, 2), (0, 1, 2)])
+def test_interpolation_of_many_points_in_many_intervals(traced):
+    """So many that the intervals are searched and not compared."""
+    nodes = np.linspace(-2.0, 2.0, 50) ** 3
+    arguments = [np.linspace(-7.9, 7.9, 90), nodes, np.sin(nodes)]
+
+    def f(*given):
+        return np.interp(*(given[traced.index(k)] if k in traced else arguments[k] for k in range(3)))
+
+    check_value(f, *(arguments[k] for k in traced))
+    slopes = arc.grad(lambda x: np.sum(np.interp(x, nodes, arguments[2])))(arguments[0])
+    interval = np.searchsorted(nodes, arguments[0], "right") - 1
+    np.testing.assert_allclose(slopes, (np.diff(arguments[2]) / np.diff(nodes))[interval], rtol=1e-12)
+
+
+def test_series_are_exact_to_the_ends_of_where_they_are_used():
+    mpmath = pytest.importorskip("mpmath")
+    points = np.linspace(0.001, 0.159, 80)
+    with mpmath.workdps(30):
+        true = [float(mpmath.sincpi(x)) for x in points]
+    np.testing.assert_allclose(arc.compile(np.sinc)(points), true, rtol=4e-16)
+    points = np.concatenate([np.linspace(1.5, 1.95, 40), np.linspace(2.05, 2.49, 40)])
+    with mpmath.workdps(30):
+        true = [float(mpmath.loggamma(x)) for x in points]
+    np.testing.assert_allclose(arc.compile(scipy.special.gammaln)(points), true, rtol=4e-15)
+
+
 BESSEL = ("j0", "j1", "y0", "y1", "i0", "i1", "i0e", "i1e", "k0", "k1", "k0e", "k1e")
 
 
