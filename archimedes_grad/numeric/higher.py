@@ -240,7 +240,7 @@ def _by_complex_gradient(
         raise TypeError(f"complex step gives higher derivatives of scalar functions; this one returns shape {shape}")
     first = gradient(function, point, method="complex", **settings)
     columns = ComplexGradient(PointFunction(function, vectorized=vectorized), checked["stepsize"])
-    run = {"n_workers": n_workers, "executor": executor, "progress": progress}
+    run: dict[str, Any] = {"n_workers": n_workers, "executor": executor, "progress": progress}
     if order == 2:
         rest = jacobian(columns, point, **run)
     else:

@@ -541,6 +541,30 @@ def test_pictures_of_other_derivatives():
     assert "polynomial, degree 3" in lines_of(panels["samples and fit"])
 
 
+def test_pictures_leave_infinite_claims_out():
+    panels, result, _ = picture(lambda x: math.nan if x < 0.4999 else wavy(x), 0.5)
+    grid = np.asarray(panels["log10 of the claimed error"].get_images()[0].get_array())
+    assert any(np.isnan(error[0]) for _, _, error in result.details["windows"])
+    assert not np.isinf(grid).any()
+    constant, _, _ = picture(lambda x: 0.0, 0.5)
+    assert not np.isfinite(np.asarray(constant["log10 of the claimed error"].get_images()[0].get_array(), float)).any()
+
+
+def test_points_that_have_not_started_are_cancelled_after_an_error():
+    started = []
+
+    def function(x):
+        started.append(x)
+        if x == 0.0:
+            raise KeyError("first")
+        threading.Event().wait(0.05)
+        return x
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(KeyError):
+        PointFunction(function, scalar_input=True, executor=pool)(np.arange(50.0)[:, None])
+    assert len(started) < 50
+
+
 def test_gradients_of_one_parameter_hold_their_details():
     one = gradient(lambda p: p[0] ** 2, [1.0], diagnostics=True)
     assert "offsets" in one.details

@@ -253,6 +253,7 @@ def test_small_steps_that_begin_to_agree_are_promising(case):
 
     def smallest_window(above=0):
         if above:
+            assert above == 1
             return None if before is None else SimpleNamespace(jump=np.array([7.0, before]))
         if last is None:
             return None
