@@ -72,10 +72,6 @@ def ufunc_of_an_object_array(x):
     return np.sum(np.exp(entries))
 
 
-def mean_of_a_list(x):
-    return np.mean([x, 2.0])
-
-
 def in_place_on_a_plain_array(x):
     total = np.zeros(2)
     total += x
@@ -86,6 +82,10 @@ def plain_out(x):
     y = np.zeros(())
     np.sin(x, out=y)
     return y
+
+
+def joins_text(x):
+    return len(", ".join([x, "y"])) * x
 
 
 def without_a_rule(x):
@@ -106,9 +106,9 @@ MESSAGES = [
     (makes_complex, "complex(x).real", ["complex"]),
     (ufunc_of_a_list, "np.sin([x", ["np.array"]),
     (ufunc_of_an_object_array, "np.exp(entries)", ["np.array"]),
-    (mean_of_a_list, "np.mean([x", ["np.array"]),
     (in_place_on_a_plain_array, "total += x", ["arc.zeros"]),
     (plain_out, "np.sin(x, out=y)", ["arc.zeros", "out="]),
+    (joins_text, '", ".join([x', ["does not take traced arrays", "plain numbers"]),
     (without_a_rule, "np.packbits", ["packbits"]),
     (where_without_out, "where=[True", ["where=", "np.where"]),
 ]

@@ -61,7 +61,8 @@ def _register_dataclass(cls: type) -> None:
 
 def is_static_by_nature(value: Any) -> bool:
     """Tell whether a value is passed to the function as it is without being declared static."""
-    if value is None or isinstance(value, str | bytes | bool | np.bool_ | enum.Enum | slice | type(Ellipsis)):
+    # By its own type: to isinstance a traced truth value is NumPy's.
+    if value is None or issubclass(type(value), str | bytes | bool | np.bool_ | enum.Enum | slice | type(Ellipsis)):
         return True
     return callable(value) and not hasattr(value, "__array__")
 

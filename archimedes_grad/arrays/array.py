@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import casadi as cs
 import numpy as np
@@ -21,7 +22,7 @@ from archimedes_grad.arrays.decisions import decided_integer, decided_truth
 from archimedes_grad.arrays.operators import Operators
 from archimedes_grad.arrays.plain_numbers import plain_number_error
 from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
-from archimedes_grad.nodes.gather import Shape, filled, geometry_of, reshaped, window
+from archimedes_grad.nodes.gather import Shape, filled, flat, geometry_of, reshaped, window
 from archimedes_grad.nodes.strided import Geometry
 
 _float64 = np.float64
@@ -30,6 +31,12 @@ _float64 = np.float64
 _KNOWN = frozenset({np.ndarray, np.float64, float, int, bool, tuple, list, str, type(None)})
 #: What users look for on a Series or DataFrame.
 _OF_PANDAS = frozenset({"values", "to_numpy", "iloc", "loc", "at", "iat", "index", "columns"})
+#: Methods that NumPy's ufuncs ask of the entries of an array of objects, which a list of traced values becomes.
+_OF_OBJECTS = frozenset({
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "cos", "cosh", "deg2rad",
+    "degrees", "exp", "exp2", "expm1", "fabs", "fmod", "hypot", "log", "log10", "log1p", "log2", "rad2deg", "radians",
+    "rint", "sin", "sinh", "sqrt", "tan", "tanh",
+})  # fmt: skip
 _NO_LABELS = (
     "in a traced function a Series or DataFrame is the array of its values, without labels. Index it by position, or "
     "pass columns by name as a dictionary: dict(frame)."
@@ -58,8 +65,10 @@ class SymbolicArray(Operators, ArrayMethods):
     geometry: Geometry
     value: Any
 
-    #: pandas leaves operators to the operand of higher priority; its own is at most 5,000.
+    #: pandas leaves operators, and ufuncs of what isinstance takes for an array, to the operand of higher priority;
+    #: its own are at most 5,000.
     __pandas_priority__ = 10_000
+    __array_priority__ = 10_000
 
     def __init__(self, node: cs.MX, value: Any) -> None:
         self._node = node
@@ -101,6 +110,16 @@ class SymbolicArray(Operators, ArrayMethods):
         self._read = None
 
     # --- what it is -----------------------------------------------------------------------------
+
+    if not TYPE_CHECKING:
+
+        @property
+        def __class__(self):
+            """What ``isinstance`` goes by beside the type itself: of an array ndarray, of a scalar NumPy's scalar type.
+
+            A function that asks whether it got an array or a float so takes the branch that it takes untraced.
+            """
+            return type(self.value)
 
     @property
     def shape(self) -> Shape:
@@ -162,6 +181,8 @@ class SymbolicArray(Operators, ArrayMethods):
         return format(self.value, form)
 
     def __hash__(self) -> int:
+        if self.dtype.kind in "iub" and not self.ndim:
+            return hash(self.decided().item())
         raise trace_error(
             "A traced value is used as a key (of a dict, a set or functools.cache), and keys are fixed values.",
             "Use a position or a name as key, and keep the traced value beside it.",
@@ -174,6 +195,12 @@ class SymbolicArray(Operators, ArrayMethods):
         )
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__array__" and self.dtype.kind in "iub":
+            # What NumPy asks of the index of a plain array: table[np.argsort(x)]. Floats have none, because an array
+            # of their values would have lost their derivatives.
+            return self._as_index
+        if name in _OF_OBJECTS:
+            return partial(getattr(np, name), self)
         if name in _OF_PANDAS:
             raise AttributeError(f"a traced array has no {name!r}: {_NO_LABELS}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
@@ -266,17 +293,54 @@ class SymbolicArray(Operators, ArrayMethods):
         integer: Any = self if self.dtype.kind in "iub" else np.trunc(self)
         return decided_integer(integer.node, value)
 
+    def __trunc__(self) -> int:
+        return int(self)
+
+    def __floor__(self) -> int:
+        return int(np.floor(self))
+
+    def __ceil__(self) -> int:
+        return int(np.ceil(self))
+
     def __index__(self) -> int:
         if self.dtype.kind not in "iu":
             raise TypeError(f"a traced value of dtype {self.dtype} cannot be interpreted as an integer; use int()")
         return decided_integer(self.node, operator.index(self.value))
 
-    # --- what would lose the derivative ---------------------------------------------------------
+    def decided(self) -> Any:
+        """Return the actual values of an array of booleans or integers, with a guard for each entry.
+
+        Raises
+        ------
+        TypeError
+            If the array is neither of booleans nor of integers.
+        """
+        kind = self.dtype.kind
+        if kind not in "iub":
+            raise TypeError(f"a traced array of dtype {self.dtype} cannot be an index; one of integers or booleans can")
+        nodes = flat(self.node)
+        outcomes = [
+            decided_truth(nodes.get_nz(False, place), True, bool(value))
+            if kind == "b"
+            else decided_integer(nodes.get_nz(False, place), int(value))
+            for place, value in enumerate(np.ravel(self.value))
+        ]
+        return np.array(outcomes, dtype=self.dtype).reshape(self.shape)[()]
+
+    def _as_index(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Return the actual values as an array, for NumPy: ``__array__`` of booleans and integers."""
+        return np.asarray(self.decided(), dtype)
+
+    # --- what would lose the derivative, but of booleans and integers, which have none ---------
 
     def __float__(self) -> float:
+        if self.dtype.kind in "iub":
+            return float(self.decided())
         raise plain_number_error("float")
 
     def __complex__(self) -> complex:
+        if self.dtype.kind in "iub":
+            return complex(self.decided())
         raise plain_number_error("complex")
 
 
@@ -345,5 +409,6 @@ def _plain(operand: Any) -> Any:
             "A scipy.sparse array met a traced one outside of a product; a plain array was expected.",
             "Write A @ x for a product, arc.linear_solve(A, b) for a solve, A.toarray() for all else.",
         )
-    foreign = hasattr(operand, "__array__") and not isinstance(operand, np.ndarray | np.generic | type)
-    return np.asarray(operand) if foreign else operand
+    if isinstance(operand, SymbolicArray | np.ndarray | np.generic | type):
+        return operand
+    return np.asarray(operand) if hasattr(operand, "__array__") else operand

@@ -18,6 +18,7 @@ _STRUCTURED_WAY_ON = (
     "Use np.where, np.maximum or np.minimum, arc.cond or arc.while_loop, or pass the argument that decides through "
     "static_argnames."
 )
+_TABLE_WAY_ON = "For an index of a plain array write arc.array(table)[index]. Else: "
 
 
 def decided_truth(node: cs.MX, is_boolean: bool, value: bool) -> bool:
@@ -44,8 +45,10 @@ def _decided(node: cs.MX, outcome: float, what: str) -> float:
     if outermost.structured:
         raise trace_error(f'A traced value {what}, and control_flow="structured" allows none.', _STRUCTURED_WAY_ON)
     if not trace.values_known:
-        raise trace_error(f"A traced value {what} where it has no actual value (in a body of vmap, scan, cond).",
-                          _STRUCTURED_WAY_ON)  # fmt: skip
+        raise trace_error(
+            f"A traced value {what} where it has no actual value (in a body of vmap, scan, cond).",
+            (_TABLE_WAY_ON if "index" in what else "") + _STRUCTURED_WAY_ON,
+        )
     if node.is_constant():
         return outcome
     position = outermost.n_decisions

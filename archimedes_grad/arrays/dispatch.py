@@ -38,6 +38,9 @@ UFUNC_METHODS: dict[tuple[np.ufunc | type[np.ufunc], str], Rule] = {}
 #: Python function of another library that does not dispatch -> rule that takes the function, then its arguments.
 INTERCEPTED: dict[Callable[..., Any], Rule] = {}
 
+#: Those of them that call a function of the user's, which may give traced values for plain arguments.
+CALLING_BACK: set[Callable[..., Any]] = set()
+
 #: Modules of other libraries that hold NumPy's array constructors under names of their own.
 CONSTRUCTOR_HOLDERS: list[ModuleType] = []
 

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node
-from archimedes_grad.arrays.decisions import decided_integer, decided_truth
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.nodes.broadcasts import is_large_broadcast
 from archimedes_grad.nodes.gather import Shape, broadcast, filled, flat, geometry_of, reshaped, taken
@@ -197,25 +196,3 @@ def _taken_from(array: SymbolicArray, indices: Any) -> Any:
     places = np.empty(root.size, np.intp)
     places[array.geometry.indices().ravel()] = np.arange(root.size)
     return taken(array.node, array.shape, places[indices])
-
-
-def decided(array: SymbolicArray) -> Any:
-    """Return the actual values of a traced array of booleans or integers, with a guard for each entry.
-
-    Raises
-    ------
-    TypeError
-        If the array is neither of booleans nor of integers.
-    """
-    kind = array.dtype.kind
-    if kind not in "iub":
-        raise TypeError(f"a traced array of dtype {array.dtype} cannot be an index; one of integers or booleans can")
-    flat_nodes = flat(array.node)
-    flat_values = np.ravel(array.value)
-    outcomes = [
-        decided_truth(flat_nodes.get_nz(False, i), True, bool(value))
-        if kind == "b"
-        else decided_integer(flat_nodes.get_nz(False, i), int(value))
-        for i, value in enumerate(flat_values)
-    ]
-    return np.array(outcomes, dtype=array.dtype).reshape(array.shape)[()]

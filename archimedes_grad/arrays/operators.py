@@ -21,8 +21,20 @@ _binary_node = cs.MX.binary
 _Operator = Callable[[Any, Any], Any]
 
 
-def _operator(ufunc: np.ufunc, function: _Operator, opcode: int) -> tuple[_Operator, _Operator]:
-    """Return an operator's method and its reflected method."""
+def _product(a: Any, b: Any) -> Any:
+    """Return a product as NumPy's scalars and arrays mean it: an integer that is no array repeats a sequence."""
+    for number, other in ((a, b), (b, a)):
+        if isinstance(other, list | tuple | str | bytes) and not isinstance(number.value, np.ndarray):
+            # With a scalar of another dtype this raises what NumPy raises.
+            return other * (operator.index(number) if number.dtype.kind in "iu" else number.value)
+    return np.multiply(a, b)
+
+
+def _operator(
+    ufunc: np.ufunc, function: _Operator, opcode: int, general: _Operator | None = None
+) -> tuple[_Operator, _Operator]:
+    """Return an operator's method and its reflected method; ``general`` is what the ufunc would do, if it is more."""
+    general = general or ufunc
 
     def forward(self: Any, other: Any) -> Any:
         value = self.value
@@ -30,18 +42,18 @@ def _operator(ufunc: np.ufunc, function: _Operator, opcode: int) -> tuple[_Opera
             kind = type(other)
             if kind is float or kind is int:
                 node = _binary_node(opcode, self._node, scalar_node(other))
-                return self.__class__(node, function(value, other))
-            if kind is self.__class__ and type(other.value) is _float64:
+                return type(self)(node, function(value, other))
+            if kind is type(self) and type(other.value) is _float64:
                 node = _binary_node(opcode, self._node, other._node)
                 return kind(node, function(value, other.value))
-        return ufunc(self, other)
+        return general(self, other)
 
     def reflected(self: Any, other: Any) -> Any:
         value = self.value
         if type(value) is _float64 and (type(other) is float or type(other) is int):
             node = _binary_node(opcode, scalar_node(other), self._node)
-            return self.__class__(node, function(other, value))
-        return ufunc(other, self)
+            return type(self)(node, function(other, value))
+        return general(other, self)
 
     return forward, reflected
 
@@ -87,7 +99,7 @@ class Operators:
 
     __add__, __radd__ = _operator(np.add, operator.add, cs.OP_ADD)
     __sub__, __rsub__ = _operator(np.subtract, operator.sub, cs.OP_SUB)
-    __mul__, __rmul__ = _operator(np.multiply, operator.mul, cs.OP_MUL)
+    __mul__, __rmul__ = _operator(np.multiply, operator.mul, cs.OP_MUL, _product)
     __truediv__, _divided = _operator(np.true_divide, operator.truediv, cs.OP_DIV)
     __lt__, _ = _operator(np.less, operator.lt, cs.OP_LT)
     __le__, _ = _operator(np.less_equal, operator.le, cs.OP_LE)
@@ -133,7 +145,7 @@ class Operators:
             node = _binary_node(cs.OP_MUL, self._node, self._node)
             if other == 3:
                 node = _binary_node(cs.OP_MUL, node, self._node)
-            return self.__class__(node, self.value**other)
+            return type(self)(node, self.value**other)
         return np.power(self, other)
 
     def __rpow__(self: Any, other: Any) -> Any:

@@ -13,13 +13,16 @@ from archimedes_grad.rules import (
     elementwise,
     indexing,
     movement,
+    pieces,
     products,
     python_classes,
     reductions,
     ufuncs,
 )
 
-__all__ = ["creation", "elementwise", "indexing", "movement", "products", "python_classes", "reductions", "ufuncs"]
+__all__ = [
+    "creation", "elementwise", "indexing", "movement", "pieces", "products", "python_classes", "reductions", "ufuncs",
+]  # fmt: skip
 
 #: Modules of rules that are loaded on demand.
 ON_DEMAND = (
@@ -62,6 +65,7 @@ def _add_rules(module: str) -> None:
 
 #: Module whose functions do not all dispatch -> the module of rules for it, loaded once the former has been.
 OF_OTHER_MODULES = {
+    "numpy": "list_arguments",
     "numpy.polynomial": "polynomial_series",
     "scipy.special": "special",
     "scipy.stats": "distributions",

@@ -156,7 +156,7 @@ def sqrt(x: Any) -> ComplexArray:
 @implements_complex(np.power)
 def power(x: Any, y: Any) -> Any:
     """X to the power of y; of small whole numbers by products."""
-    if isinstance(y, int | float) and float(y).is_integer() and 0 <= y <= 64:
+    if not isinstance(y, SymbolicArray) and isinstance(y, int | float) and float(y).is_integer() and 0 <= y <= 64:
         result: Any = 1.0
         for _ in range(int(y)):
             result = result * x

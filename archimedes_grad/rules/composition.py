@@ -18,7 +18,6 @@ from archimedes_grad.arrays.dispatch import Rule, implements
 from archimedes_grad.arrays.operands import (
     broadcast_node,
     cast_node,
-    decided,
     dtype_of,
     full_node,
     gathered,
@@ -220,9 +219,9 @@ def static(structure: Any) -> Any:
     if isinstance(structure, tuple):
         return tuple(map(static, structure))
     array = gathered(structure)
-    return decided(array)
+    return array.decided()
 
 
 def static_mask(mask: Any) -> Any:
     """Return a mask without traced values: where it holds is decided, and leaves a guard for each entry."""
-    return decided(np.not_equal(gathered(mask), 0)) if is_traced(mask) else mask
+    return np.not_equal(gathered(mask), 0).decided() if is_traced(mask) else mask

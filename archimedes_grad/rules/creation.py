@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +15,7 @@ from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import CONSTRUCTOR_HOLDERS, FUNCTIONS, implements
 from archimedes_grad.arrays.operands import gathered, is_traced, literal, require_real, value_of
 from archimedes_grad.nodes.gather import repeated_number, reshaped, stored_shape
+from archimedes_grad.rules.indexing import plain_key
 
 
 def constant(value: Any) -> SymbolicArray:
@@ -54,9 +56,23 @@ def _with_like(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _function in (
-    np.zeros, np.ones, np.empty, np.eye, np.identity, np.arange, np.tri, np.frombuffer, np.fromiter, np.fromstring,
+    np.zeros, np.ones, np.empty, np.eye, np.identity, np.tri, np.frombuffer, np.fromiter, np.fromstring,
 ):  # fmt: skip
     FUNCTIONS[_function] = _with_like(_function)
+
+
+@implements(np.arange)
+def arange(*ends: Any, dtype: Any = None, **keywords: Any) -> Any:
+    """Numbers from a start, a step apart, up to a stop, which may be traced; how many there are is decided."""
+    names = ("stop",) if len(ends) == 1 else ("start", "stop", "step", "dtype")
+    given = {**dict(zip(names, ends, strict=False)), **keywords}
+    start, stop, step = (given.pop(name, default) for name, default in (("start", 0), ("stop", None), ("step", 1)))
+    value: Any = np.arange(*map(value_of, (start, stop, step)), given.pop("dtype", dtype))  # type: ignore[call-overload]
+    if not is_traced([start, stop, step]):
+        return constant(value)
+    count = max(int(np.ceil((stop - start) / step)), 0)
+    numbers = start + np.arange(count) * ((start + step) - start)
+    return numbers.astype(value.dtype, copy=False)
 
 
 @implements(np.fromfunction)
@@ -82,7 +98,7 @@ def asfortranarray(a: Any, dtype: Any = None, **layout: Any) -> Any:
 @implements(np.full)
 def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **device: Any) -> SymbolicArray:
     """An array of one number, traced or not."""
-    fill_value = gathered(fill_value)
+    shape, fill_value = plain_key(shape), gathered(fill_value)
     if not isinstance(fill_value, SymbolicArray):
         return constant(np.full(shape, fill_value, dtype))
     result = constant(np.full(shape, 0, dtype or fill_value.dtype))
@@ -94,7 +110,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **dev
 def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None,
               **device: Any) -> SymbolicArray:  # fmt: skip
     """An array of one number in the shape and dtype of another."""
-    prototype = np.empty_like(value_of(a), dtype=dtype, shape=shape)
+    prototype = np.empty_like(value_of(gathered(a)), dtype=dtype, shape=plain_key(shape))
     result = constant(np.zeros(prototype.shape, prototype.dtype))
     result[...] = fill_value
     return result
@@ -104,7 +120,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subo
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
              axis: int = 0, **device: Any) -> Any:  # fmt: skip
     """Evenly spaced numbers between two traced ends."""
-    start, stop = gathered(start), gathered(stop)
+    start, stop, num = gathered(start), gathered(stop), operator.index(num)
     value = np.linspace(value_of(start), value_of(stop), num, endpoint, False, dtype, 0)
     intervals = num - 1 if endpoint else num
     fractions = np.arange(num) / intervals if intervals > 0 else np.zeros(num)

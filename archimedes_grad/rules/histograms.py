@@ -9,7 +9,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
-from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
 from archimedes_grad.arrays.operands import as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
@@ -109,6 +109,18 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = N
         for axis, edge in enumerate(edges):
             counts = counts / np.reshape(np.diff(edge), (-1,) + (1,) * (len(edges) - axis - 1))
     return counts, _as_given(edges)
+
+
+_of_points = FUNCTIONS[np.histogramdd]
+
+
+def _of_points_or_columns(sample: Any, *args: Any, **kwargs: Any) -> Any:
+    """Take a list for one of columns, as NumPy does: an array holds a point in each row."""
+    columns = isinstance(sample, list | tuple)
+    return _of_points(np.atleast_2d(gathered(sample)).T if columns else sample, *args, **kwargs)
+
+
+FUNCTIONS[np.histogramdd] = _of_points_or_columns
 
 
 def _as_given(edges: list[Any]) -> Any:

@@ -12,7 +12,6 @@ from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
 from archimedes_grad.arrays.operands import (
     cast_node,
-    decided,
     dtype_of,
     full_node,
     gathered,
@@ -30,12 +29,12 @@ from archimedes_grad.rules.runtime_indices import entries_at, has_runtime_index
 def plain_key(key: Any) -> Any:
     """Return an index without traced values: those that it held are decided, and leave guards."""
     if isinstance(key, SymbolicArray):
-        return decided(key)
+        return key.decided()
     if isinstance(key, tuple):
         return tuple(plain_key(part) for part in key)
     if isinstance(key, slice):
         return slice(*(plain_key(part) for part in (key.start, key.stop, key.step)))
-    return decided(gathered(key)) if is_traced(key) else key
+    return gathered(key).decided() if is_traced(key) else key
 
 
 @implements(operator.getitem)

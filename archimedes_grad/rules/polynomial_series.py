@@ -24,6 +24,7 @@ _FAMILIES = {
 def _at_points(original: Callable[..., Any], x: Any, c: Any, tensor: bool = True) -> Any:
     """The values of a series at points; with ``tensor`` each column of coefficients at all of them."""
     x, c = gathered(x), gathered(c)
+    x = np.asarray(x) if isinstance(x, list | tuple) else x
     original(value_of(x), value_of(c), tensor)
     if not (tensor and isinstance(x, SymbolicArray) and x.ndim):
         return original(x, c, tensor)

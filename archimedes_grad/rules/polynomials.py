@@ -112,7 +112,7 @@ def poly(seq_of_zeros: Any) -> Any:
 @implements(_polynomial.polyval2d)
 def polyval2d(x: Any, y: Any, c: Any) -> Any:
     """The values of a polynomial in two variables at points (x, y)."""
-    x, y, c = gathered(x), gathered(y), gathered(c)
+    x, y, c = map(_array, (x, y, c))
     value = _polynomial.polyval2d(value_of(x), value_of(y), value_of(c))
     return as_numpy_gives(_horner(_horner(_beside(c, x), x), y), value)
 
@@ -120,7 +120,7 @@ def polyval2d(x: Any, y: Any, c: Any) -> Any:
 @implements(_polynomial.polygrid2d)
 def polygrid2d(x: Any, y: Any, c: Any) -> Any:
     """The values of a polynomial in two variables on the grid of x and y."""
-    x, y, c = gathered(x), gathered(y), gathered(c)
+    x, y, c = map(_array, (x, y, c))
     value = _polynomial.polygrid2d(value_of(x), value_of(y), value_of(c))
     return as_numpy_gives(_horner(_beside(_horner(_beside(c, x), x), y), y), value)
 
@@ -201,6 +201,7 @@ def roots(p: Any) -> Any:
 @implements(np.polyfit)
 def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: Any = False, w: Any = None, cov: Any = False) -> Any:
     """The polynomial of least squares through points, and with ``cov`` the covariance of its coefficients."""
+    x, y, w = (points if points is None or is_traced(points) else np.asarray(points) for points in (x, y, w))
     x, y, w = gathered(x), gathered(y), gathered(w)
     np.polyfit(value_of(x), value_of(y), deg, rcond, full, value_of(w), cov)
     matrix = np.vander(x * 1.0, int(deg) + 1)

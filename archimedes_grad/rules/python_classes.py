@@ -1,4 +1,4 @@
-"""What NumPy writes as classes in Python and does not dispatch: ``vectorize`` with a signature, ``ndenumerate``."""
+"""What NumPy writes as classes in Python and does not dispatch: ``vectorize``, ``ndenumerate``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.dispatch import INTERCEPTED
-from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.arrays.dispatch import CALLING_BACK, INTERCEPTED
+from archimedes_grad.arrays.operands import dtype_of, gathered, is_traced, value_of
 
 _implementation: Any = np.lib._function_base_impl
 
@@ -46,6 +46,40 @@ def _vectorized_with_signature(original: Callable[..., Any], self: Any, func: An
     return stacked[0] if len(outputs) == 1 else tuple(stacked)
 
 
+def _vectorized(original: Callable[..., Any], self: Any, func: Any, args: Any) -> Any:
+    """Return what a function of numbers gives for the entries of arrays that broadcast."""
+    if self.signature is not None or not args:
+        return original(self, func, args)
+    args = list(map(gathered, args))
+    shape = np.broadcast_shapes(*(np.shape(value_of(array)) for array in args))
+    if 0 in shape:
+        return original(self, func, args)
+    entries = [_entries_of(array, shape) for array in args]
+    results = [func(*numbers) for numbers in zip(*entries, strict=True)]
+    several = isinstance(results[0], tuple)
+    columns = list(zip(*results, strict=True)) if several else [tuple(results)]
+    dtypes = self.otypes or [dtype_of(gathered(column[0])) for column in columns]
+    arrays = tuple(_of_numbers(column, dtype, shape) for column, dtype in zip(columns, dtypes, strict=True))
+    return arrays if several else arrays[0]
+
+
+def _entries_of(array: Any, shape: tuple[int, ...]) -> list[Any]:
+    if not isinstance(array, SymbolicArray):
+        return list(np.broadcast_to(np.asarray(array, object), shape).flat)
+    return list(np.ravel(np.broadcast_to(array, shape)))
+
+
+def _of_numbers(numbers: tuple[Any, ...], dtype: Any, shape: tuple[int, ...]) -> Any:
+    """Return an array of numbers, traced or not, cast to the dtype that NumPy takes from the first of them."""
+    if not is_traced(numbers):
+        objects = np.empty(len(numbers), object)
+        objects[:] = numbers
+        return objects.reshape(shape).astype(dtype)
+    if any(np.ndim(value_of(gathered(number))) for number in numbers):
+        raise ValueError("setting an array element with a sequence.")
+    return np.reshape(gathered(numbers), shape).astype(dtype)
+
+
 class _Entries:
     """What ``ndenumerate`` asks of an array: the place of the next entry, then the entry."""
 
@@ -69,5 +103,7 @@ def _ndenumerate(original: Callable[..., Any], self: Any, arr: Any) -> None:
     self.iter = _Entries(gathered(arr))
 
 
+INTERCEPTED[np.vectorize._vectorize_call] = _vectorized  # type: ignore[attr-defined]
+CALLING_BACK.add(np.vectorize._vectorize_call)  # type: ignore[attr-defined]
 INTERCEPTED[np.vectorize._vectorize_call_with_signature] = _vectorized_with_signature  # type: ignore[attr-defined]
 INTERCEPTED[np.ndenumerate.__init__] = _ndenumerate

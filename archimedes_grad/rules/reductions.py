@@ -12,7 +12,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
-from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.arrays.operands import as_traced, gathered, value_of
 from archimedes_grad.nodes.gather import EXTREMES, Shape, flat, reshaped
 from archimedes_grad.nodes.patterns import repeated_across, seen_as, sum_of_all
 from archimedes_grad.rules.composition import counted
@@ -81,7 +81,7 @@ def _reduction(
         if where is not True:
             identity = _identity(ufunc)
             a = np.where(where, a, np.asarray(identity, dtype=a.dtype if identity in (0, 1) else float))
-        array = a.astype(np.asarray(value).dtype, copy=False) if isinstance(a, SymbolicArray) else a
+        array = as_traced(a).astype(np.asarray(value).dtype, copy=False)
         axes = reduced_axes(axis, array.ndim)
         if 0 in array.shape:
             node = constant_node(np.full(np.shape(value), _identity(ufunc), dtype=float))
@@ -97,6 +97,7 @@ def _reduction(
 
 def _judged(function: Callable[..., Any], out: Any, *args: Any, **keywords: Any) -> Any:
     """Return what NumPy gives for values, after it has judged shape and dtype of ``out=``."""
+    args, keywords = tuple(map(value_of, args)), {name: value_of(word) for name, word in keywords.items()}
     if out is not None:
         name = getattr(function, "__self__", function).__name__  # of a ufunc's method, the ufunc's
         function(*args, out=numpys_out(out, name), **keywords)

@@ -91,7 +91,8 @@ def fix(x: Any, out: Any = None) -> Any:
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """The entries with numbers in place of nan and the infinities."""
     x, nan, posinf, neginf = map(gathered, (x, nan, posinf, neginf))
-    if not isinstance(x, SymbolicArray) or x.dtype.kind != "f":
+    x = x if isinstance(x, SymbolicArray) else np.asarray(x)
+    if x.dtype.kind != "f":
         return x.copy() if copy else x
     limits = np.finfo(x.dtype)
     high, low = limits.max if posinf is None else posinf, limits.min if neginf is None else neginf
@@ -131,29 +132,6 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
         result = np.where(np.equal(a, k), listed[k], result)
     result = as_numpy_gives(result, value)
     return written(out, result, "choose")
-
-
-@implements(np.piecewise)
-def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
-    """Functions chosen by conditions; each is taken of the whole array, and its entries are chosen after."""
-    x, conditions = gathered(x), _conditions(condlist, x)
-    if len(funclist) not in (len(conditions), len(conditions) + 1):
-        np.piecewise(value_of(x), values_in(condlist), [0.0] * len(funclist))
-    pieces = [function(x, *args, **kw) if callable(function) else function for function in funclist]
-    default = pieces[-1] if len(pieces) > len(conditions) else 0
-    result = np.where(np.zeros(np.shape(value_of(x)), bool), x, default)
-    for condition, piece in zip(conditions, pieces, strict=False):
-        result = np.where(condition, piece, result)
-    # NumPy writes every piece into an array of x's dtype.
-    return result.astype(x.dtype, copy=False) if isinstance(x, SymbolicArray) else result
-
-
-def _conditions(condlist: Any, x: Any) -> list[Any]:
-    condlist = gathered(condlist)
-    single = not isinstance(condlist, list | tuple) and np.ndim(value_of(condlist)) <= np.ndim(value_of(x))
-    if isinstance(condlist, list | tuple) and condlist and np.ndim(value_of(gathered(condlist[0]))) == 0:
-        single = np.ndim(value_of(x)) != 0
-    return [condlist] if single else [condlist[k] for k in range(len(condlist))]
 
 
 # --- comparison with a tolerance ------------------------------------------------------------------

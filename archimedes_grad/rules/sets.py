@@ -38,7 +38,9 @@ def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -
 
 @implements(np.trim_zeros)
 def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
-    """The entries without the zeros at the ends."""
+    """The entries without the zeros at the ends; those of a list as a list."""
+    if isinstance(filt, list | tuple):
+        return type(filt)(trim_zeros(gathered(filt), trim, axis).tolist())
     filt = gathered(filt)
     keywords = {} if axis is None else {"axis": axis}
     value = np.trim_zeros(value_of(filt), trim, **keywords)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.dispatch import implements
-from archimedes_grad.arrays.operands import gathered, is_traced, value_of
+from archimedes_grad.arrays.operands import gathered, value_of
 from archimedes_grad.rules.composition import composed, gathered_from, numbered, plain_function, static, values_in
 
 # --- what says nothing about traced values --------------------------------------------------------
@@ -151,45 +150,3 @@ if hasattr(np, "astype"):
 def array_text(a: Any, *args: Any, **kwargs: Any) -> str:
     """A traced array's repr: it has no fixed entries to print."""
     return repr(a)
-
-
-# --- loops over axes ------------------------------------------------------------------------------
-
-
-@implements(np.apply_along_axis)
-def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    """A function of one-dimensional slices, along an axis."""
-    arr = gathered(arr)
-    axis = np.lib.array_utils.normalize_axis_index(axis, np.ndim(value_of(arr)))
-    if not isinstance(arr, SymbolicArray):
-        # What is traced is among the further arguments: the loop is the same.
-        arr = np.asarray(arr)
-    last = np.moveaxis(arr, axis, -1)
-    outer = last.shape[:-1]
-    if 0 in outer:
-        raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
-    results = [gathered(func1d(last[place], *args, **kwargs)) for place in np.ndindex(outer)]
-    if not any(map(is_traced, results)):
-        stacked: Any = np.stack([np.asarray(r) for r in results])
-    else:
-        stacked = np.stack(results)
-    inner = stacked.shape[1:]
-    grid = np.reshape(stacked, outer + inner)
-    before = list(range(axis)) + list(range(len(outer), len(outer) + len(inner)))
-    return np.transpose(grid, before + list(range(axis, len(outer))))
-
-
-@implements(np.apply_over_axes)
-def apply_over_axes(func: Callable[..., Any], a: Any, axes: Any) -> Any:
-    """A function of an array and an axis, applied over one axis after the other."""
-    result = gathered(a)
-    ndim = result.ndim
-    for axis in np.atleast_1d(axes).tolist():
-        axis = axis + ndim if axis < 0 else axis
-        reduced = func(result, axis)
-        if reduced.ndim != result.ndim:
-            reduced = np.expand_dims(reduced, axis)
-            if reduced.ndim != result.ndim:
-                raise ValueError("function is not returning an array of the correct shape")
-        result = reduced
-    return result

@@ -98,7 +98,7 @@ def _able_to_hold(out: Any, name: str) -> SymbolicArray:
     if not isinstance(out, SymbolicArray):
         raise trace_error(
             f"numpy.{name} got a plain array as out=: it cannot hold traced values.",
-            "Make it by arc.zeros(shape) or np.zeros(shape, like=x).",
+            "Make it by arc.zeros(shape) or np.zeros(shape, like=x). In place of a += x write a = a + x.",
         )
     return out
 

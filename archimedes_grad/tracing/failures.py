@@ -6,15 +6,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import is_traced
 from archimedes_grad.arrays.plain_numbers import way_on_from_scipy
 from archimedes_grad.arrays.trace_state import current_trace, line_that_raised, scipy_function_that_raised, trace_error
 from archimedes_grad.errors import TraceError
 
-#: What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry.
+#: What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry, or
+#: where the ufunc takes no objects; of the latter there are other causes.
 _OBJECT_LOOP = re.compile(r"loop of ufunc does not support argument \d+ of type \S+ which has no callable (\w+) method")
-_NO_INDEX = "only integers, slices"
+_NO_METHOD = re.compile(r"'\w+' object has no attribute '(\w+)'")
+_NO_OBJECTS = re.compile(r"ufunc '\w+' not supported for the input types")
 
 
 def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -33,13 +37,11 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
         _raise_refusal(error)
         if (by_scipy := _by_scipy(error)) is not None:
             raise by_scipy from error
-        if isinstance(error, IndexError) and str(error).startswith(_NO_INDEX):
-            error.add_note(
-                "If the index is a traced array and what it is put to is a plain one: write arc.array(table)[index]."
-            )
-        loop = _OBJECT_LOOP.search(str(error))
+        if _NO_OBJECTS.match(str(error)):
+            error.add_note("If it got a list with traced values in it: make that an array first, np.array([...]).")
+        loop = _OBJECT_LOOP.search(str(error)) or _method_of_ufunc(error)
         if loop is None and not isinstance(error, AttributeError) and SymbolicArray.__name__ in str(error):
-            way_on = "Give it plain numbers, and keep traced arrays to NumPy: frame.to_numpy() @ x, not frame @ x."
+            way_on = "Give it plain numbers, and keep traced arrays to NumPy."
             if "a single integer" in str(error):
                 way_on = "Sizes are whole numbers: pass the argument that decides them through static_argnames."
             raise trace_error(
@@ -70,6 +72,12 @@ def _raise_refusal(error: Exception) -> None:
     if isinstance(error, SystemError | NotImplementedError) or scipy_function_that_raised(error) is not None:
         raise TraceError(trace.refusal) from error
     error.add_note(f"Before that: {trace.refusal}")
+
+
+def _method_of_ufunc(error: BaseException) -> re.Match[str] | None:
+    """Return what tells that a number has no method that a ufunc of two arrays of objects asked it for, or None."""
+    missing = _NO_METHOD.match(str(error)) if isinstance(error, AttributeError) else None
+    return missing if missing is not None and isinstance(getattr(np, missing[1], None), np.ufunc) else None
 
 
 def _by_scipy(error: BaseException) -> TraceError | None:

@@ -8,6 +8,7 @@ traced value, in the thread of the trace only, and do NumPy's own work otherwise
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -15,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays import dispatch
-from archimedes_grad.arrays.operands import is_traced
+from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.operands import gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import current_trace
 
-_CONSTRUCTORS = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require")
+_CONSTRUCTORS = ("array", "asarray", "asanyarray", "ascontiguousarray", "asfortranarray", "require", "fromiter",
+                 "arange")  # fmt: skip
 
 # Module and name -> what it had in its place, while one is replaced. Changed under the tracing lock only.
 _originals: dict[tuple[ModuleType, str], Callable[..., Any]] = {}
@@ -26,6 +29,10 @@ _replacements: dict[tuple[ModuleType, str], Callable[..., Any]] = {}
 
 
 def _intercepting(original: Callable[..., Any]) -> Callable[..., Any]:
+    if original is np.fromiter:
+        return _of_iterator(original)
+    if original is np.arange:
+        return _of_ends(original)
     copies = original is np.array
 
     @functools.wraps(original)
@@ -39,6 +46,44 @@ def _intercepting(original: Callable[..., Any]) -> Callable[..., Any]:
         return dispatch.function_rule(original)(object, **kwargs)
 
     return constructor
+
+
+def _of_iterator(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``np.fromiter`` that looks at what an iterator gave: its items are asked for one after the other."""
+
+    @functools.wraps(original)
+    def fromiter(iter: Any, dtype: Any, count: int = -1, *, like: Any = None) -> Any:
+        if current_trace() is None:
+            return original(iter, dtype, count, like=like)
+        items = list(iter if count < 0 else itertools.islice(iter, count))
+        if is_traced(items) and len(items) >= count:
+            return gathered(items).astype(dtype)
+        made = dispatch.function_rule(original) if is_traced(like) else original
+        return made([value_of(item) for item in items], dtype, count)
+
+    return fromiter
+
+
+def _plain_if_whole(argument: Any) -> Any:
+    """Return the actual value of a traced integer, which is decided; other arguments as they are."""
+    whole = isinstance(argument, SymbolicArray) and argument.dtype.kind in "iub"
+    return argument.decided() if whole else argument
+
+
+def _of_ends(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``np.arange`` between traced ends."""
+
+    @functools.wraps(original)
+    def arange(*args: Any, **kwargs: Any) -> Any:
+        if current_trace() is None or not is_traced([*args, *kwargs.values()]):
+            return original(*args, **kwargs)
+        args = tuple(map(_plain_if_whole, args))
+        kwargs = {name: _plain_if_whole(word) for name, word in kwargs.items()}
+        if not is_traced([*args, *kwargs.values()]):
+            return original(*args, **kwargs)
+        return dispatch.function_rule(original)(*args, **kwargs)
+
+    return arange
 
 
 def replace() -> None:

@@ -162,7 +162,7 @@ class _Call:
 
     def _leaf(self, name: str, axis: int | None, leaf: Any) -> Any:
         number = as_number(leaf)
-        if isinstance(leaf, bool | np.bool_) or number is None:
+        if type(leaf) in (bool, np.bool_) or number is None:
             if not is_static_by_nature(leaf):
                 raise TypeError(
                     f"{self.owner}: argument {name!r} is a {type(leaf).__name__}; arrays, numbers and trees of these "

@@ -106,7 +106,7 @@ def as_number(leaf: Any) -> Any:
 def numbers_in(operands: tuple[Any, ...]) -> list[Any]:
     """Return the numbers of operands as a trace binds them: plain truth values are static."""
     leaves = [leaf for operand in operands for leaf in (flatten(operand)[0] if is_tree(operand) else [operand])]
-    return [leaf for leaf in leaves if not isinstance(leaf, bool | np.bool_) and as_number(leaf) is not None]
+    return [leaf for leaf in leaves if type(leaf) not in (bool, np.bool_) and as_number(leaf) is not None]
 
 
 def owned(tree: Any) -> Any:
@@ -174,7 +174,8 @@ def required_positive(owner: str, name: str, given: Any, way_on: str) -> float:
     ValueError
         If it is not positive and finite.
     """
-    if isinstance(given, bool) or not isinstance(given, int | float | np.integer | np.floating):
+    plain = not isinstance(given, SymbolicArray | bool)
+    if not (plain and isinstance(given, int | float | np.integer | np.floating)):
         raise TypeError(f"{owner}: {name} must be a positive number, got {type(given).__name__} {given!r}. {way_on}")
     if not 0 < given < np.inf:
         raise ValueError(f"{owner}: {name} must be a positive finite number, got {given!r}. {way_on}")

@@ -97,7 +97,8 @@ def arange(*args: Any, dtype: Any = None) -> Any:
     >>> arc.arange(3).tolist()
     [0, 1, 2]
     """
-    return _made(np.arange(*args, dtype=dtype))
+    numbers = np.arange(*args, dtype=dtype)
+    return numbers if is_traced(numbers) else _made(numbers)
 
 
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:

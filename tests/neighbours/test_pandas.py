@@ -62,6 +62,8 @@ BESIDE = {
     "power": (lambda w: np.sum(X**w), np.ones(3)),
     "columns": (lambda w: np.mean((FRAME["a"] * w - FRAME["b"]) ** 2), 0.5),
     "frame": (lambda w: np.mean((FRAME * w) ** 2), np.ones(2)),
+    "frame product": (lambda w: np.mean((FRAME @ w) ** 2), np.ones(2)),
+    "frame dot": (lambda w: np.exp(FRAME.dot(w)).sum(), np.ones(2)),
     "frame on the right": (lambda w: np.mean((w @ FRAME) ** 2), np.ones(3)),
     "frame in a function": (lambda w: np.mean(np.dot(FRAME, w) ** 2), np.ones(2)),
     "values": (lambda w: np.mean((FRAME.to_numpy() @ w) ** 2), np.ones(2)),
@@ -92,6 +94,6 @@ def test_labels_are_missed_with_a_way_on(use):
         arc.grad(use)(X)
 
 
-def test_products_that_pandas_refuses_name_the_way_on():
-    with pytest.raises(arc.TraceError, match=r"frame\.to_numpy\(\) @ x"):
-        arc.grad(lambda w: np.sum(FRAME @ w))(np.ones(2))
+def test_methods_of_pandas_that_look_into_memory_are_refused():
+    with pytest.raises(arc.TraceError, match=r"no method view"):
+        arc.grad(lambda w: np.sum(FRAME.mul(w)))(np.ones(2))

@@ -1,9 +1,12 @@
 """Python and NumPy spelled otherwise than by functions: classes, formats, comparisons with None, shapes written to."""
 
+import functools
+import numbers
+
 import numpy as np
 import pytest
 from checks import check_row, row
-from helpers import assert_same, check, check_gradient, check_value, sample
+from helpers import assert_same, check, check_gradient, check_value, numeric_gradient, sample, weighted
 
 import archimedes_grad as arc
 
@@ -98,6 +101,90 @@ def test_a_format_gives_the_text_of_the_value_being_traced():
         arc.vmap(lambda x: (f"{x:.2f}", x)[1])(np.ones(3))
 
 
+def by_type(value):
+    if isinstance(value, int | float):
+        return 3 * value
+    if isinstance(value, list | tuple):
+        return sum(map(by_type, value))
+    if isinstance(value, np.ndarray):
+        return np.sum(value**2)
+    raise TypeError(type(value))
+
+
+@functools.singledispatch
+def dispatched(value):
+    return np.inf
+
+
+dispatched.register(np.ndarray)(lambda value: np.sum(value**3))
+dispatched.register(float)(lambda value: value / 2)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: by_type([x, x[0], 2, (1.5, x[1])]), lambda x: dispatched(x) + dispatched(x[0]) + dispatched(2.0),
+    lambda x: x * 2 if isinstance(x, np.ndarray) and not isinstance(x, float) else x,
+    lambda x: x * 2 if isinstance(x[0], np.floating) and isinstance(x[0], numbers.Real) else x,
+    lambda x: x * 2 if isinstance(np.argmax(x), np.integer) and isinstance(x[0] > 0, np.bool_) else x,
+    lambda x: x * 2 if np.isscalar(x[0]) and not np.isscalar(x) else x,
+])  # fmt: skip
+def test_isinstance_tells_of_traced_values_what_it_tells_of_numpys(function):
+    check(function, sample((3,)))
+
+
+@pytest.mark.parametrize("function", [
+    lambda t: t - t.mean(), lambda t: t / len(t), lambda t: t**2, lambda t: np.cumsum(t), lambda t: np.mean(t),
+    lambda t: 7.0, lambda t: t * 2 if np.sum(t) > 0 else t, lambda t: t[::-1] * t,
+])  # fmt: skip
+def test_pieces_are_functions_of_the_entries_that_are_theirs(function):
+    """NumPy gives each function the entries where its condition holds, as one flat array, and no others."""
+
+    def f(x, y):
+        whole = np.piecewise(x, [x < 0, x > 1], [function, lambda t: y[0] * t, lambda t: t * y[1]])
+        return whole + np.piecewise(np.arange(3.0), [[True, False, True]], [lambda t: y[2] * function(t), 5.0])
+
+    compiled, slope = arc.compile(f), arc.grad(weighted(f))
+    y = sample((3,))
+    for entries in ([-0.5, -1.5, 2.0], [0.5, -1.5, 2.0], [1.5, 2.5, 0.4], [-0.5, -1.0, -2.0]):
+        x = np.array(entries)
+        assert_same(compiled(x, y), f(x, y))
+        np.testing.assert_allclose(slope(x, y), numeric_gradient(weighted(f), (x, y), 0), rtol=1e-6, atol=1e-8)
+
+
+def test_the_same_graph_serves_pieces_that_take_each_entry_by_itself():
+    compiled = arc.compile(lambda x: np.piecewise(x, [x < 0], [np.exp, lambda t: t**2 + 1]))
+    compiled(np.array([-0.5, 1.0]))
+    assert_same(compiled(np.array([0.5, -1.0])), np.array([1.25, np.exp(-1.0)]))
+    assert "1 path" in str(compiled.explain(np.ones(2)))
+
+
+ROWS_OF_CALLBACKS = [
+    row(lambda x: np.vectorize(lambda v: v**2 if v > 0 else -v, otypes=[float])(x), (2, 3), paths=2),
+    row(lambda x: np.exp(np.vectorize(lambda v: v * x[0])(np.arange(3.0))), (2,)),
+    row(lambda x: np.vectorize(lambda a, b: (a * b, a + b))(x[:, None], [1.0, 2.0]), (2,)),
+    row(lambda x: np.vectorize(lambda a, b, p=2: a**p * b[0], excluded=[1])(x, [3.0], p=3), (3,)),
+    row(lambda x: np.vectorize(lambda v: v + 1)(np.arange(3)) * x, (3,)),
+    row(lambda x: np.apply_along_axis(lambda r: r * x[0], 1, np.ones((2, 3))), (2,)),
+    row(lambda x: np.apply_along_axis(lambda r, k: np.outer(r, r) * k, 0, np.ones((2, 3)), x[0]), (1,)),
+    row(lambda x: np.apply_along_axis(np.linalg.norm, 1, np.ones((2, 3))) * x, (2,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("function", "shapes", "options"), ROWS_OF_CALLBACKS)
+def test_functions_that_numpy_calls_may_close_over_traced_values(function, shapes, options):
+    check_row(function, shapes, options)
+
+
+@pytest.mark.parametrize("product", [lambda k: [1.0, 2.0] * k, lambda k: k * (1.0, 2.0), lambda k: "ab" * k])
+def test_numbers_times_sequences_repeat_or_raise_as_numpys_scalars_do(product):
+    assert arc.compile(lambda i: len(product(i[0])))(np.array([3])) == len(product(np.int64(3)))
+    with pytest.raises(TypeError, match=r"can't multiply sequence by non-int of type 'numpy\.float64'"):
+        arc.compile(lambda x: len(product(x[0])))(np.ones(1))
+
+
+def test_lists_times_arrays_are_products():
+    check(lambda x: [1.0, 2.0, 3.0] * x + (1, 2, 3) * np.sum(x, keepdims=True), sample((3,)))
+
+
 def test_a_shape_that_does_not_fit_raises_what_numpy_raises():
     def f(x):
         x.shape = (5,)
@@ -105,14 +192,6 @@ def test_a_shape_that_does_not_fit_raises_what_numpy_raises():
 
     with pytest.raises(ValueError, match="cannot reshape array of size 6 into shape"):
         arc.compile(f)(np.ones(6))
-
-
-def test_a_plain_table_indexed_by_a_traced_array_names_the_way_on():
-    table = np.arange(4.0)
-    with pytest.raises(IndexError) as error:
-        arc.compile(lambda i: table[i])(np.array([1, 2]))
-    assert "arc.array(table)[index]" in error.value.__notes__[0]
-    assert_same(arc.compile(lambda i: arc.array(table)[i])(np.array([1, 2])), table[1:3])
 
 
 def test_complex_roots_are_refused():
