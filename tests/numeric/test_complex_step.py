@@ -52,6 +52,12 @@ def test_functions_that_are_not_analytic_are_refused(name):
     assert "adaptive" in str(caught.value)
 
 
+@pytest.mark.parametrize("driver", [hessian, hyper_hessian])
+def test_higher_orders_are_refused_too(driver):
+    with pytest.raises(TypeError, match="analytic"):
+        driver(NOT_ANALYTIC["small kink"], [1.3, 2.0], method="complex")
+
+
 def test_few_evaluations():
     result = gradient(lambda p: np.sum(100 * (p[1:] - p[:-1] ** 2) ** 2), np.linspace(-1, 1, 10), method="complex")
     assert result.n_evaluations <= 51

@@ -45,6 +45,7 @@ VALUES = {
     "unwrap, integers with even period": (lambda x: np.unwrap(x, period=4), np.array([0, 2, 4, 3, 9, 1])),
     "unwrap, half a period": (lambda x: np.unwrap(x, period=2.0), np.array([0.0, 1.0, -1.0, 2.0])),
     **{f"correlate, mode {m}": (lambda x, m=m: np.correlate(x, [1.0, -2.0, 0.5], m), FIVE) for m in (0, 1, 2)},
+    "dot of stacks, out": (lambda x: np.dot(x, CUBE.reshape(2, 4, 3), out=np.zeros((3, 2, 3), like=x)), GRID),
     "average and weight": (lambda x: np.average(x, axis=0, returned=True), GRID),
     "average and weight of all": (lambda x: np.average(x, returned=True), GRID),
     "average and weight, keepdims": (lambda x: np.average(x, axis=1, returned=True, keepdims=True), GRID),
