@@ -46,6 +46,8 @@ VALUES = {
     "unwrap, half a period": (lambda x: np.unwrap(x, period=2.0), np.array([0.0, 1.0, -1.0, 2.0])),
     **{f"correlate, mode {m}": (lambda x, m=m: np.correlate(x, [1.0, -2.0, 0.5], m), FIVE) for m in (0, 1, 2)},
     "dot of stacks, out": (lambda x: np.dot(x, CUBE.reshape(2, 4, 3), out=np.zeros((3, 2, 3), like=x)), GRID),
+    "digitize, nothing": (lambda x: np.digitize(x, x), np.zeros(0)),
+    "roots of zeros": (lambda p: np.roots(p), np.zeros(3)),
     "average and weight": (lambda x: np.average(x, axis=0, returned=True), GRID),
     "average and weight of all": (lambda x: np.average(x, returned=True), GRID),
     "average and weight, keepdims": (lambda x: np.average(x, axis=1, returned=True, keepdims=True), GRID),
