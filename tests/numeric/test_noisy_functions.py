@@ -47,6 +47,10 @@ def test_the_scatter_of_huge_values_does_not_overflow():
     np.testing.assert_array_equal(_local_scatter(sampler_of(lambda t: 0.0), 0.5), [0.0])
 
 
+def test_the_scatter_of_a_constant_is_its_rounding():
+    np.testing.assert_array_equal(_local_scatter(sampler_of(lambda t: -1024.0), 0.5), [512 * EPSILON])
+
+
 @pytest.mark.parametrize(("lower", "upper"), [(0.0, 9.0), (-9.0, 0.0)])
 def test_the_scatter_of_one_side(lower, upper):
     """Where one side is undefined, the samples are those of the other, as close together."""

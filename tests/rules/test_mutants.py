@@ -184,6 +184,17 @@ def test_bessel_functions_of_fixed_order(name):
     check(getattr(scipy.special, name), np.array([0.4, 1.7, 3.2]), rtol=1e-10)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, None])
+@pytest.mark.parametrize("function", [np.take, np.take_along_axis])
+def test_entries_at_places_known_in_bodies_only(function, axis):
+    arrays = np.stack([CUBE, 3 * CUBE])
+    length = CUBE.size if axis is None else CUBE.shape[axis]
+    shape = {0: (2, 3, 4), 1: (2, 2, 4), 2: (2, 3, 3), -1: (2, 3, 3), None: (7,)}[axis]
+    places = np.random.default_rng(0).integers(-length, length, (2, *shape))
+    found = arc.vmap(lambda x, k: function(x, k, axis))(arrays, places)
+    np.testing.assert_array_equal(found, [function(x, k, axis) for x, k in zip(arrays, places, strict=True)])
+
+
 PLANES = ("fft2", "ifft2", "rfft2", "irfft2")
 
 
