@@ -138,6 +138,7 @@ GRADIENTS = {
     "entries at traced places of columns": (lambda x: np.take_along_axis(x, np.argsort(x, 1), 1), CUBE),
     "entries at traced places of the last axis": (lambda x: np.take_along_axis(x, np.argsort(x, -1) - 4, -1), CUBE),
     "entries at traced places of all": (lambda x: np.take_along_axis(x, np.argsort(x, None), None), CUBE),
+    "multigammaln": (lambda a: scipy.special.multigammaln(a, 3), np.array([[3.1, 2.7], [1.6, 4.2]])),
     "polygamma": (lambda x: scipy.special.polygamma(1, x), np.array([0.4, 1.6, 0.7])),
     "digamma below 0": (lambda x: scipy.special.digamma(x), np.array([-0.4, -1.6, 0.7])),
 }  # fmt: skip
