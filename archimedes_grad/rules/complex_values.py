@@ -90,13 +90,18 @@ COMPLEX[np.vecdot] = lambda x, y: _bilinear(np.vecdot)(np.conjugate(x), y)
 
 @implements_complex(np.true_divide)
 def divide(x: Any, y: Any) -> ComplexArray:
-    """x / y."""
+    """x / y, as NumPy does it: by the larger part of y, since the sum of its squares overflows from 1e154 on."""
     (a, b), (c, d) = parts(x), parts(y)
     if d is None:
         return paired(a / c, None if b is None else b / c)
-    size = c * c + d * d
-    top: ComplexArray = COMPLEX[np.multiply](x, np.conjugate(y))
-    return paired(top.real / size, top.imag / size)
+    b = 0.0 if b is None else b
+    turned = np.logical_not(np.abs(c) >= np.abs(d))
+    large, small = np.where(turned, d, c), np.where(turned, c, d)
+    ratio = small / np.where(large == 0, np.ones_like(large), large)  # 0 where both parts are
+    scale = 1 / (np.where(large == 0, np.zeros_like(large), large) + small * ratio)
+    real = np.where(turned, b + a * ratio, a + b * ratio)
+    imag = np.where(turned, b * ratio - a, b - a * ratio)
+    return paired(real * scale, imag * scale)
 
 
 @implements_complex(np.reciprocal)

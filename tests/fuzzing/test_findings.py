@@ -323,3 +323,20 @@ def test_a_sum_of_one_entry_within_a_compiled_loop():
         return arc.fori_loop(0, len(z), lambda i, s: scaled(s) * 0.3 + 0.1 * np.sum(z[i]), z)
 
     check(program, [[np.array([[1.8443, 0.9323], [-0.9717, -0.4297]])]], ("again",), ("vm", "native"))
+
+
+def test_complex_quotients_of_numbers_whose_squares_overflow_or_vanish():
+    # The sum of the squares of the divisor's parts was infinite or 0: the quotient was 0 or nan.
+    at = np.array([1e200, -1e-200, np.inf, -np.inf, np.nan, 1e-163, 0.3, -2.0, 1e308, 5e-324])
+    a, b, c, d = (part.ravel() for part in np.meshgrid(at, at, at, at))
+
+    def quotient(a, b, c, d):
+        result = (a + 1j * b) / (c + 1j * d)
+        return result.real, result.imag
+
+    with np.errstate(all="ignore"):
+        expected = quotient(a, b, c, d)
+    for got, wanted in zip(arc.compile(quotient)(a, b, c, d), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-13, atol=0)
+    program = lambda x: quotient(x, 1.0, x * x, x - 2.0)
+    check_program(program, [np.array([0.3, -1.2, 2.1])], [np.array([1.4, -0.7, 0.2])])
