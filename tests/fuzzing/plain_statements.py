@@ -138,7 +138,7 @@ def loop(d: Draw, scope: Scope) -> None:
         _steps(d, scope, name)
     elif scope.branches and d.happens(1, 2):
         limit = d.one_of(("1", "0.3", "2"))
-        scope.add(f"{name} = {a} * 1.0\nwhile np.sum(np.abs({name})) > {limit}:\n    {name} = 0.5 * {name}")
+        scope.add(f"{name} = {a} * 1.0\nwhile {limit} < np.sum(np.abs({name})) < 1e9:\n    {name} = 0.5 * {name}")
     elif scope.branches and d.happens(1, 2):
         scope.add(
             f"{name} = {a} + 0.0\nfor i in range(4):\n    {name} = 0.8 * {step}\n"

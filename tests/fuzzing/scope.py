@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .plain_transforms import PLAIN_ARC
+from .plain_transforms import PLAIN_ARC, Effort
 from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL
 
 #: Programs stay tame: so many axes, no larger number; and small, so many entries but in a few.
@@ -90,6 +90,7 @@ class Scope:
             self._run(line)
 
     def _run(self, text: str) -> None:
+        Effort.begin(1_000)
         with np.errstate(all="ignore"):
             exec(_compiled(text), self._globals)
         for name in _names_assigned(text):
@@ -118,6 +119,7 @@ class Scope:
 
     def value(self, expression: str) -> Any:
         """Return what an expression gives here, or None where it fails or is not tame."""
+        Effort.begin(1_000)
         try:
             with np.errstate(all="ignore"):
                 result = eval(_compiled(expression, "eval"), self._globals)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .plain_transforms import reference
+from .plain_transforms import Effort, reference
 from .reference import LONG, Differences, Unsure, differences
 
 EPS, EPS_SINGLE = float(np.finfo(np.float64).eps), float(np.finfo(np.float32).eps)
@@ -101,6 +101,7 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
     """
     point = Point(list(args), tuple(_names(program.__code__)))
     plain, direction = reference(program), directions_of(args)
+    Effort.begin(10_000)
     wide = [np.asarray(x, float if np.asarray(x).dtype == np.float32 else None)[()] for x in args]
     if {"linalg", "fft"} & set(point.names) and not all(np.isfinite(x).all() for x in wide):
         raise Unsure  # What is not finite spreads as the factorisation is computed.
