@@ -1,5 +1,6 @@
 """What is part of a key and what is not: what the caches promise, and what the documentation says that they do not."""
 
+import dataclasses
 import gc
 import weakref
 
@@ -87,6 +88,45 @@ def test_a_static_array_changed_in_place_is_noticed():
     np.testing.assert_array_equal(slope(X, table), [1.0, 2.0])
     table[0] = 5.0
     np.testing.assert_array_equal(slope(X, table), [5.0, 2.0])
+
+
+@dataclasses.dataclass
+class Settings:
+    order: float
+    weights: np.ndarray
+    inner: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    order: float
+
+
+def test_a_static_dataclass_counts_by_its_fields_and_changes_are_noticed():
+    slope = arc.grad(lambda x, s: np.sum(s.weights * x**s.order) * s.inner.get("k", 1), static_argnames="s")
+    x, settings = np.array([2.0, 3.0]), Settings(2, np.ones(2))
+    np.testing.assert_array_equal(slope(x, settings), [4, 6])
+    np.testing.assert_array_equal(slope(x, Settings(2, np.ones(2))), [4, 6])
+    settings.order = 1
+    np.testing.assert_array_equal(slope(x, settings), [1, 1])
+    settings.weights[0] = 5
+    np.testing.assert_array_equal(slope(x, settings), [5, 1])
+    settings.inner["k"] = 2
+    np.testing.assert_array_equal(slope(x, settings), [10, 2])
+    np.testing.assert_array_equal(slope(x, Settings(2, np.ones(2))), [4, 6])
+
+
+def test_fields_of_static_dataclasses_compare_by_type_and_value():
+    seen = []
+
+    @arc.compile(static_argnames="s")
+    def f(x, s):
+        seen.append(type(s.order))
+        return x * s.order
+
+    for order in (1, 1.0, True, 1, np.float64(1.0)):
+        f(2.0, Order(order))
+    assert seen == [int, float, bool, np.float64]
 
 
 def test_a_static_list_and_dict_changed_in_place_are_noticed():

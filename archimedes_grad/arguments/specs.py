@@ -25,7 +25,11 @@ _registered_dataclasses: set[type] = set()
 
 def is_tree(value: Any) -> bool:
     """Tell whether a value is a tree rather than a leaf."""
-    return isinstance(value, _CONTAINERS) or (dataclasses.is_dataclass(value) and not isinstance(value, type))
+    return isinstance(value, _CONTAINERS) or _is_dataclass_instance(value)
+
+
+def _is_dataclass_instance(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def flatten(tree: Any) -> tuple[list[Any], optree.PyTreeSpec]:
@@ -94,7 +98,7 @@ def is_mutable(value: Any) -> bool:
     """Tell whether a static value can change what its key is made of and stay the same object."""
     if isinstance(value, tuple):
         return any(map(is_mutable, value))
-    return isinstance(value, list | dict | set | np.ndarray)
+    return isinstance(value, list | dict | set | np.ndarray) or _is_dataclass_instance(value)
 
 
 class ByIdentity:
@@ -117,7 +121,7 @@ def _has_own_equality(kind: type) -> bool:
 
 
 def static_key(value: Any) -> Any:
-    """Return a hashable key of a static value: by type and value, floats by bits, arrays by bytes.
+    """Return a hashable key of a value: by type and value; floats by bits, arrays by bytes, dataclasses by field.
 
     Raises
     ------
@@ -145,6 +149,8 @@ def static_key(value: Any) -> Any:
         return slice, static_key(value.start), static_key(value.stop), static_key(value.step)
     if isinstance(value, types.MethodType):
         return kind, ByIdentity(value.__self__), ByIdentity(value.__func__)
+    if _is_dataclass_instance(value) and kind.__dataclass_params__.eq:
+        return kind, tuple(static_key(getattr(value, entry.name)) for entry in dataclasses.fields(value))
     if callable(value) or not _has_own_equality(kind):
         return ByIdentity(value)
     hash(value)

@@ -8,6 +8,7 @@ own code otherwise.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType, FunctionType
@@ -51,6 +52,14 @@ def _new_route(function: FunctionType, rule: Callable[..., Any]) -> _Route:
 
 def _routing_code(route: Callable[..., Any], closed_over: tuple[str, ...]) -> CodeType:
     """Return code that calls a route; it closes over the variables that the function's own code does."""
+    code = _code_with_mark(closed_over)
+    # The route itself is a constant of the code: a name would be looked up in the function's own module.
+    return code.replace(co_consts=tuple(route if constant == _MARK else constant for constant in code.co_consts))
+
+
+@functools.cache
+def _code_with_mark(closed_over: tuple[str, ...]) -> CodeType:
+    """Return code that calls a mark, compiled once for the hundreds of functions that close over nothing."""
     source = (
         f"def around({', '.join(closed_over)}):\n"
         "    def function(*args, **kwargs):\n"
@@ -62,8 +71,7 @@ def _routing_code(route: Callable[..., Any], closed_over: tuple[str, ...]) -> Co
     code = compile(source, __file__, "exec")
     for _ in range(2):
         code = next(constant for constant in code.co_consts if isinstance(constant, CodeType))
-    # The route itself is a constant of the code: a name would be looked up in the function's own module.
-    return code.replace(co_consts=tuple(route if constant == _MARK else constant for constant in code.co_consts))
+    return code
 
 
 def replace() -> None:
