@@ -45,6 +45,24 @@ def product_with_ones(node: cs.MX, shape: tuple[int, ...], target: tuple[int, ..
     return cs.MX.einstein(column, all_ones, own_sizes, times, lengths, kept, ones, labels)
 
 
+def is_large_sum(shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:
+    """Tell whether an array summed over some axes is to be a product with ones where it is compiled."""
+    summed = math.prod(shape[axis] for axis in axes)
+    return math.prod(shape) >= _LARGE and summed > 1 and math.prod(shape) > summed
+
+
+def sum_with_ones(node: cs.MX, shape: tuple[int, ...], summed: tuple[int, ...]) -> cs.MX:
+    """Return the sum of an array over some axes, flat: what the derivative of a broadcast is."""
+    # From the innermost axis on, which is the first one stored.
+    length_of = {_LABEL - k: length for k, length in reversed(list(enumerate(shape))) if length > 1}
+    ones = [label for label in length_of if _LABEL - label in summed]
+    kept = [label for label in length_of if label not in ones]
+    times, left = ([length_of[label] for label in some] for some in (ones, kept))
+    column = seen_as(node, node.numel(), 1)
+    all_ones = filled_with(1.0, math.prod(times), 1)
+    return cs.MX.einstein(column, all_ones, [*length_of.values()], times, left, [*length_of], ones, kept)
+
+
 def is_broadcast(info: dict[str, Any]) -> bool:
     """Tell of what CasADi tells about an ``einstein`` node whether it is a broadcast, or a derivative of one."""
     return all(label <= _LABEL for label in (*info["a"], *info["b"], *info["c"]))

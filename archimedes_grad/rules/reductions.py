@@ -13,6 +13,8 @@ from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
 from archimedes_grad.arrays.operands import as_traced, gathered, value_of
+from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.nodes.broadcasts import is_large_sum, sum_with_ones
 from archimedes_grad.nodes.gather import EXTREMES, Shape, flat, reshaped
 from archimedes_grad.nodes.patterns import repeated_across, seen_as, sum_of_all
 from archimedes_grad.rules.composition import counted
@@ -54,6 +56,11 @@ def reduced_last(array: SymbolicArray, axes: tuple[int, ...]) -> tuple[cs.MX, Sh
 
 def summed(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
     """Return the sum over axes; over leading axes without moving an entry."""
+    trace = current_trace()
+    # The derivative of CasADi's sums has patterns of all entries, even of those that nobody asks for.
+    if trace is not None and trace.engine == "native" and is_large_sum(array.shape, axes):
+        trace.large_products = True
+        return sum_with_ones(array.node, array.shape, axes)
     if axes == tuple(range(len(axes))) and len(axes) < array.ndim:
         kept = math.prod(array.shape[len(axes) :])
         length = math.prod(array.shape[: len(axes)])
