@@ -340,3 +340,14 @@ def test_complex_quotients_of_numbers_whose_squares_overflow_or_vanish():
         np.testing.assert_allclose(got, wanted, rtol=1e-13, atol=0)
     program = lambda x: quotient(x, 1.0, x * x, x - 2.0)
     check_program(program, [np.array([0.3, -1.2, 2.1])], [np.array([1.4, -0.7, 0.2])])
+
+
+@pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine")
+def test_a_piece_of_no_entries_in_a_compiled_loop():
+    def program(x):
+        pair = np.array([x[1], 1.5])
+        return arc.while_loop(
+            lambda s: np.sum(s[0]) + s[1] < 2, lambda s: (0.9 * s[0] + 0.2, s[1] + 0.5), (pair, np.max(pair)), 4
+        )
+
+    check(program, [[np.array([0.2633, -1.8417, -0.6467])]], ("hvp", "hess"), ("vm", "native"))

@@ -69,6 +69,8 @@ def split(loops: tuple[int, ...], loop: int, inner: int) -> tuple[int, ...]:
 def composed(outer: Geometry, inner: Geometry) -> Geometry | None:
     """Return the window on the array that a window on a window is, or None where that is no strided window."""
     shape = outer.shape
+    if 0 in shape:
+        return Geometry(shape, 0, (0,) * len(shape))  # It reads nothing.
     while True:
         steps = refined_strides(outer, shape)
         if steps is None:
