@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
-from archimedes_grad.nodes import patterns
+from archimedes_grad.nodes import broadcasts, patterns
 
 X = np.linspace(-1.0, 1.0, 24_000)
 
@@ -54,6 +54,17 @@ def test_what_is_repeated_keeps_sign_and_nan(engine):
     np.testing.assert_array_equal(np.signbit(repeated), np.broadcast_to(np.signbit(row), (200, 400)))
     number = arc.compile(lambda x: np.full((200, 400), x), engine=engine)(-0.0)
     assert np.signbit(number).all()
+
+
+@pytest.mark.parametrize("engine", ["vm", "native"])
+@pytest.mark.parametrize("function", [
+    lambda x: np.copysign(np.ones(3), x[:, None]),
+    lambda x: np.copysign(np.ones(3), x[:, None]) @ np.linalg.inv(np.eye(3) * (2 + x[3])),
+])  # fmt: skip
+def test_broadcasts_keep_the_sign_of_zero_as_scalars_and_around_factorisations(function, engine, monkeypatch):
+    monkeypatch.setattr(broadcasts, "_LARGE", 2)
+    x = np.array([-0.0, 0.0, -1.0, -0.0])
+    np.testing.assert_array_equal(arc.compile(function, engine=engine)(x), function(x))
 
 
 def folded(x):

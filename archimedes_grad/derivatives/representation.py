@@ -14,6 +14,7 @@ from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.derivatives.mapped_calls import in_lots
 from archimedes_grad.derivatives.rolling import Loop, repeated_steps
 from archimedes_grad.nodes.blas import on_blas
+from archimedes_grad.nodes.broadcasts import repeated_in
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.graph import Graph, Output, Template
 
@@ -94,6 +95,9 @@ class Representation:
             primal = cs.Function("primal", self.inputs, [*self.outputs, self.success, self.guards])
             self.name, self.reason = _choice(graph, primal) if as_arrays is None else ("array", as_arrays)
             if self.name == "scalar":
+                if graph.large_products:
+                    in_full = repeated_in([*self.outputs, self.success, self.guards])
+                    primal = cs.Function("primal", self.inputs, in_full)
                 expanded = primal.expand()
                 self.inputs = [cs.SX.sym(f"x{i}", *s.shape) for i, s in enumerate(graph.all_symbols)]
                 *self.outputs, self.success, self.guards = expanded.call(self.inputs)

@@ -14,6 +14,7 @@ from typing import Any
 import casadi as cs
 
 from archimedes_grad.nodes.patterns import filled_with, repeated_across, seen_as
+from archimedes_grad.nodes.rebuilding import Rebuilding
 
 #: From this many entries on a broadcast is a product with ones.
 _LARGE = 50_000
@@ -66,6 +67,20 @@ def sum_with_ones(node: cs.MX, shape: tuple[int, ...], summed: tuple[int, ...]) 
 def is_broadcast(info: dict[str, Any]) -> bool:
     """Tell of what CasADi tells about an ``einstein`` node whether it is a broadcast, or a derivative of one."""
     return all(label <= _LABEL for label in (*info["a"], *info["b"], *info["c"]))
+
+
+def repeated_in(expressions: Sequence[cs.MX]) -> list[cs.MX]:
+    """Return expressions with repetitions in the place of products with ones: these lose the sign of -0."""
+    return _Repeated().of(expressions)
+
+
+class _Repeated(Rebuilding):
+    def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
+        """Return the repetition that a broadcast is."""
+        if source.op() != cs.OP_EINSTEIN:
+            return None
+        info = source.info()
+        return [by_repetition(info, operands)] if is_broadcast(info) else None
 
 
 def by_repetition(info: dict[str, Any], operands: Sequence[cs.MX]) -> cs.MX:

@@ -89,6 +89,26 @@ def test_two_processes_that_compile_the_same_function_at_once(cache, tmp_path):
     require_one_library(cache)
 
 
+def test_the_cache_is_cleared_while_another_process_compiles(cache, tmp_path):
+    before = f"""
+        compiled = toolchain.compile_library
+        def slowly(*args):
+            open({str(tmp_path)!r} + "/compiling", "w").close()
+            while not os.path.exists({str(tmp_path)!r} + "/cleared"):
+                time.sleep(0.005)
+            compiled(*args)
+        toolchain.compile_library = slowly
+    """
+    process = started(before)
+    while not (tmp_path / "compiling").exists():
+        assert process.poll() is None
+    toolchain.clear()
+    (tmp_path / "cleared").touch()
+    out, err = process.communicate(timeout=120)
+    assert out.split() == ["True", "native"], err
+    require_one_library(cache)
+
+
 @pytest.mark.parametrize("renames", [0, 1], ids=["before it is put in place", "between library and digest"])
 @pytest.mark.parametrize("earlier", [False, True], ids=["empty cache", "over a broken library"])
 def test_a_process_killed_while_it_writes_leaves_nothing_that_is_loaded(cache, renames, earlier):

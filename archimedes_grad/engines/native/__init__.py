@@ -21,6 +21,8 @@ from archimedes_grad.engines.native.toolchain import library
 from archimedes_grad.engines.native.values import UnsupportedError
 from archimedes_grad.engines.selection import default_threads
 from archimedes_grad.errors import FallbackWarning
+from archimedes_grad.nodes.broadcasts import repeated_in
+from archimedes_grad.nodes.simplification import forward_nodes
 
 
 @dataclass(frozen=True)
@@ -91,5 +93,6 @@ def _around_what_is_not_compiled(function: cs.Function, reason: UnsupportedError
         raise reason
     entries, data = _loaded([piece.function for piece in cut.pieces])
     symbols = [cs.MX.sym(f"data_{number}", array.size) for number, array in enumerate(data)]
-    outputs = cut.put_together(entries, symbols)
-    return Native(cs.Function(function.name(), [*cut.inputs, *symbols], outputs), data, str(reason))
+    with forward_nodes():
+        outputs = repeated_in(cut.put_together(entries, symbols))
+        return Native(cs.Function(function.name(), [*cut.inputs, *symbols], outputs), data, str(reason))

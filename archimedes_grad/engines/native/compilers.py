@@ -140,7 +140,7 @@ def compile_library(source: Path, target: Path, length: int, cache: Path) -> Non
     if result.returncode:
         errors = [line for line in result.stderr.splitlines() if "error" in line] or result.stderr.splitlines()
         first = errors[0] if errors else f"exit status {result.returncode}"
-        raise CompilerError(f"the C compiler failed: {first}\n  The C file is kept: {source}")
+        raise CompilerError(f"the C compiler failed: {first}")
 
 
 @functools.lru_cache(maxsize=1)

@@ -16,6 +16,8 @@ from archimedes_grad.engines.native.compilers import CompilerError, compile_libr
 CACHE_VARIABLE = "ARCHIMEDES_GRAD_CACHE"
 
 _SUFFIX = ".so"
+#: How the names of files begin that a process is working on; its number follows.
+_UNDER_WAY = "under_way_"
 #: What the ziglang wheel keeps, beside the libraries.
 _ZIG = "zig"
 
@@ -54,10 +56,16 @@ def _digest(path: Path) -> str:
 
 def _compile(source: str, target: Path) -> None:
     """Compile under names of this process's own and rename: other processes see the whole library or none."""
-    with tempfile.NamedTemporaryFile("w", suffix=".c", dir=target.parent, delete=False) as file:
+    prefix = f"{_UNDER_WAY}{os.getpid()}_"
+    with tempfile.NamedTemporaryFile("w", prefix=prefix, suffix=".c", dir=target.parent, delete=False) as file:
         file.write(source)
     text, made = Path(file.name), Path(file.name).with_suffix(_SUFFIX)
-    compile_library(text, made, len(source), target.parent / _ZIG)
+    try:
+        compile_library(text, made, len(source), target.parent / _ZIG)
+    except CompilerError as error:
+        kept = target.with_suffix(".c")
+        os.replace(text, kept)
+        raise CompilerError(f"{error}\n  The C file is kept: {kept}") from None
     digest = made.with_suffix(".sha256")
     digest.write_text(_digest(made))
     os.replace(digest, target.with_suffix(".sha256"))
@@ -98,10 +106,27 @@ def _temporary_directory() -> Path:
 
 
 def clear() -> None:
-    """Remove the compiled functions from the cache; those in use go on."""
+    """Remove the compiled functions from the cache; those in use, and those that are being made, go on."""
     for path in cache_directory().iterdir():
+        if _is_being_made(path):
+            continue
         if path.suffix in (_SUFFIX, ".sha256", ".c"):
             path.unlink(missing_ok=True)
         elif path.name == _ZIG:
             # Another process may be writing to it: then some of it stays.
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_being_made(path: Path) -> bool:
+    """Tell whether a process that is there works on a file."""
+    if not path.name.startswith(_UNDER_WAY):
+        return False
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(int(path.name.removeprefix(_UNDER_WAY).split("_")[0]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
