@@ -141,7 +141,9 @@ COMPLEX[np.not_equal] = lambda x, y: np.logical_not(equal(x, y))
 def exp(x: Any) -> ComplexArray:
     """e to the power of x."""
     size = np.exp(x.real)
-    return paired(size * np.cos(x.imag), size * np.sin(x.imag))
+    # A real number stays one: infinity times the sine of 0 is nan.
+    endless_and_real = np.logical_and(x.imag == 0, np.logical_not(np.isfinite(size)))
+    return paired(size * np.cos(x.imag), np.where(endless_and_real, x.imag, size * np.sin(x.imag)))
 
 
 @implements_complex(np.log)
@@ -153,9 +155,15 @@ def log(x: Any) -> ComplexArray:
 @implements_complex(np.sqrt)
 def sqrt(x: Any) -> ComplexArray:
     """The root with a real part that is not negative."""
-    angle = 0.5 * np.arctan2(x.imag, x.real)
-    size = np.sqrt(np.hypot(x.real, x.imag))
-    return paired(size * np.cos(angle), size * np.sin(angle))
+    a, b = x.real, x.imag
+    # Signs times parts in place of absolute values: on the axes these have no slope.
+    right, above = np.where(a >= 0, np.ones_like(a), -np.ones_like(a)), np.copysign(np.ones_like(b), b)
+    larger = np.sqrt(0.5 * right * a + 0.5 * np.hypot(a, b))
+    smaller = 0.5 * above * b / np.where(larger == 0, np.ones_like(larger), larger)
+    real, imag = np.where(a >= 0, larger, smaller), above * np.where(a >= 0, smaller, larger)
+    # An infinite imaginary part decides, whatever the real one is (C99, annex G).
+    endless = np.isinf(b)
+    return paired(np.where(endless, np.abs(b), real), np.where(endless, b, imag))
 
 
 @implements_complex(np.power)

@@ -351,3 +351,31 @@ def test_a_piece_of_no_entries_in_a_compiled_loop():
         )
 
     check(program, [[np.array([0.2633, -1.8417, -0.6467])]], ("hvp", "hess"), ("vm", "native"))
+
+
+@pytest.mark.parametrize("function", [np.sqrt, np.exp, np.abs])
+def test_complex_numbers_of_parts_that_are_not_finite(function):
+    # The root went by the phase: nan where the imaginary part is infinite. Infinity times the sine of 0 was nan.
+    at = np.array([0.0, 0.4, -2.0, np.inf, -np.inf, np.nan])
+    a, b = (part.ravel() for part in np.meshgrid(at, at))
+
+    def parts(a, b):
+        result = function(a + 1j * b)
+        return result.real, result.imag
+
+    with np.errstate(all="ignore"):
+        for got, wanted in zip(arc.compile(parts)(a, b), parts(a, b), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-15, atol=0)
+
+
+@pytest.mark.parametrize("part", [np.real, np.imag])
+@pytest.mark.parametrize("z", [2 + 0j, -1 + 0j, complex(-1, -0.0), 1j, -3j, 1 - 2j, -0.5 + 1e-9j])
+def test_derivatives_of_complex_roots_on_the_axes(z, part):
+    at = np.array([z.real, z.imag])
+    root = lambda v: part(np.sqrt(v[0] + 1j * v[1]))
+    first, second = 0.5 * z**-0.5, -0.25 * z**-1.5
+    if np.signbit(z.imag) and z.imag == 0:
+        first, second = np.conj(0.5 * z.conjugate() ** -0.5), np.conj(-0.25 * z.conjugate() ** -1.5)
+    np.testing.assert_allclose(arc.grad(root)(at), [part(first), part(1j * first)], rtol=1e-12, atol=1e-15)
+    hessian = [[part(second), part(1j * second)], [part(1j * second), -part(second)]]
+    np.testing.assert_allclose(arc.hess(root)(at), hessian, rtol=1e-12, atol=1e-15)

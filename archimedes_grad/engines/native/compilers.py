@@ -22,8 +22,8 @@ _FLAGS = (
 # problems of benchmarks/, and makes the loops that solve equations half as fast.
 _GCC_FLAGS = ("-fno-builtin-sin", "-fno-builtin-cos", "-ftree-vectorize", "-fvect-cost-model=dynamic")
 _OPTIMISED = "-O2"
-#: Longer sources are compiled with less optimisation: with all of it this many characters take gcc 3 s. The loop of 1,024
-#: LSTM steps (250,000) takes 1 s more to compile so, and a third of the time a call.
+#: Longer sources are compiled with less optimisation: with all of it this many characters take gcc 3 s. The loop of
+#: 1,024 LSTM steps (250,000) takes 1 s more to compile so, and a third of the time a call.
 _LONG_SOURCE = 300_000
 
 
