@@ -149,7 +149,7 @@ def _rule_of(name: str, form: _Form, continuous: bool) -> Callable[..., Any]:
 
 def _outside(result: Any, x: Any, lower: Any, upper: Any, form: _Form, continuous: bool) -> Any:
     """Return the formula's result inside the support, and the constants of the method below and above it."""
-    whole_line = not is_traced((lower, upper)) and lower == -np.inf and upper == np.inf
+    whole_line = _everywhere(lower == -np.inf) and _everywhere(upper == np.inf)
     if form.closed and whole_line:
         return result
     if form.closed:

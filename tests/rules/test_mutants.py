@@ -58,6 +58,9 @@ VALUES = {
     "array, ndmin": (lambda x: np.array(x, ndmin=3), FIVE),
     "array, ndmin below": (lambda x: np.array(x, ndmin=1), GRID),
     "corrcoef of rows alike": (lambda x: np.corrcoef(x, x), FIVE),
+    "power 0 of a singular matrix": (lambda a: np.linalg.matrix_power(a, 0) * a, np.diag([1.0, 2.0, 0.0])),
+    "einsum with a plain list": (lambda x: np.einsum("ij,j", x, [1.0, -2.0, 0.5, 3.0]), GRID),
+    "tensordot with a plain list": (lambda x: np.tensordot(x, [1.0, -2.0, 0.5, 3.0], 1), GRID),
     "det of a matrix with inf": (lambda a: np.linalg.det(a), np.array([[np.inf, 0.0], [0.0, 1.0]])),
 }
 
@@ -106,6 +109,33 @@ def test_matrices_in_bodies_of_which_no_value_is_known(name, stack):
     np.testing.assert_allclose(found, [function(a) for a in matrices], rtol=1e-12)
 
 
+@pytest.mark.parametrize("stack", [(), (2,), (2, 4)])
+@pytest.mark.parametrize("name", MATRIX_FUNCTIONS)
+def test_singular_matrices_in_a_branch_that_is_not_taken(name, stack):
+    function = {**MATRIX_FUNCTIONS, "cholesky": np.linalg.cholesky}[name]
+    chosen = arc.compile(lambda x, a: arc.cond(x > 0, lambda a: np.sum(function(a)), lambda a: 7.0, a))
+    assert chosen(-1.0, np.zeros((*stack, 3, 3))) == 7.0
+    regular = np.broadcast_to(GRID[:, :3] @ GRID[:, :3].T + np.eye(3), (*stack, 3, 3))
+    np.testing.assert_allclose(chosen(1.0, regular), np.sum(function(regular)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["pdf", "logpdf", "cdf", "sf", "logsf", "ppf"])
+@pytest.mark.parametrize("name", ["genpareto", "genextreme", "t"])
+def test_distributions_with_a_formula_of_their_own_for_some_shapes(name, method):
+    special = np.inf if name == "t" else 0.0
+    shapes = np.array([3.0, special, 2.0, 0.7, special])
+    distribution = getattr(pytest.importorskip("scipy.stats"), name)
+    for shape in (shapes, shapes[1], shapes[2]):
+        check_value(lambda x, shape=shape: getattr(distribution, method)(x, shape), np.array([0.2, 0.3, 0.1, 0.7, 0.6]))
+
+
+@pytest.mark.parametrize("method", ["pdf", "cdf", "logsf", "ppf"])
+def test_a_distribution_on_an_interval_for_each_point(method):
+    distribution = pytest.importorskip("scipy.stats").truncnorm
+    lower, upper = np.array([-2.0, -1.0, -np.inf]), np.array([0.7, 0.6, np.inf])
+    check(lambda x: getattr(distribution, method)(x, lower, upper), np.array([0.2, 0.3, 0.4]), rtol=1e-10)
+
+
 def test_a_copied_array_is_not_its_source():
     def f(x):
         y = np.array(x)
@@ -121,6 +151,10 @@ GRADIENTS = {
     "logaddexp2.reduce, where": (lambda x: np.logaddexp2.reduce(x, where=MASK, initial=-1.0), FIVE),
     "add.reduce, where": (lambda x: np.add.reduce(x, where=MASK), FIVE),
     "multiply.reduce, where": (lambda x: np.multiply.reduce(x, where=MASK), FIVE),
+    "weights of a histogram of many bins, some points outside": (
+        lambda w: np.histogram(np.linspace(-3.0, 3.0, 80), np.linspace(-2.0, 2.0, 60), weights=w)[0],
+        np.linspace(0.5, 1.5, 80),
+    ),
     "norm 3": (lambda x: np.linalg.norm(x, ord=3, axis=1), GRID),
     "norm 3, keepdims": (lambda x: np.linalg.norm(x, ord=3, axis=0, keepdims=True) * x, GRID),
     "norm -2, keepdims": (lambda x: np.linalg.norm(x + 5, ord=-2, axis=1, keepdims=True) * x, GRID),
