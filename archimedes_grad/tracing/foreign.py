@@ -9,6 +9,7 @@ own code otherwise.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import CodeType, FunctionType
@@ -47,25 +48,28 @@ def _new_route(function: FunctionType, rule: Callable[..., Any]) -> _Route:
             return rule(original, *args, **kwargs)
         return original(*args, **kwargs)
 
-    return _Route(function, own, _routing_code(route, own.co_freevars))
+    return _Route(function, own, _routing_code(route, own))
 
 
-def _routing_code(route: Callable[..., Any], closed_over: tuple[str, ...]) -> CodeType:
-    """Return code that calls a route; it closes over the variables that the function's own code does."""
-    code = _code_with_mark(closed_over)
+def _routing_code(route: Callable[..., Any], own: CodeType) -> CodeType:
+    """Return code that calls a route; it closes over the variables that the function's own code does.
+
+    Of a generator it is one too: code of another kind cannot take its place.
+    """
+    code = _code_with_mark(own.co_freevars, bool(own.co_flags & inspect.CO_GENERATOR))
     # The route itself is a constant of the code: a name would be looked up in the function's own module.
     return code.replace(co_consts=tuple(route if constant == _MARK else constant for constant in code.co_consts))
 
 
 @functools.cache
-def _code_with_mark(closed_over: tuple[str, ...]) -> CodeType:
+def _code_with_mark(closed_over: tuple[str, ...], is_generator: bool) -> CodeType:
     """Return code that calls a mark, compiled once for the hundreds of functions that close over nothing."""
     source = (
         f"def around({', '.join(closed_over)}):\n"
         "    def function(*args, **kwargs):\n"
         f"        if 0: {', '.join(closed_over) or '()'}\n"
         f"        route = {_MARK!r}\n"
-        f"        return route(args, kwargs)\n"
+        f"        {'yield from' if is_generator else 'return'} route(args, kwargs)\n"
     )
     # Taken out of the compiled module: executing that would leave a cycle for the garbage collector.
     code = compile(source, __file__, "exec")
