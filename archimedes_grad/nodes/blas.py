@@ -20,8 +20,7 @@ import casadi as cs
 from numpy.linalg import _umath_linalg
 
 from archimedes_grad.nodes.batched_products import are_separate, one_by_one, read
-from archimedes_grad.nodes.broadcasts import by_repetition, is_broadcast
-from archimedes_grad.nodes.rebuilding import Rebuilding
+from archimedes_grad.nodes.broadcasts import Repeating
 
 #: From this many multiplications on a product goes to BLAS; below, the call costs more than it saves.
 BLAS_FROM = 20_000
@@ -54,14 +53,14 @@ def on_blas(expressions: list[cs.MX]) -> list[cs.MX]:
     return _OnBlas().of(expressions)
 
 
-class _OnBlas(Rebuilding):
+class _OnBlas(Repeating):
     def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
         """Return a product on BLAS for a large dense one; of a batch, a product for each matrix."""
+        repeated = super().instead_of(source, operands)
+        if repeated is not None:
+            return repeated
         if source.op() == cs.OP_EINSTEIN:
-            info = source.info()
-            if is_broadcast(info):
-                return [by_repetition(info, operands)]
-            product = read(info)
+            product = read(source.info())
             return [one_by_one(product, operands, _product)] if are_separate(product.count, product.work) else None
         if source.op() != cs.OP_MTIMES or not all(operand.is_dense() for operand in operands):
             return None

@@ -71,10 +71,12 @@ def is_broadcast(info: dict[str, Any]) -> bool:
 
 def repeated_in(expressions: Sequence[cs.MX]) -> list[cs.MX]:
     """Return expressions with repetitions in the place of products with ones: these lose the sign of -0."""
-    return _Repeated().of(expressions)
+    return Repeating().of(expressions)
 
 
-class _Repeated(Rebuilding):
+class Repeating(Rebuilding):
+    """Builds expressions again, with repetitions in the place of broadcasts."""
+
     def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
         """Return the repetition that a broadcast is."""
         if source.op() != cs.OP_EINSTEIN:
