@@ -298,6 +298,14 @@ def scipy_function_that_raised(error: BaseException) -> tuple[str, list[Any]] | 
     return None if name is None else (name, [value for frame in frames for value in frame.f_locals.values()])
 
 
+def came_through_scipy(error: BaseException) -> bool:
+    """Tell whether one of SciPy's lines was under way when an exception was raised."""
+    traceback = error.__traceback__
+    while traceback is not None and not _is_scipys(traceback.tb_frame.f_code.co_filename):
+        traceback = traceback.tb_next
+    return traceback is not None
+
+
 def _outermost_name(frames: list[FrameType]) -> str | None:
     """Return the name of the outermost of SciPy's frames that has a public one; None where there are no frames."""
     return next(filter(None, map(_public_name, frames)), "a function of SciPy") if frames else None

@@ -11,7 +11,13 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import is_traced
 from archimedes_grad.arrays.plain_numbers import way_on_from_scipy
-from archimedes_grad.arrays.trace_state import current_trace, line_that_raised, scipy_function_that_raised, trace_error
+from archimedes_grad.arrays.trace_state import (
+    came_through_scipy,
+    current_trace,
+    line_that_raised,
+    scipy_function_that_raised,
+    trace_error,
+)
 from archimedes_grad.errors import TraceError
 
 #: What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry, or
@@ -68,8 +74,9 @@ def _raise_refusal(error: Exception) -> None:
     trace = current_trace()
     if trace is None or trace.refusal is None:
         return
-    # SciPy's solvers do not look whether float() failed: some later call of C meets the error, or drops it.
-    if isinstance(error, SystemError | NotImplementedError) or scipy_function_that_raised(error) is not None:
+    # SciPy's solvers do not look whether float() failed: some later call of C meets the error, or drops it. It may be
+    # the user's function that is called with the error set, where Python then finds no operators.
+    if isinstance(error, SystemError | NotImplementedError) or came_through_scipy(error):
         raise TraceError(trace.refusal) from error
     error.add_note(f"Before that: {trace.refusal}")
 

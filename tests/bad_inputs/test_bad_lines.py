@@ -13,6 +13,7 @@ from rows import Row, X, check, f, shown
 
 import archimedes_grad as arc
 from archimedes_grad.arrays import decisions
+from archimedes_grad.arrays.array import SymbolicArray
 
 EYE = scipy.sparse.csc_array(np.eye(3))
 PLAIN_FLOAT = "is turned into a plain float"
@@ -166,3 +167,19 @@ def test_a_root_of_scipy_whatever_runs_between(garbage):
         check(ROWS["a root of SciPy, the error met later"])
     finally:
         gc.set_threshold(*before)
+
+
+@pytest.mark.parametrize("solver", [scipy.optimize.brentq, scipy.optimize.bisect])
+def test_a_root_of_scipy_where_python_looks_for_the_operator_anew(solver):
+    # A lookup in a class that has changed meets the error that SciPy left set, and finds no operator.
+    class_of_traced = SymbolicArray
+
+    def difference(t, x):
+        class_of_traced.changed_by_a_test = t
+        return t - x
+
+    row = line(lambda x: solver(difference, 0, 2, args=(x,)), PLAIN_FLOAT, LOSES, "Use arc.implicit_root")
+    try:
+        check(row)
+    finally:
+        del SymbolicArray.changed_by_a_test
