@@ -15,14 +15,6 @@ Selector = str | int
 
 
 @dataclass(frozen=True, slots=True)
-class Selection:
-    """The differentiated arguments: in the order asked for, and whether one was asked for by itself."""
-
-    selectors: tuple[Selector, ...]
-    single: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Layout:
     """How the values of a call, positional ones first, fall to the parameters.
 
@@ -36,6 +28,8 @@ class Layout:
         Positions among the values that are declared static.
     differentiated
         Positions among the values of the differentiated arguments, in the order asked for.
+    single
+        Whether one differentiated argument was asked for by itself: its derivative stands in no tuple.
     direction
         Position of the direction or cotangent that jvp and the like take as last positional value, or None.
     """
@@ -44,7 +38,8 @@ class Layout:
     keywords: tuple[str, ...]
     names: tuple[str, ...]
     static: frozenset[int]
-    differentiated: tuple[int, ...]
+    differentiated: tuple[int, ...] = ()
+    single: bool = False
     direction: int | None = None
 
     @property
@@ -106,7 +101,7 @@ class CallSignature:
         self._takes_keywords = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
         self._named = {p.name for p in parameters if p.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)}
         self.static = self._static_selectors(static_argnums, static_argnames)
-        self.selection = self._selection(argnums, argnames)
+        self.selectors, self.single = self._selection(argnums, argnames)
         self._direction = direction
         self._layouts: dict[tuple[int, tuple[str, ...]], Layout] = {}
 
@@ -115,9 +110,10 @@ class CallSignature:
         by_name = [] if argnames is None else self._by_name(argnames, "static_argnames", allow_empty=True)
         return frozenset(by_index + by_name)
 
-    def _selection(self, argnums: Any, argnames: Any) -> Selection:
+    def _selection(self, argnums: Any, argnames: Any) -> tuple[tuple[Selector, ...], bool]:
+        """Return the differentiated arguments, in the order asked for, and whether one was asked for by itself."""
         if argnums is None and argnames is None:
-            return Selection((), False)
+            return (), False
         if argnames is not None and argnums is not None:
             raise ValueError(
                 f"{self.name}: got argnums={argnums!r} and argnames={argnames!r}, and one of them was expected. Drop "
@@ -141,7 +137,7 @@ class CallSignature:
                     f"{self.name}: argument {self._shown(selector)!r} is static and in {which}: a static argument "
                     f"cannot be differentiated. Take it out of one of the two."
                 )
-        return Selection(tuple(selectors), single)
+        return tuple(selectors), single
 
     def _by_index(self, argnums: Any, which: str, allow_empty: bool = False) -> list[Selector]:
         listed = list(argnums) if hasattr(argnums, "__iter__") and not isinstance(argnums, str) else [argnums]
@@ -213,7 +209,7 @@ class CallSignature:
 
         Other defaults are left to the function itself: they are constants of the trace.
         """
-        for selector in self.selection.selectors:
+        for selector in self.selectors:
             if not isinstance(selector, str) or selector in kwargs or selector not in self._named:
                 continue
             if selector in self._positional[: len(args) - (self._direction is not None)]:
@@ -269,6 +265,7 @@ class CallSignature:
             (*own.names[:last], direction, *own.names[last:]),
             frozenset(map(shifted, own.static)),
             tuple(map(shifted, own.differentiated)),
+            own.single,
             last,
         )
 
@@ -282,14 +279,14 @@ class CallSignature:
         names = [self._shown(s) for s in selectors]
         static = {selectors.index(s) for s in self._in_range(self.static, n_positional) if s in selectors}
         differentiated = []
-        for selector in self._in_range(self.selection.selectors, n_positional):
+        for selector in self._in_range(self.selectors, n_positional):
             if selector not in selectors:
                 raise ValueError(
                     f"{self.name}: the differentiated argument {self._shown(selector)!r} was not passed; the call "
                     f"has {', '.join(names) or 'no arguments'}. Pass it, or choose another by argnums or argnames."
                 )
             differentiated.append(selectors.index(selector))
-        return Layout(n_positional, keywords, tuple(names), frozenset(static), tuple(differentiated))
+        return Layout(n_positional, keywords, tuple(names), frozenset(static), tuple(differentiated), self.single)
 
     def _call_hint(self, n_positional: int, keywords: tuple[str, ...]) -> str:
         """Return what came and what was expected, behind Python's own words for a call that does not fit."""

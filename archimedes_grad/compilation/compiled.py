@@ -390,7 +390,7 @@ class CompiledFunction(Generic[P, R]):
             )  # fmt: skip
             begin("differentiate")
             traced = time.perf_counter()
-            derived = self._transformation(graph, layout, self._signature.selection.single)
+            derived = self._transformation(graph, layout)
             begin("compile")
             differentiated = time.perf_counter()
             path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
@@ -417,7 +417,7 @@ class CompiledFunction(Generic[P, R]):
             # The same graph, in the representation that is best for compiled code.
             graph = replace(promoted.derived.graph, engine="native")
             with forgotten_afterwards():
-                derived = owned._transformation(graph, layout, owned._signature.selection.single)
+                derived = owned._transformation(graph, layout)
             evaluated, engine = evaluated_by(derived, "native")
             slow = promoted.fast_path
             promoted.fast_path = new_fast_path(
@@ -441,6 +441,4 @@ class CompiledFunction(Generic[P, R]):
         if self._transformation is value_function:
             return self._function(*args, **kwargs)
         bound, layout = self._bound(args, kwargs)
-        return nested_call(
-            self._function, bound, layout, self._signature.selection, self._transformation, self._has_aux
-        )
+        return nested_call(self._function, bound, layout, self._transformation, self._has_aux)

@@ -9,7 +9,7 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arguments.signature import Layout, Selection
+from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace
@@ -20,15 +20,14 @@ from archimedes_grad.tracing.trace import BoundArguments, trace
 
 
 def nested_call(
-    function: Callable[..., Any], bound: BoundArguments, layout: Layout, selection: Selection,
-    transformation: Transformation, has_aux: bool,
-) -> Any:  # fmt: skip
+    function: Callable[..., Any], bound: BoundArguments, layout: Layout, transformation: Transformation, has_aux: bool
+) -> Any:
     """Return what a transformed function gives inside the trace under way, as traced values.
 
     The function is traced anew: it may close over traced values of the outer function.
     """
     graph = trace(function, bound, layout, has_aux)
-    derived = transformation(graph, layout, selection.single)
+    derived = transformation(graph, layout)
     outer = current_trace()
     assert outer is not None
     outer.selects |= graph.selects

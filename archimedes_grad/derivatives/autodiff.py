@@ -15,40 +15,35 @@ from archimedes_grad.tracing.graph import Graph, Output, Template
 FLOAT64 = np.dtype(np.float64)
 
 
-def value_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+def value_function(graph: Graph, layout: Layout) -> Derived:
     """Return the function itself."""
     representation = Representation(graph)
     return derived(representation, representation.outputs, list(graph.outputs), graph.result)
 
 
-def gradient_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+def gradient_function(graph: Graph, layout: Layout) -> Derived:
     """Return the gradients of a scalar output by one reverse sweep; ``(gradient, aux)`` with an auxiliary output."""
-    return _gradients(graph, layout, single, with_value=False)
+    return _gradients(graph, layout, with_value=False)
 
 
-def value_and_gradient_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+def value_and_gradient_function(graph: Graph, layout: Layout) -> Derived:
     """Return the value and the gradients in one evaluation; ``((value, aux), gradient)`` with an auxiliary output."""
-    return _gradients(graph, layout, single, with_value=True)
+    return _gradients(graph, layout, with_value=True)
 
 
-def _gradients(graph: Graph, layout: Layout, single: bool, with_value: bool) -> Derived:
+def _gradients(graph: Graph, layout: Layout, with_value: bool) -> Derived:
     require_scalar(graph)
     representation = Representation(graph)
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
         gradients = reverse_sweep(representation, wanted)
-    count = len(representation.outputs)
-    expressions = [*representation.outputs, *gradients]
-    outputs = [*graph.outputs, *(float_output(graph.leaves[i].shape) for i in wanted)]
-    place = {leaf: Template(output=count + k) for k, leaf in enumerate(wanted)}
-    gradient = like_arguments(graph, layout, single, place)
+    outputs, gradient = in_arguments(graph, layout, wanted)
     if with_value:
-        value = _as_float(graph.result)
-        first = value if graph.auxiliary is None else Template(structure=tuple, children=(value, graph.auxiliary))
-        result = Template(structure=tuple, children=(first, gradient))
+        value = with_auxiliary(graph, _as_float(graph.result))
+        result = Template(structure=tuple, children=(value, gradient))
     else:
         result = with_auxiliary(graph, gradient)
-    return derived(representation, expressions, outputs, result)
+    return derived(representation, [*representation.outputs, *gradients], outputs, result)
 
 
 def with_auxiliary(graph: Graph, result: Template) -> Template:
@@ -68,10 +63,21 @@ def differentiated_leaves(graph: Graph, layout: Layout) -> list[int]:
     ]
 
 
-def like_arguments(graph: Graph, layout: Layout, single: bool, place: dict[int, Template]) -> Template:
-    """Return the trees of the differentiated arguments with a template in the place of each leaf."""
-    trees = tuple(_replaced(graph.argument_trees[position], place) for position in layout.differentiated)
-    return trees[0] if single else Template(structure=tuple, children=trees)
+def in_arguments(graph: Graph, layout: Layout, wanted: list[int]) -> tuple[list[Output], Template]:
+    """Return the outputs of a graph with a derivative for each wanted leaf behind them, and the trees of these."""
+    first = len(graph.outputs)
+    place = {leaf: Template(output=first + k) for k, leaf in enumerate(wanted)}
+    outputs = [*graph.outputs, *(float_output(graph.leaves[leaf].shape) for leaf in wanted)]
+    return outputs, like_arguments(graph, layout, place)
+
+
+def like_arguments(graph: Graph, layout: Layout, place: dict[int, Template]) -> Template:
+    """Return the trees of the differentiated arguments with a template in the place of each leaf, None for others."""
+    trees = tuple(
+        graph.argument_trees[position].mapped(place.__getitem__, lambda _: Template())
+        for position in layout.differentiated
+    )
+    return trees[0] if layout.single else Template(structure=tuple, children=trees)
 
 
 def _as_float(value: Template) -> Template:
@@ -100,44 +106,24 @@ def _has_number(template: Template) -> bool:
 
 def require_scalar(graph: Graph) -> None:
     """Raise ValueError where the output is not one scalar of shape (), TypeError where it is no real number."""
-    result = graph.result
-    if result.output is not None:
-        shape = graph.outputs[result.output].shape
-        if shape == ():
-            return
-        raise ValueError(
-            f"{graph.name}: a gradient needs a function that returns one scalar of shape (), and this returns an "
-            f"array of shape {shape}. Use arc.jac for the derivative of an array, or reduce it (np.sum)."
-        )
-    constant = result.constant
-    if result.structure is not None or constant is None:
+    result, constant = graph.result, graph.result.constant
+    if result.output is None and (result.structure is not None or constant is None):
         returned = "None (is a return missing?)" if result.structure is None else "a tree of outputs"
         raise ValueError(
             f"{graph.name}: a gradient needs a function that returns one scalar of shape (), and this returns "
             f"{returned}. Use arc.jac for several outputs, has_aux=True for (output, aux)."
         )
-    array = np.asarray(constant)
-    if array.dtype.kind not in "fiub":
+    output: Any = np.asarray(constant) if result.output is None else graph.outputs[result.output]
+    if output.dtype.kind not in "fiub":
         raise TypeError(
             f"{graph.name}: a gradient needs a real scalar output, and this returns {type(constant).__name__} "
-            f"of dtype {array.dtype}. Return the number that is to be differentiated."
+            f"of dtype {output.dtype}. Return the number that is to be differentiated."
         )
-    if array.shape != ():
+    if output.shape != ():
         raise ValueError(
             f"{graph.name}: a gradient needs a function that returns one scalar of shape (), and this returns an "
-            f"array of shape {array.shape}. Use arc.jac for the derivative of an array, or reduce it (np.sum)."
+            f"array of shape {output.shape}. Use arc.jac for the derivative of an array, or reduce it (np.sum)."
         )
-
-
-def _replaced(template: Template, place: dict[int, Template]) -> Template:
-    """Return the tree of an argument with its leaves replaced, and what is no number by None."""
-    if template.output is not None:
-        return place[template.output]
-    if template.structure is not None:
-        return Template(
-            structure=template.structure, children=tuple(_replaced(child, place) for child in template.children)
-        )
-    return Template()
 
 
 def reverse_sweep(representation: Representation, wanted: list[int]) -> list[Any]:
@@ -145,8 +131,9 @@ def reverse_sweep(representation: Representation, wanted: list[int]) -> list[Any
     result = representation.graph.result.output
     if result is None:
         return cotangents_of_inputs(representation, wanted, [], [])
-    kind: Any = cs.SX if representation.name == "scalar" else cs.MX
-    return cotangents_of_inputs(representation, wanted, [representation.outputs[result]], [kind(1)])
+    return cotangents_of_inputs(
+        representation, wanted, [representation.outputs[result]], [representation.kind(1)]
+    )
 
 
 def cotangents_of_inputs(
@@ -154,7 +141,7 @@ def cotangents_of_inputs(
 ) -> list[Any]:
     """Return the cotangents of some leaves from those of some outputs, dense and of the leaves' own shapes."""
     inputs = [representation.inputs[i] for i in wanted]
-    kind: Any = cs.SX if representation.name == "scalar" else cs.MX
+    kind = representation.kind
     # Without an entry where an input is reached from no result.
     (sensitivities,) = cs.reverse(results, inputs, [cotangents]) if results and inputs else ([kind()] * len(inputs),)
     return [

@@ -13,7 +13,7 @@ from archimedes_grad.derivatives.autodiff import (
     cotangents_of_inputs,
     differentiated_leaves,
     float_output,
-    like_arguments,
+    in_arguments,
     require_numbers,
     require_scalar,
     reverse_sweep,
@@ -24,19 +24,20 @@ from archimedes_grad.nodes.simplification import derivative_sweep
 from archimedes_grad.tracing.graph import Graph, Template
 
 
-def jvp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+def jvp_function(graph: Graph, layout: Layout) -> Derived:
     """Return J @ v by one forward sweep: the tangents of the outputs, in the output tree."""
     require_numbers(graph)
-    representation, wanted, directions = _prepared(graph, layout, single)
+    representation, wanted, directions = _prepared(graph, layout)
     with derivative_sweep():
         inputs = [representation.inputs[i] for i in wanted]
         (tangents,) = cs.forward(representation.outputs, inputs, [directions]) if representation.outputs else ([],)
     outputs = [*graph.outputs, *(float_output(output.shape) for output in graph.outputs)]
-    result = _tangents(graph.result, len(graph.outputs))
+    first = len(graph.outputs)
+    result = graph.result.mapped(lambda output: Template(output=first + output), _tangent_of_constant)
     return derived(representation, [*representation.outputs, *tangents], outputs, with_auxiliary(graph, result))
 
 
-def vjp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+def vjp_function(graph: Graph, layout: Layout) -> Derived:
     """Return w @ J by one reverse sweep: the cotangents of the arguments, in their trees."""
     require_numbers(graph)
     representation = Representation(graph)
@@ -49,26 +50,26 @@ def vjp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
         sensitivities = cotangents_of_inputs(representation, wanted, results, [w for _, w in computed])
-    return _in_arguments(graph, layout, single, representation, wanted, sensitivities)
+    return _in_arguments(graph, layout, representation, wanted, sensitivities)
 
 
-def hvp_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+def hvp_function(graph: Graph, layout: Layout) -> Derived:
     """Return H @ v by one forward sweep over the gradient; H is never formed."""
     require_scalar(graph)
-    representation, wanted, directions = _prepared(graph, layout, single)
+    representation, wanted, directions = _prepared(graph, layout)
     with derivative_sweep():
         gradients = reverse_sweep(representation, wanted)
         (tangents,) = cs.forward(gradients, [representation.inputs[i] for i in wanted], [directions])
-    return _in_arguments(graph, layout, single, representation, wanted, list(tangents))
+    return _in_arguments(graph, layout, representation, wanted, list(tangents))
 
 
-def _prepared(graph: Graph, layout: Layout, single: bool) -> tuple[Representation, list[int], list[Any]]:
+def _prepared(graph: Graph, layout: Layout) -> tuple[Representation, list[int], list[Any]]:
     representation = Representation(graph)
     wanted = differentiated_leaves(graph, layout)
     shapes = [graph.leaves[i].shape for i in wanted]
     names = ", ".join(repr(layout.names[position]) for position in layout.differentiated)
     trees = tuple(graph.argument_trees[position] for position in layout.differentiated)
-    expected = trees[0] if single else Template(structure=tuple, children=trees)
+    expected = trees[0] if layout.single else Template(structure=tuple, children=trees)
     return representation, wanted, _directions(graph, layout, representation, shapes, expected, f"argument {names}")
 
 
@@ -154,22 +155,14 @@ def _shape_of(leaf: Template, graph: Graph) -> tuple[int, ...]:
     return np.shape(leaf.constant) if leaf.output is None else graph.outputs[leaf.output].shape
 
 
-def _tangents(template: Template, first: int) -> Template:
-    """Return the output tree with each output replaced by its tangent; of constants the tangent is 0."""
-    if template.output is not None:
-        return Template(output=first + template.output)
-    if template.structure is not None:
-        children = tuple(_tangents(child, first) for child in template.children)
-        return Template(structure=template.structure, children=children)
-    array = np.asarray(template.constant)
+def _tangent_of_constant(constant: Any) -> Template:
+    """Return zeros, or None for what is no number."""
+    array = np.asarray(constant)
     return Template(constant=np.zeros(array.shape)[()] if array.dtype.kind in "fiub" else None)
 
 
 def _in_arguments(
-    graph: Graph, layout: Layout, single: bool, representation: Representation, wanted: list[int], computed: list[Any]
+    graph: Graph, layout: Layout, representation: Representation, wanted: list[int], computed: list[Any]
 ) -> Derived:
-    count = len(graph.outputs)
-    outputs = [*graph.outputs, *(float_output(graph.leaves[i].shape) for i in wanted)]
-    place = {leaf: Template(output=count + k) for k, leaf in enumerate(wanted)}
-    result = with_auxiliary(graph, like_arguments(graph, layout, single, place))
-    return derived(representation, [*representation.outputs, *computed], outputs, result)
+    outputs, result = in_arguments(graph, layout, wanted)
+    return derived(representation, [*representation.outputs, *computed], outputs, with_auxiliary(graph, result))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import casadi as cs
@@ -33,7 +33,7 @@ from archimedes_grad.nodes.simplification import derivative_sweep
 from archimedes_grad.tracing.graph import Graph, Output, Template
 
 
-def jacobian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+def jacobian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Jacobians of all outputs: the output tree outside, the trees of the arguments inside.
 
     CasADi sweeps forward or in reverse, whichever takes fewer colours of the structure.
@@ -41,13 +41,11 @@ def jacobian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
     require_numbers(graph)
     blocks = _Blocks(graph)
     with derivative_sweep():
-        result = _mapped(
-            graph, graph.result, lambda output: blocks.row(output, layout, single), _zeros(graph, layout, single)
-        )
+        result = graph.result.mapped(lambda output: blocks.row(output, layout), _zeros(graph, layout))
     return blocks.derived(with_auxiliary(graph, result))
 
 
-def sparse_jacobian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+def sparse_jacobian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Jacobian of one array output by one array argument as a ``scipy.sparse.csc_array``."""
     leaf = _only_leaf(graph, layout, "jac")
     result = graph.result
@@ -71,7 +69,7 @@ def sparse_jacobian_function(graph: Graph, layout: Layout, single: bool) -> Deri
     return _sparse(graph, representation, stored_entries(jacobian))
 
 
-def hessian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+def hessian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Hessian of a scalar output: the arguments' trees outside, and inside again."""
     require_scalar(graph)
     blocks = _Blocks(graph)
@@ -79,13 +77,13 @@ def hessian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
     with derivative_sweep():
         gradients = reverse_sweep(blocks.representation, wanted)
         rows = {
-            leaf: blocks.of(gradient, graph.leaves[leaf].shape, layout, single, symmetric_in=leaf)
+            leaf: blocks.of(gradient, graph.leaves[leaf].shape, layout, symmetric_in=leaf)
             for leaf, gradient in zip(wanted, gradients, strict=True)
         }
-    return blocks.derived(with_auxiliary(graph, like_arguments(graph, layout, single, rows)))
+    return blocks.derived(with_auxiliary(graph, like_arguments(graph, layout, rows)))
 
 
-def sparse_hessian_function(graph: Graph, layout: Layout, single: bool) -> Derived:
+def sparse_hessian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Hessian by one array argument as a ``scipy.sparse.csc_array``."""
     require_scalar(graph)
     leaf = _only_leaf(graph, layout, "hess")
@@ -109,12 +107,12 @@ class _Blocks:
         self.expressions: list[Any] = list(self.representation.outputs)
         self.outputs: list[Output] = list(graph.outputs)
 
-    def row(self, output: int, layout: Layout, single: bool) -> Template:
+    def row(self, output: int, layout: Layout) -> Template:
         """Return the Jacobian of one output by all differentiated arguments."""
-        return self.of(self.representation.outputs[output], self.graph.outputs[output].shape, layout, single)
+        return self.of(self.representation.outputs[output], self.graph.outputs[output].shape, layout)
 
     def of(
-        self, expression: Any, shape: tuple[int, ...], layout: Layout, single: bool, symmetric_in: int | None = None
+        self, expression: Any, shape: tuple[int, ...], layout: Layout, symmetric_in: int | None = None
     ) -> Template:
         """Return the Jacobian of an expression of a NumPy shape by all differentiated arguments."""
         place = {}
@@ -128,24 +126,14 @@ class _Blocks:
             self.expressions.append(stored)
             self.outputs.append(float_output(block_shape))
             place[leaf] = Template(output=len(self.outputs) - 1)
-        return like_arguments(self.graph, layout, single, place)
+        return like_arguments(self.graph, layout, place)
 
     def derived(self, result: Template) -> Derived:
         return derived(self.representation, self.expressions, self.outputs, result)
 
 
-def _mapped(graph: Graph, template: Template, row: Any, zeros: Any) -> Template:
-    """Return an output tree with each number replaced by its derivatives, and what is no number by None."""
-    if template.output is not None:
-        return row(template.output)  # type: ignore[no-any-return]
-    if template.structure is not None:
-        children = tuple(_mapped(graph, child, row, zeros) for child in template.children)
-        return Template(structure=template.structure, children=children)
-    return zeros(template.constant)  # type: ignore[no-any-return]
-
-
-def _zeros(graph: Graph, layout: Layout, single: bool) -> Any:
-    """Return the function that gives the derivatives of an output that does not depend on the arguments."""
+def _zeros(graph: Graph, layout: Layout) -> Callable[[Any], Template]:
+    """Return what gives the derivatives of an output that does not depend on the arguments; None for no number."""
 
     def zeros(constant: Any) -> Template:
         array = np.asarray(constant)
@@ -155,7 +143,7 @@ def _zeros(graph: Graph, layout: Layout, single: bool) -> Any:
             leaf: Template(constant=np.zeros(array.shape + graph.leaves[leaf].shape))
             for leaf in differentiated_leaves(graph, layout)
         }
-        return like_arguments(graph, layout, single, place)
+        return like_arguments(graph, layout, place)
 
     return zeros
 

@@ -71,8 +71,8 @@ class Derived:
         return self.graph.can_fail
 
 
-#: What a transformation does: from a graph, the layout of its call and whether a single argument was asked for.
-Transformation = Callable[[Graph, Layout, bool], Derived]
+#: What a transformation does: from a graph and the layout of its call.
+Transformation = Callable[[Graph, Layout], Derived]
 
 
 class Representation:
@@ -103,6 +103,11 @@ class Representation:
                 *self.outputs, self.success, self.guards = expanded.call(self.inputs)
             elif as_arrays is None and primal.n_instructions() >= _ROLLED_FROM[graph.engine == "vm"]:
                 self._roll(primal)
+
+    @property
+    def kind(self) -> Any:
+        """CasADi's class of the expressions."""
+        return cs.SX if self.name == "scalar" else cs.MX
 
     def _roll(self, primal: cs.Function) -> None:
         """Make the steps of a Python loop a loop again, where they are many and all alike."""
@@ -186,7 +191,7 @@ def _checks(representation: Representation) -> list[Any]:
         return checks
     if current_trace() is not None:
         return [*checks, representation.guards]
-    kind: Any = cs.SX if representation.name == "scalar" else cs.MX
+    kind = representation.kind
     outcomes = kind(cs.DM([guard.outcome for guard in graph.guards]))
     holds = cs.vertsplit(kind.binary(cs.OP_EQ, representation.guards, outcomes))
     held_until = [holds[0]]
@@ -201,14 +206,8 @@ def _checks(representation: Representation) -> list[Any]:
 def _without_unused(result: Template) -> tuple[list[int], Template]:
     """Return the outputs that a result uses, in order, and the result with these renumbered."""
     places: dict[int, int] = {}
-    renumbered = _renumbered(result, places)
+    renumbered = result.mapped(
+        lambda output: Template(output=places.setdefault(output, len(places))),
+        lambda constant: Template(constant=constant),
+    )
     return list(places), renumbered
-
-
-def _renumbered(template: Template, places: dict[int, int]) -> Template:
-    if template.output is not None:
-        return Template(output=places.setdefault(template.output, len(places)))
-    if template.structure is not None:
-        children = tuple(_renumbered(child, places) for child in template.children)
-        return Template(structure=template.structure, children=children)
-    return template

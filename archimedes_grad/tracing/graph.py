@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,15 @@ class Template:
 
     def __reduce__(self) -> Any:
         return _template, (self.output, _portable(self.structure), self.children, self.constant)
+
+    def mapped(self, of_output: Callable[[int], Template], of_constant: Callable[[Any], Template]) -> Template:
+        """Return the same tree with something else in the place of each output, and of each constant."""
+        if self.output is not None:
+            return of_output(self.output)
+        if self.structure is not None:
+            children = tuple(child.mapped(of_output, of_constant) for child in self.children)
+            return Template(structure=self.structure, children=children)
+        return of_constant(self.constant)
 
     def build(self, outputs: Sequence[Any]) -> Any:
         """Return the result with the outputs in their places."""

@@ -251,7 +251,7 @@ def traced_body(
             structures.append(structure)
             return [as_traced(number) for number in numbers]
 
-    layout = Layout(len(args) + 1, (), (*names, "closure"), frozenset(), ())
+    layout = Layout(len(args) + 1, (), (*names, "closure"), frozenset())
     closure = [np.array(a.value) if isinstance(a.value, np.ndarray) else as_number(a.value) for a in outer_arrays]
     bound = BoundArguments(owner, layout, (*args, closure))
     graph = trace(run, bound, layout, False, values_known=False)
@@ -262,7 +262,7 @@ def traced_body(
     graph = dataclasses.replace(
         graph, leaves=tuple(graph.leaves[k] for k in kept), symbols=tuple(graph.symbols[k] for k in kept)
     )
-    derived = value_function(graph, layout, False)
+    derived = value_function(graph, layout)
     reached_arrays = [outer_arrays[k - len(own)] for k in reached]
     values = [np.asarray(array.value, dtype=np.float64).reshape(-1) for array in reached_arrays]
     if derived.representation == "array":

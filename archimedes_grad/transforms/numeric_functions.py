@@ -153,7 +153,6 @@ class _Call:
         self.layout = signature.layout(len(args), tuple(kwargs))
         self.bound = BoundArguments(signature.name, self.layout, (*args, *kwargs.values()))
         self.function = function
-        self.single = signature.selection.single
         self.has_aux = has_aux
         self.settings = {"method": method, **options}
         self.wanted = [
@@ -262,7 +261,7 @@ class _Call:
     def _like_arguments(self, parts: list[Any]) -> Any:
         place = dict(zip(self.wanted, parts, strict=True))
         trees = [_replaced(self.bound.trees[position], place) for position in self.layout.differentiated]
-        return trees[0] if self.single else tuple(trees)
+        return trees[0] if self.layout.single else tuple(trees)
 
     def _checked(self, result: numeric.DerivativeResult) -> npt.NDArray[Any]:
         return np.asarray(result.checked())
