@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from archimedes_grad import numeric
+from archimedes_grad.arguments.signature import require_function
 from archimedes_grad.derivative_kit import check_settings, exact, presented, symbolic_or_none, transformation
 from archimedes_grad.errors import asked_by
 from archimedes_grad.numeric import DerivativeResult
 from archimedes_grad.numeric.derivatives import parameter_vector
-from archimedes_grad.numeric.functions import Output, check_output_shape, require_function
+from archimedes_grad.numeric.functions import Output, check_output_shape
 from archimedes_grad.numeric.input_cache import CachedFunction, LockedFunction
 
 #: What DerivKit calls the options of the cache, and their defaults.

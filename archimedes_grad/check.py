@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.arguments.signature import CallSignature, name_of
-from archimedes_grad.arguments.specs import flatten, is_tree
+from archimedes_grad.arguments.specs import leaves_of
 from archimedes_grad.tracing.trace import described
 from archimedes_grad.transforms.bodies import (
-    Structure,
     apart,
     as_number,
-    require_functions,
-    required_integer,
-    required_positive,
 )
 from archimedes_grad.transforms.differentiation import jvp, vjp
+from archimedes_grad.transforms.options import require_functions, required_integer, required_positive
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,7 +67,7 @@ def check_grads(
     rtol = required_positive("check_grads", "rtol", rtol, "Leave it out for 1e-5.")
     atol = required_positive("check_grads", "atol", atol, "Leave it out for 1e-7.")
     required_integer("check_grads", "seed", seed, 0, "Leave it out for 0.")
-    problem = _Problem(f, args)
+    problem = _Problem(f, args, name_of(f), CallSignature(f).layout(len(args), ()).names)
     generator = np.random.default_rng(seed)
     for k in range(1, order + 1):
         cotangent = problem.check(k, rtol, atol, generator)
@@ -90,12 +87,12 @@ class _Leaf:
 class _Problem:
     """A function at a point, with its derivatives of one order."""
 
-    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], name: str | None = None) -> None:
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], name: str, names: Sequence[str]) -> None:
         self.f = f
         self.args = args
-        self.name = name or name_of(f)
-        self.names = CallSignature(f).layout(len(args), ()).names
-        self.argnums = tuple(k for k, arg in enumerate(args) if any(_is_float(leaf) for leaf in _leaves(arg)))
+        self.name = name
+        self.names = names
+        self.argnums = tuple(k for k, arg in enumerate(args) if any(_is_float(leaf) for leaf in leaves_of(arg)))
         if not self.argnums:
             raise ValueError(
                 f"check_grads: no argument of {self.name} holds a float to differentiate by; got "
@@ -117,16 +114,16 @@ class _Problem:
 
     # --- values and derivatives ------------------------------------------------------------------------
 
-    def trees(self, arrays: list[Floats], outside: str = "args") -> list[Any]:
-        """Return arrays, one for each leaf, in the trees of the differentiated arguments."""
+    def trees(self, arrays: list[Floats], of_directions: bool = False) -> list[Any]:
+        """Return arrays, one for each leaf, in the trees of the differentiated arguments, or of directions for them."""
         trees = []
         start = 0
         for k in self.argnums:
             numbers, structure = self.split[k]
             chosen = arrays[start : start + len(numbers)]
             start += len(numbers)
-            if outside == "directions":
-                structure = Structure(structure.tree, tuple((i, None) for i, _ in structure.static), structure.n_leaves)
+            if of_directions:
+                structure = structure.without_static()
             trees.append(structure.build([array if array.ndim else array[()] for array in chosen]))
         return trees
 
@@ -160,7 +157,7 @@ class _Problem:
 
     def forward(self, directions: list[Floats]) -> Floats:
         """Return the derivative of the outputs in a direction by a forward sweep."""
-        product = jvp(self.f, argnums=self.argnums)(*self.args, tuple(self.trees(directions, "directions")))
+        product = jvp(self.f, argnums=self.argnums)(*self.args, tuple(self.trees(directions, of_directions=True)))
         return _flat(product, like=self.f(*self.args))
 
     def reverse(self, cotangent: Any) -> list[Floats]:
@@ -172,7 +169,7 @@ class _Problem:
 
     def require_floats(self, output: Any) -> None:
         """Raise where there is nothing to compare: it would pass whatever the derivatives are."""
-        if not any(_is_float(leaf) for leaf in _leaves(output)):
+        if not any(_is_float(leaf) for leaf in leaves_of(output)):
             raise ValueError(
                 f"check_grads: {self.name} returns {described(output)}, and at least one float was expected. Return "
                 f"what is to be differentiated."
@@ -232,19 +229,11 @@ class _Problem:
     def next_order(self, cotangent: Any) -> _Problem:
         """Return the problem of the gradient of a projection of the outputs."""
         derivative = vjp(self.f, argnums=self.argnums)
-        names = self.names
 
         def gradient(*args: Any) -> Any:
             return derivative(*args, cotangent)
 
-        problem = _Problem(gradient, self.args, self.name)
-        problem.names = names
-        problem.leaves = list(problem._differentiated())
-        return problem
-
-
-def _leaves(tree: Any) -> list[Any]:
-    return flatten(tree)[0] if is_tree(tree) else [tree]
+        return _Problem(gradient, self.args, self.name, self.names)
 
 
 def _is_float(leaf: Any) -> bool:
@@ -254,8 +243,8 @@ def _is_float(leaf: Any) -> bool:
 
 def _flat(output: Any, like: Any = None) -> Floats:
     """Return the leaves of an output, flat in one array: those that are floats in ``like``."""
-    marks = [_is_float(leaf) for leaf in _leaves(output if like is None else like)]
-    leaves = [leaf for leaf, mark in zip(_leaves(output), marks, strict=True) if mark]
+    marks = [_is_float(leaf) for leaf in leaves_of(output if like is None else like)]
+    leaves = [leaf for leaf, mark in zip(leaves_of(output), marks, strict=True) if mark]
     return np.concatenate([np.zeros(0), *(np.asarray(leaf, dtype=np.float64).ravel() for leaf in leaves)])
 
 
@@ -267,8 +256,7 @@ def _random_cotangent(output: Any, generator: np.random.Generator) -> tuple[Any,
         for x in numbers
     ]
     weights = [np.ravel(w) for x, w in zip(numbers, drawn, strict=True) if np.asarray(x).dtype.kind == "f"]
-    structure = Structure(structure.tree, tuple((i, None) for i, _ in structure.static), structure.n_leaves)
-    built = structure.build([w if np.ndim(w) else np.float64(w) for w in drawn])
+    built = structure.without_static().build([w if np.ndim(w) else np.float64(w) for w in drawn])
     return built, np.concatenate([np.zeros(0), *weights])
 
 

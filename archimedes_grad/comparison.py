@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from archimedes_grad.arguments.signature import require_function
 from archimedes_grad.calculus_kit import CalculusKit
 from archimedes_grad.derivative_kit import DerivativeKit
 from archimedes_grad.errors import asked_by
 from archimedes_grad.numeric import DerivativeResult
 from archimedes_grad.numeric.derivatives import parameter_vector
-from archimedes_grad.numeric.functions import require_function
 
 #: What is compared: a name, a method and its options.
 ENTRIES: tuple[tuple[str, str, dict[str, Any]], ...] = (

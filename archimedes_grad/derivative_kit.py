@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from archimedes_grad.arguments.signature import require_function
 from archimedes_grad.errors import TraceError, asked_by
 from archimedes_grad.numeric import OPTIONS, DerivativeResult, derivative, validate_options
 from archimedes_grad.numeric.derivatives import parameter_vector
 from archimedes_grad.numeric.executors import check_workers
-from archimedes_grad.numeric.functions import require_function
 from archimedes_grad.numeric.input_cache import CachedFunction
 from archimedes_grad.numeric.options import HIGHEST_ORDER
 from archimedes_grad.numeric.pictures import plot_derivative

@@ -57,6 +57,21 @@ def name_of(function: Callable[..., Any]) -> str:
     return name_of(inner) if callable(inner) else type(function).__name__
 
 
+def require_function(argument: str, function: Any) -> None:
+    """Refuse what cannot be called.
+
+    Raises
+    ------
+    TypeError
+        If it cannot.
+    """
+    if not callable(function):
+        raise TypeError(
+            f"{argument} must be a function, got {type(function).__name__} {function!r}. Pass the function itself, not "
+            f"what it returns."
+        )
+
+
 def _signature_of(function: Callable[..., Any]) -> inspect.Signature:
     try:
         return inspect.signature(function)

@@ -45,6 +45,16 @@ def flatten(tree: Any) -> tuple[list[Any], optree.PyTreeSpec]:
     return flatten(tree)
 
 
+def leaves_of(value: Any) -> list[Any]:
+    """Return the leaves of a tree, or a leaf in a list."""
+    return flatten(value)[0] if is_tree(value) else [value]
+
+
+def shown_structure(structure: optree.PyTreeSpec) -> str:
+    """Return the structure of a tree for messages, with a star for each leaf."""
+    return str(structure).split(", NoneIsLeaf")[0].removeprefix("PyTreeSpec(")
+
+
 def _register_dataclass(cls: type) -> None:
     import optree
 

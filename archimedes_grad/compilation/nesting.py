@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import casadi as cs
 import numpy as np
+import numpy.typing as npt
 
 from archimedes_grad.arguments.signature import Layout
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace
 from archimedes_grad.derivatives.representation import Derived, Transformation
@@ -45,11 +46,11 @@ def nested_call(
         with forward_nodes():
             values_of_guards = cs.vertsplit(checks[-1])
         outer.guards += (replace(g, node=node) for g, node in zip(graph.guards, values_of_guards, strict=True))
-    values = _values(derived, outer, bound.values)
-    outputs = [
-        _traced(node, value, output) for node, value, output in zip(results, values, derived.outputs, strict=False)
-    ]
-    return derived.result.build(outputs)
+    values = evaluated(derived.function, [*map(value_of, bound.values), *values_of_closure(graph.hidden, outer)])
+    return derived.result.build([
+        new_array(node, output.from_flat(value))
+        for node, value, output in zip(results, values, derived.outputs, strict=False)
+    ])  # fmt: skip
 
 
 def _called(derived: Derived, nodes: list[cs.MX]) -> list[cs.MX]:
@@ -61,17 +62,9 @@ def _called(derived: Derived, nodes: list[cs.MX]) -> list[cs.MX]:
     return [cs.densify(result) for result in derived.function.call(nodes, inline, not inline)]
 
 
-def _values(derived: Derived, outer: Trace, arguments: list[Any]) -> list[Any]:
-    """Return the outputs at the values of the run under way."""
-    hidden = derived.graph.hidden
-    closed_over = []
-    if hidden:
-        symbols = cs.symvar(cs.veccat(*hidden))
-        closure = cs.Function("closure", symbols, list(hidden))
-        closed_over = evaluated(closure, [outer.value_of_symbol(symbol) for symbol in symbols])
-    return evaluated(derived.function, [*(value_of(argument) for argument in arguments), *closed_over])
-
-
-def _traced(node: cs.MX, flat: Any, output: Any) -> SymbolicArray:
-    value = flat.reshape(output.shape).astype(output.dtype)
-    return new_array(node, value[()] if output.is_scalar else np.array(value))
+def values_of_closure(hidden: Sequence[cs.MX], outer: Trace) -> list[npt.NDArray[np.float64]]:
+    """Return the values, in the run under way, of what a nested graph closes over: expressions of the trace around."""
+    if not hidden:
+        return []
+    symbols = cs.symvar(cs.veccat(*hidden))
+    return evaluated(cs.Function("closure", symbols, list(hidden)), [outer.value_of_symbol(s) for s in symbols])

@@ -8,7 +8,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arguments.signature import Layout
-from archimedes_grad.arguments.specs import is_static_by_nature
+from archimedes_grad.arguments.specs import is_static_by_nature, shown_structure
 from archimedes_grad.derivatives.autodiff import (
     cotangents_of_inputs,
     differentiated_leaves,
@@ -121,7 +121,7 @@ def _form(template: Template) -> str:
         return "one array"
     if template.structure is tuple:
         return f"({', '.join(_form(child) for child in template.children)})"
-    return str(template.structure).split(", NoneIsLeaf")[0].removeprefix("PyTreeSpec(")
+    return shown_structure(template.structure)
 
 
 def _shown(shapes: list[tuple[int, ...]]) -> str:

@@ -17,21 +17,6 @@ Output = Literal["scalar", "vector", "any"]
 DOMAIN_ERRORS = (ValueError, ArithmeticError)
 
 
-def require_function(argument: str, function: Any) -> None:
-    """Refuse what cannot be called.
-
-    Raises
-    ------
-    TypeError
-        If it cannot.
-    """
-    if not callable(function):
-        raise TypeError(
-            f"{argument} must be a function, got {type(function).__name__} {function!r}. Pass the function itself, not "
-            f"what it returns."
-        )
-
-
 def real_output(output: Any, name: str) -> Floats:
     """A function's output as float64.
 

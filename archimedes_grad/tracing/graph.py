@@ -8,6 +8,7 @@ from typing import Any
 
 import casadi as cs
 import numpy as np
+import numpy.typing as npt
 
 from archimedes_grad.arguments.specs import flatten
 from archimedes_grad.arrays.trace_state import Guard
@@ -46,6 +47,11 @@ class Output:
     shape: Shape
     dtype: np.dtype[Any]
     is_scalar: bool
+
+    def from_flat(self, entries: npt.NDArray[np.float64]) -> Any:
+        """Return flat entries as NumPy has this output."""
+        value = entries.reshape(self.shape).astype(self.dtype)
+        return value[()] if self.is_scalar else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arguments.signature import CallSignature, name_of
-from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree
+from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree, leaves_of
 from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.compilation.compiled import CompiledFunction
 from archimedes_grad.derivatives.autodiff import value_function
@@ -24,10 +24,12 @@ from archimedes_grad.transforms.bodies import (
     applied,
     as_number,
     placeholder,
-    require_functions,
+    side_by_side,
     stacked,
     traced_body,
+    values_of,
 )
+from archimedes_grad.transforms.options import require_functions
 
 
 def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> CompiledFunction[..., Any]:
@@ -82,7 +84,7 @@ def vmap(f: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Compiled
 
 
 def _require_axes(which: str, axes: Any) -> None:
-    for axis in flatten(axes)[0] if is_tree(axes) else [axes]:
+    for axis in leaves_of(axes):
         if axis is not None and (isinstance(axis, bool) or not hasattr(axis, "__index__")):
             raise TypeError(
                 f"vmap: {which} takes ints and None, and tuples and trees of these; got {axis!r}. Write {which}=0 for "
@@ -92,9 +94,8 @@ def _require_axes(which: str, axes: Any) -> None:
 
 def _axes_of_leaves(which: str, axes: Any, tree: Any, shown: str) -> list[int | None]:
     """Return the axis of every leaf of a tree; a prefix of the tree counts for all leaves below it."""
-    n_leaves = len(flatten(tree)[0]) if is_tree(tree) else 1
     if not is_tree(axes):
-        return [None if axes is None else operator.index(axes)] * n_leaves
+        return [None if axes is None else operator.index(axes)] * len(leaves_of(tree))
     import optree
 
     try:
@@ -197,11 +198,8 @@ class _Call:
         axes = _axes_of_leaves("out_axes", self.out_axes, structure.build([0] * len(body.outputs)), "the result")
         static = {k for k, _ in structure.static}
         number_axes = [axis for k, axis in enumerate(axes) if k not in static]
-        return structure.build(
-            [self._placed(body, k, item, axis) for k, (item, axis) in enumerate(
-                zip(self._stacked(body), number_axes, strict=True)
-            )]
-        )  # fmt: skip
+        stacks = zip(self._stacked(body), number_axes, strict=True)
+        return structure.build([self._placed(body, k, stack, axis) for k, (stack, axis) in enumerate(stacks)])
 
     def _stacked(self, body: Body) -> list[Any]:
         outputs = [stacked(output, self.n) for output in body.outputs]
@@ -212,10 +210,9 @@ class _Call:
         shared = [*(not mapped for mapped in self.mapped), *(True for _ in body.closed_nodes)]
         with forward_nodes():
             function = mapped_function(body.function, self.n, shared)
-            own = [_columns(node_of(x), body.function, k) for k, x in enumerate(self.numbers)]
-        values = [np.asarray(value_of(number), dtype=np.float64).reshape(-1) for number in self.numbers]
+            own = [side_by_side(node_of(x), body.function.size1_in(k)) for k, x in enumerate(self.numbers)]
         return list(applied(
-            function, [*own, *body.closed_nodes], [*values, *body.closed_values], outputs,
+            function, [*own, *body.closed_nodes], [*values_of(self.numbers), *body.closed_values], outputs,
             times=self.n * body.n_instructions, can_fail=body.can_fail,
         ))  # fmt: skip
 
@@ -245,9 +242,3 @@ def mapped_function(function: cs.Function, n: int, shared: list[bool]) -> cs.Fun
         return function
     # This overload makes one node for all items; the others would repeat what is shared n times.
     return function.map(n, shared, [False] * function.n_out())
-
-
-def _columns(node: cs.MX, function: cs.Function, k: int) -> cs.MX:
-    """Return items stored one after the other with as many rows as the input of a function has."""
-    rows = function.size1_in(k)
-    return node if node.size1() == rows else cs.reshape(node, rows, node.numel() // rows if rows else 0)

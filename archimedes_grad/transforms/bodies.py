@@ -10,7 +10,6 @@ nothing that is computed inside the body moves out of it: a branch not taken is 
 from __future__ import annotations
 
 import dataclasses
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.arguments.signature import Layout
-from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree
+from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree, leaves_of, shown_structure
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.operands import gathered, value_of
-from archimedes_grad.arrays.trace_state import Trace, current_trace, outlived
+from archimedes_grad.arrays.trace_state import current_trace, outlived
+from archimedes_grad.compilation.nesting import values_of_closure
 from archimedes_grad.derivatives.autodiff import value_function
 from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.nodes.gather import Shape, reshaped
@@ -54,10 +54,14 @@ class Structure:
         leaves = [static[k] if k in static else next(remaining) for k in range(self.n_leaves)]
         return leaves[0] if self.tree is None else self.tree.unflatten(leaves)
 
+    def without_static(self) -> Structure:
+        """Return the same structure with None for the leaves that are no numbers: that of a direction."""
+        return Structure(self.tree, tuple((k, None) for k, _ in self.static), self.n_leaves)
+
     def __str__(self) -> str:
         if self.tree is None:
             return f"no array but {self.static[0][1]!r}" if self.static else "one array"
-        return str(self.tree).split(", NoneIsLeaf")[0].removeprefix("PyTreeSpec(")
+        return shown_structure(self.tree)
 
 
 def apart(owner: str, what: str, tree: Any) -> tuple[list[Any], Structure]:
@@ -105,7 +109,7 @@ def as_number(leaf: Any) -> Any:
 
 def numbers_in(operands: tuple[Any, ...]) -> list[Any]:
     """Return the numbers of operands as a trace binds them: plain truth values are static."""
-    leaves = [leaf for operand in operands for leaf in (flatten(operand)[0] if is_tree(operand) else [operand])]
+    leaves = [leaf for operand in operands for leaf in leaves_of(operand)]
     return [leaf for leaf in leaves if type(leaf) not in (bool, np.bool_) and as_number(leaf) is not None]
 
 
@@ -128,58 +132,14 @@ def as_traced(number: Any) -> SymbolicArray:
     return new_array(constant_node(number), np.array(number)[()])
 
 
-def shown_shapes(numbers: Sequence[Any]) -> str:
-    """Return the shapes of the numbers of a tree, for messages."""
-    shapes = [np.shape(value_of(number)) for number in numbers]
+def shapes_of(numbers: Sequence[Any]) -> list[Shape]:
+    """Return the shapes of the numbers of a tree."""
+    return [np.shape(value_of(number)) for number in numbers]
+
+
+def shown_shapes(shapes: Sequence[Shape]) -> str:
+    """Return shapes, for messages."""
     return f"shape {shapes[0]}" if len(shapes) == 1 else f"shapes {', '.join(map(str, shapes)) or '()'}"
-
-
-def require_functions(owner: str, **functions: Any) -> None:
-    """Raise TypeError where an argument that must be a function is none."""
-    for name, function in functions.items():
-        if not callable(function):
-            raise TypeError(
-                f"{owner}: {name} must be a function, got {type(function).__name__} {function!r}. Pass the function "
-                f"itself, not what it returns."
-            )
-
-
-def required_integer(owner: str, name: str, given: Any, lowest: int | None = None, way_on: str = "") -> int:
-    """Return an argument that must be a plain integer.
-
-    Raises
-    ------
-    TypeError
-        If it is none.
-    ValueError
-        If it is below ``lowest``.
-    """
-    expected = "an integer" if lowest is None else f"an integer from {lowest} on"
-    way_on = way_on or "Round it by int()."
-    if isinstance(given, SymbolicArray | bool) or not hasattr(given, "__index__"):
-        raise TypeError(f"{owner}: {name} must be {expected}, got {type(given).__name__} {given!r}. {way_on}")
-    number = operator.index(given)
-    if lowest is not None and number < lowest:
-        raise ValueError(f"{owner}: {name} must be {expected}, got {number}. {way_on}")
-    return number
-
-
-def required_positive(owner: str, name: str, given: Any, way_on: str) -> float:
-    """Return an argument that must be a positive finite number.
-
-    Raises
-    ------
-    TypeError
-        If it is no number.
-    ValueError
-        If it is not positive and finite.
-    """
-    plain = not isinstance(given, SymbolicArray | bool)
-    if not (plain and isinstance(given, int | float | np.integer | np.floating)):
-        raise TypeError(f"{owner}: {name} must be a positive number, got {type(given).__name__} {given!r}. {way_on}")
-    if not 0 < given < np.inf:
-        raise ValueError(f"{owner}: {name} must be a positive finite number, got {given!r}. {way_on}")
-    return float(given)
 
 
 # --- the body -------------------------------------------------------------------------------------
@@ -210,6 +170,11 @@ class Body:
     outputs: tuple[Output, ...]
     structure: Any
     can_fail: bool
+
+    @property
+    def shown_result(self) -> str:
+        """The shapes of the result, for messages."""
+        return shown_shapes([output.shape for output in self.outputs]) if self.outputs else str(self.structure)
 
     @property
     def n_instructions(self) -> int:
@@ -264,7 +229,6 @@ def traced_body(
     )
     derived = value_function(graph, layout)
     reached_arrays = [outer_arrays[k - len(own)] for k in reached]
-    values = [np.asarray(array.value, dtype=np.float64).reshape(-1) for array in reached_arrays]
     if derived.representation == "array":
         outer.selects |= graph.selects
         outer.opaque |= graph.opaque
@@ -272,21 +236,14 @@ def traced_body(
     outer.can_fail |= graph.can_fail
     return Body(
         owner, derived.function, len(own), (*(array.node for array in reached_arrays), *graph.hidden),
-        (*values, *hidden_values(graph.hidden, outer)), derived.outputs, structures[-1], derived.can_fail,
+        (*values_of(reached_arrays), *values_of_closure(graph.hidden, outer)), derived.outputs, structures[-1],
+        derived.can_fail,
     )  # fmt: skip
 
 
 def _used_symbols(graph: Graph) -> set[int]:
     nodes = [*graph.nodes, *(() if graph.success is None else (graph.success,))]
     return {hash(symbol) for symbol in cs.symvar(cs.veccat(*nodes))} if nodes else set()
-
-
-def hidden_values(hidden: Sequence[cs.MX], outer: Trace) -> list[npt.NDArray[np.float64]]:
-    """Return the values, in the run under way, of expressions of the trace around."""
-    if not hidden:
-        return []
-    symbols = cs.symvar(cs.veccat(*hidden))
-    return evaluated(cs.Function("closure", symbols, list(hidden)), [outer.value_of_symbol(s) for s in symbols])
 
 
 def applied(
@@ -343,10 +300,9 @@ def fails_with(message: str) -> None:
 
 
 def _as_array(node: cs.MX, flat: npt.NDArray[np.float64], output: Output) -> SymbolicArray:
-    value = flat.reshape(output.shape).astype(output.dtype)
     # A Function of one node that is a structural zero gives one, inlined.
     node = node if node.is_dense() else cs.densify(node)
-    return SymbolicArray(reshaped(node, output.shape), value[()] if output.is_scalar else np.array(value))
+    return SymbolicArray(reshaped(node, output.shape), output.from_flat(flat))
 
 
 def stacked(output: Output, n: int) -> Output:
@@ -357,6 +313,11 @@ def stacked(output: Output, n: int) -> Output:
 def values_of(numbers: Sequence[Any]) -> list[npt.NDArray[np.float64]]:
     """Return the values of numbers, flat in C order."""
     return [np.asarray(value_of(number), dtype=np.float64).reshape(-1) for number in numbers]
+
+
+def side_by_side(node: cs.MX, rows: int) -> cs.MX:
+    """Return items that are stored one after the other as matrices of so many rows, side by side."""
+    return node if node.size1() == rows else cs.reshape(node, rows, node.numel() // rows if rows else 0)
 
 
 def placeholder(number: Any, shape: Shape) -> npt.NDArray[Any]:

@@ -14,7 +14,8 @@ from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.compilation.embedding import casadi_name
 from archimedes_grad.nodes.gather import flat, reshaped
 from archimedes_grad.transforms.black_box import BlackBox
-from archimedes_grad.transforms.bodies import as_number, require_functions
+from archimedes_grad.transforms.bodies import as_number
+from archimedes_grad.transforms.options import require_functions
 
 _METHODS = ("adaptive", "finite", "complex")
 

@@ -26,11 +26,10 @@ from archimedes_grad.transforms.bodies import (
     as_number,
     numbers_in,
     owned,
-    require_functions,
-    required_integer,
     traced_body,
     values_of,
 )
+from archimedes_grad.transforms.options import require_functions, required_integer
 
 _binary = cs.MX.binary
 
@@ -161,11 +160,10 @@ def _chosen(
                 f"{owner}: the branches must return trees of the same structure, but {name} returns "
                 f"{body.structure} and {names[-1]} {first.structure}. Fill up the smaller one with zeros."
             )
-        shapes, expected = ([o.shape for o in b.outputs] for b in (body, first))
-        if shapes != expected:
+        if [output.shape for output in body.outputs] != [output.shape for output in first.outputs]:
             raise ValueError(
-                f"{owner}: the branches must return the same shapes, but {name} returns {_listed(shapes)} and "
-                f"{names[-1]} {_listed(expected)}. Use np.broadcast_to or np.pad in one of them."
+                f"{owner}: the branches must return the same shapes, but {name} returns {body.shown_result} and "
+                f"{names[-1]} {first.shown_result}. Use np.broadcast_to or np.pad in one of them."
             )
     outputs = [
         Output(same[0].shape, np.result_type(*(o.dtype for o in same)), all(o.is_scalar for o in same))
@@ -185,10 +183,6 @@ def _chosen(
         can_fail=any(body.can_fail for body in bodies), opaque=True,
     )  # fmt: skip
     return first.structure.build(results)
-
-
-def _listed(shapes: list[tuple[int, ...]]) -> str:
-    return f"shape {shapes[0]}" if len(shapes) == 1 else f"shapes {shapes}"
 
 
 def _of_one_signature(bodies: Sequence[Body]) -> list[cs.Function]:

@@ -30,13 +30,14 @@ from archimedes_grad.transforms.bodies import (
     as_traced,
     owned,
     placeholder,
-    require_functions,
-    required_integer,
+    shapes_of,
     shown_shapes,
+    side_by_side,
     stacked,
     traced_body,
     values_of,
 )
+from archimedes_grad.transforms.options import require_functions, required_integer
 
 _binary = cs.MX.binary
 
@@ -106,10 +107,10 @@ def _scan(owner: str, f: Callable[[Any, Any], Any], init: Any, xs: Any, length: 
 
 
 def _length(slices: list[Any], structure: Structure, length: int | None) -> int:
-    shapes = [np.shape(value_of(x)) for x in slices]
+    shapes = shapes_of(slices)
     if any(shape == () for shape in shapes):
         raise ValueError(
-            f"scan: xs must have a first axis to run over, got a number among {shown_shapes(slices)}. Let f close over "
+            f"scan: xs must have a first axis to run over, got a number among {shown_shapes(shapes)}. Let f close over "
             f"what is the same at every step."
         )
     lengths = {shape[0] for shape in shapes}
@@ -118,7 +119,7 @@ def _length(slices: list[Any], structure: Structure, length: int | None) -> int:
     if len(lengths) > 1:
         given = "" if length is None else f" and length={length}"
         raise ValueError(
-            f"scan: all xs must have the same length, got {shown_shapes(slices)}{given}. Cut them to one length."
+            f"scan: all xs must have the same length, got {shown_shapes(shapes)}{given}. Cut them to one length."
         )
     if not lengths:
         raise ValueError(
@@ -144,11 +145,11 @@ def _require_same_carry(owner: str, before: Sequence[Any], structure: Structure,
             f"{owner}: the carry must keep its structure; it was {structure} and became {new_structure}. Return it as "
             f"it came, or start with the structure that it gets."
         )
-    shapes, new_shapes = ([np.shape(value_of(x)) for x in carry] for carry in (before, numbers))
+    shapes, new_shapes = shapes_of(before), shapes_of(numbers)
     if shapes != new_shapes:
         raise ValueError(
-            f"{owner}: the carry must keep its shape; it had {shown_shapes(before)} and became "
-            f"{shown_shapes(numbers)}. Start with an array of the shape that it gets."
+            f"{owner}: the carry must keep its shape; it had {shown_shapes(shapes)} and became "
+            f"{shown_shapes(new_shapes)}. Start with an array of the shape that it gets."
         )
     return numbers
 
@@ -197,7 +198,8 @@ def _scanned(
         numbers, y_structure = apart(owner, "y", y)
         return [*_require_same_carry(owner, carry, structure, new), *numbers], y_structure
 
-    first = [placeholder(x, np.shape(value_of(x))[1:]) for x in slices]
+    shapes = [shape[1:] for shape in shapes_of(slices)]
+    first = [placeholder(x, shape) for x, shape in zip(slices, shapes, strict=True)]
     body, dtypes = _body_of_loop(
         owner, f, carry, structure, [xs_structure.build(first)], ["carry", "x"], closed_over([f]), split
     )
@@ -208,7 +210,8 @@ def _scanned(
         return structure.build([as_traced(x) for x in carry]), body.structure.build(nothing)
     with forward_nodes():
         function = scanned(body.function, n, n_carry, len(slices), block)
-        nodes = [*map(node_of, carry), *(_side_by_side(node_of(x), np.shape(value_of(x))[1:]) for x in slices)]
+        nodes = [node_of(x) for x in carry]
+        nodes += (side_by_side(node_of(x), stored_shape(shape)[0]) for x, shape in zip(slices, shapes, strict=True))
     results = applied(
         function, [*nodes, *body.closed_nodes], [*values_of(carry), *values_of(slices), *body.closed_values],
         [*_carried(carry, dtypes), *[None] * n_carry, *ys], times=n * body.n_instructions, can_fail=body.can_fail,
@@ -219,13 +222,6 @@ def _scanned(
 def _carried(carry: list[Any], dtypes: list[np.dtype[Any]]) -> list[Output]:
     return [Output(np.shape(value_of(x)), dtype, np.ndim(value_of(x)) == 0) for x, dtype in
             zip(carry, dtypes, strict=True)]  # fmt: skip
-
-
-def _side_by_side(node: cs.MX, shape: tuple[int, ...]) -> cs.MX:
-    rows, columns = stored_shape(shape)
-    if node.size1() == rows:
-        return node
-    return cs.reshape(node, rows, node.numel() // rows if rows else columns)
 
 
 def fori_loop(lo: int, hi: int, body: Callable[[Any, Any], Any], init: Any) -> Any:
@@ -308,7 +304,7 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
     held = structure.build([np.array(value_of(x), dtype=dtype) for x, dtype in zip(carry, dtypes, strict=True)])
     condition = traced_body("while_loop, cond", cond, [held], ["state"], outer_arrays)
     if len(condition.outputs) != 1 or condition.outputs[0].shape != ():
-        raise _no_truth_value(_shapes_of(condition))
+        raise _no_truth_value(condition.shown_result)
     n_carry = len(carry)
     with forward_nodes():
         asked, stepped = _condition_and_step(condition, step, n_carry)
@@ -325,13 +321,6 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
 
 def _no_truth_value(got: str) -> ValueError:
     return ValueError(f"while_loop: cond must return one truth value, got {got}. Use np.any or np.all.")
-
-
-def _shapes_of(body: Body) -> str:
-    shapes = [output.shape for output in body.outputs]
-    if not shapes:
-        return f"{body.structure}"
-    return f"shape {shapes[0]}" if len(shapes) == 1 else f"shapes {shapes}"
 
 
 def _condition_and_step(condition: Body, step: Body, n_carry: int) -> tuple[cs.Function, cs.Function]:

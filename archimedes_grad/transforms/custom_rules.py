@@ -23,8 +23,9 @@ from archimedes_grad.compilation.pickling import found_at, packed, travels_whole
 from archimedes_grad.nodes.given_derivatives import FORWARD, REVERSE, nothing_of, with_derivatives
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.graph import Output
-from archimedes_grad.transforms.bodies import applied, require_functions, values_of
-from archimedes_grad.transforms.rule_graphs import RuleCall, described
+from archimedes_grad.transforms.bodies import applied, values_of
+from archimedes_grad.transforms.options import require_functions
+from archimedes_grad.transforms.rule_graphs import RuleCall, shown_kind
 
 #: How often a rule is followed into calls of its own function: derivatives of one order more go by the rule alone.
 _DEEPEST_RULE = 3
@@ -216,7 +217,7 @@ class custom_jvp(_CustomRule):  # noqa: N801  # used as a function
             returned = rule(tuple(primals), tuple(call.structured(tangents)))
             if not isinstance(returned, tuple) or len(returned) != 2:
                 raise ValueError(
-                    f"{owner}: expected (output, output tangent), got {described(returned)}. Return both in a tuple."
+                    f"{owner}: expected (output, output tangent), got {shown_kind(returned)}. Return both in a tuple."
                 )
             call.require_like_output(owner, "an output", returned[0])
             return call.require_like_output(owner, "an output tangent", returned[1]), None
@@ -296,7 +297,7 @@ class custom_vjp(_CustomRule):  # noqa: N801  # used as a function
             returned = forward_rule(*primals)
             if not isinstance(returned, tuple) or len(returned) != 2:
                 raise ValueError(
-                    f"{forward_owner}: expected (output, residuals), got {described(returned)}. Return (output, None) "
+                    f"{forward_owner}: expected (output, residuals), got {shown_kind(returned)}. Return (output, None) "
                     f"where backward needs nothing."
                 )
             call.require_like_output(forward_owner, "an output", returned[0])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import operator
-
 from archimedes_grad.engines.selection import ENGINES, set_default_engine, set_default_threads
+from archimedes_grad.transforms.options import required_integer
 
 
 def set_engine(name: str, *, threads: int | None = None) -> None:
@@ -36,13 +35,7 @@ def set_engine(name: str, *, threads: int | None = None) -> None:
     if name not in ENGINES:
         raise ValueError(f"set_engine: unknown engine {name!r}; valid: {', '.join(map(repr, ENGINES))}")
     if threads is not None:
-        try:
-            number = operator.index(threads)
-        except TypeError:
-            raise TypeError(f"set_engine: threads expects a whole number; got {threads!r}") from None
-        if number < 1:
-            raise ValueError(f"set_engine: threads expects 1 or more; got {threads!r}")
-        set_default_threads(number)
+        set_default_threads(required_integer("set_engine", "threads", threads, 1, "Leave it out to keep what was set."))
     set_default_engine(name)
 
 
@@ -59,5 +52,3 @@ def cache_clear() -> None:
     from archimedes_grad.engines.native.toolchain import clear
 
     clear()
-
-

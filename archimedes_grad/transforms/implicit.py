@@ -31,12 +31,10 @@ from archimedes_grad.transforms.bodies import (
     as_number,
     fails_with,
     numbers_in,
-    require_functions,
-    required_integer,
-    required_positive,
     traced_body,
     values_of,
 )
+from archimedes_grad.transforms.options import require_functions, required_integer, required_positive
 
 _FLOAT64 = np.dtype(np.float64)
 
@@ -95,7 +93,7 @@ def implicit_root(
     if len(body.outputs) != 1 or math.prod(body.outputs[0].shape) != np.size(value_of(start)):
         raise ValueError(
             f"implicit_root: {name_of(f)} must return as many entries as x has, {np.size(value_of(start))}; got "
-            f"{_shapes(body)}. Solve for as many unknowns as there are equations."
+            f"{body.shown_result}. Solve for as many unknowns as there are equations."
         )
     size = np.size(value_of(start))
     with forward_nodes():
@@ -183,8 +181,8 @@ def odeint(
     body = _body("odeint", f, [_floats(start), np.asarray(times[0]), *args])
     if [output.shape for output in body.outputs] != [shape]:
         raise ValueError(
-            f"odeint: {name_of(f)} must return the shape of x, {shape}; got {_shapes(body)}. It gives dx/dt, an entry "
-            f"for each of x0."
+            f"odeint: {name_of(f)} must return the shape of x, {shape}; got {body.shown_result}. It gives dx/dt, an "
+            f"entry for each of x0."
         )
     with forward_nodes():
         x, time = cs.MX.sym("x", np.size(value_of(start))), cs.MX.sym("t")
@@ -373,10 +371,6 @@ def _times(t: Any) -> npt.NDArray[np.float64]:
 def _body(owner: str, f: Callable[..., Any], args: Sequence[Any]) -> Body:
     names = [f"argument {k}" for k in range(len(args))]
     return traced_body(f"{owner} of {name_of(f)}", f, args, names, closed_over([f]))
-
-
-def _shapes(body: Body) -> str:
-    return ", ".join(str(output.shape) for output in body.outputs) or "nothing"
 
 
 def _parameters(body: Body, first: int = 1) -> list[cs.MX]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from archimedes_grad import numeric
 from archimedes_grad.arguments.signature import CallSignature
-from archimedes_grad.arguments.specs import flatten, is_tree
+from archimedes_grad.arguments.specs import flatten, is_tree, leaves_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.compilation.compiled import CompiledFunction
 from archimedes_grad.errors import FallbackWarning, TraceError
@@ -158,9 +158,10 @@ class _Call:
         self.wanted = [
             i for p in self.layout.differentiated for i, leaf in enumerate(self.bound.leaves) if leaf.position == p
         ]
+        self.shapes = [self.bound.leaves[i].shape for i in self.wanted]
         self.point = np.concatenate([np.ravel(np.asarray(self.bound.values[i], dtype=float)) for i in self.wanted])
         self.output, self.auxiliary = self._evaluated(self.point)
-        for leaf in _leaves(self.output):
+        for leaf in leaves_of(self.output):
             real_output(leaf, self.bound.name)
 
     # --- the function of the flat vector --------------------------------------------------------
@@ -176,16 +177,16 @@ class _Call:
 
     def _parts(self, flat: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         """Split the last axis into the differentiated leaves, each in its shape."""
-        shapes = [self.bound.leaves[i].shape for i in self.wanted]
-        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
         lead = flat.shape[:-1]
-        return [part.reshape(lead + shape) for part, shape in zip(np.split(flat, ends[:-1], -1), shapes, strict=True)]
+        return [
+            part.reshape(lead + shape) for part, shape in zip(_split(flat, self.shapes, -1), self.shapes, strict=True)
+        ]
 
     def _scalar(self, flat: npt.NDArray[Any]) -> Any:
         return self._evaluated(flat)[0]
 
     def _vector(self, flat: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.concatenate([np.ravel(leaf) for leaf in _leaves(self._evaluated(flat)[0])])
+        return np.concatenate([np.ravel(leaf) for leaf in leaves_of(self._evaluated(flat)[0])])
 
     # --- the transforms -------------------------------------------------------------------------
 
@@ -200,35 +201,29 @@ class _Call:
 
     def jac(self) -> Any:
         jacobian = self._checked(numeric.jacobian(self._vector, self.point, **self.settings))
-        return self._rows(jacobian)
+        return self._like_output(self._blocks(jacobian, self._output_shapes()))
 
     def hess(self) -> Any:
         self._require_scalar()
         hessian = self._checked(numeric.hessian(self._scalar, self.point, **self.settings))
-        rows = []
-        for leaf, block in zip(self.wanted, self._split_rows(hessian), strict=True):
-            shape = self.bound.leaves[leaf].shape
-            rows.append(self._like_arguments([part.reshape(shape + part.shape[1:]) for part in self._parts(block)]))
-        return self._like_arguments(rows)
+        return self._like_arguments(self._blocks(hessian, self.shapes))
 
     def jvp(self) -> Any:
-        direction = self._direction([self.bound.leaves[i].shape for i in self.wanted], "the chosen arguments")
+        direction = self._direction(self.shapes, "the chosen arguments")
         along = numeric.derivative(lambda t: self._vector(self.point + t * direction), 0.0, **self.settings)
         tangents = self._checked(along)
-        leaves = _leaves(self.output)
-        ends = np.cumsum([np.size(leaf) for leaf in leaves])
-        parts = np.split(tangents, ends[:-1])
-        shaped = [part.reshape(np.shape(leaf))[()] for part, leaf in zip(parts, leaves, strict=True)]
-        return flatten(self.output)[1].unflatten(shaped) if is_tree(self.output) else shaped[0]
+        shapes = self._output_shapes()
+        parts = zip(_split(tangents, shapes), shapes, strict=True)
+        return self._like_output([part.reshape(shape)[()] for part, shape in parts])
 
     def vjp(self) -> Any:
-        cotangent = self._direction([np.shape(leaf) for leaf in _leaves(self.output)], "the output")
+        cotangent = self._direction(self._output_shapes(), "the output")
         product = numeric.gradient(lambda p: cotangent @ self._vector(p), self.point, **self.settings)
         return self._like_arguments(self._parts(self._checked(product)))
 
     def hvp(self) -> Any:
         self._require_scalar()
-        direction = self._direction([self.bound.leaves[i].shape for i in self.wanted], "the chosen arguments")
+        direction = self._direction(self.shapes, "the chosen arguments")
         hessian = self._checked(numeric.hessian(self._scalar, self.point, **self.settings))
         return self._like_arguments(self._parts(hessian @ direction))
 
@@ -244,19 +239,18 @@ class _Call:
             )
         return np.concatenate([np.ravel(np.asarray(self.bound.values[i], dtype=float)) for i in leaves])
 
-    def _split_rows(self, matrix: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        ends = np.cumsum([int(np.prod(self.bound.leaves[i].shape)) for i in self.wanted])
-        return np.split(matrix, ends[:-1], 0)
+    def _blocks(self, rows: npt.NDArray[Any], shapes: list[tuple[int, ...]]) -> list[Any]:
+        """Return the rows of a derivative by what they belong to, arrays of these shapes; columns in the arguments."""
+        return [
+            self._like_arguments([part.reshape(shape + part.shape[1:]) for part in self._parts(block)])
+            for block, shape in zip(_split(rows, shapes), shapes, strict=True)
+        ]
 
-    def _rows(self, jacobian: npt.NDArray[Any]) -> Any:
-        """Return the rows of a Jacobian in the output's tree, its columns in the arguments' trees."""
-        leaves = _leaves(self.output)
-        ends = np.cumsum([np.size(leaf) for leaf in leaves])
-        blocks = []
-        for leaf, rows in zip(leaves, np.split(jacobian, ends[:-1], 0), strict=True):
-            shape = np.shape(leaf)
-            blocks.append(self._like_arguments([p.reshape(shape + p.shape[1:]) for p in self._parts(rows)]))
-        return flatten(self.output)[1].unflatten(blocks) if is_tree(self.output) else blocks[0]
+    def _output_shapes(self) -> list[tuple[int, ...]]:
+        return [np.shape(leaf) for leaf in leaves_of(self.output)]
+
+    def _like_output(self, parts: list[Any]) -> Any:
+        return flatten(self.output)[1].unflatten(parts) if is_tree(self.output) else parts[0]
 
     def _like_arguments(self, parts: list[Any]) -> Any:
         place = dict(zip(self.wanted, parts, strict=True))
@@ -275,8 +269,10 @@ class _Call:
             )
 
 
-def _leaves(output: Any) -> list[Any]:
-    return flatten(output)[0] if is_tree(output) else [output]
+def _split(flat: npt.NDArray[Any], shapes: list[tuple[int, ...]], axis: int = 0) -> list[npt.NDArray[Any]]:
+    """Return the entries along an axis by the arrays of these shapes that they are, one after the other."""
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+    return np.split(flat, ends[:-1], axis)
 
 
 def _replaced(template: Template, place: dict[int, Any]) -> Any:

@@ -1,11 +1,15 @@
-"""What the transforms ask of their own arguments, once, before anything is traced."""
+"""What the public functions ask of their own arguments, once, before anything is traced."""
 
 from __future__ import annotations
 
 import inspect
+import operator
 from typing import Any
 
-from archimedes_grad.arguments.signature import name_of
+import numpy as np
+
+from archimedes_grad.arguments.signature import name_of, require_function
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.engines.selection import ENGINES
 from archimedes_grad.errors import asked_by
 from archimedes_grad.optional import require
@@ -87,13 +91,54 @@ def require_progress(transform: str, progress: Any) -> None:
         require("tqdm", "progress=True")
 
 
+def require_functions(owner: str, **functions: Any) -> None:
+    """Raise TypeError where an argument that must be a function is none."""
+    with asked_by(owner):
+        for name, function in functions.items():
+            require_function(name, function)
+
+
+def required_integer(owner: str, name: str, given: Any, lowest: int | None = None, way_on: str = "") -> int:
+    """Return an argument that must be a plain integer.
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    ValueError
+        If it is below ``lowest``.
+    """
+    expected = "an integer" if lowest is None else f"an integer from {lowest} on"
+    way_on = way_on or "Round it by int()."
+    if isinstance(given, SymbolicArray | bool) or not hasattr(given, "__index__"):
+        raise TypeError(f"{owner}: {name} must be {expected}, got {type(given).__name__} {given!r}. {way_on}")
+    number = operator.index(given)
+    if lowest is not None and number < lowest:
+        raise ValueError(f"{owner}: {name} must be {expected}, got {number}. {way_on}")
+    return number
+
+
+def required_positive(owner: str, name: str, given: Any, way_on: str) -> float:
+    """Return an argument that must be a positive finite number.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    ValueError
+        If it is not positive and finite.
+    """
+    plain = not isinstance(given, SymbolicArray | bool)
+    if not (plain and isinstance(given, int | float | np.integer | np.floating)):
+        raise TypeError(f"{owner}: {name} must be a positive number, got {type(given).__name__} {given!r}. {way_on}")
+    if not 0 < given < np.inf:
+        raise ValueError(f"{owner}: {name} must be a positive finite number, got {given!r}. {way_on}")
+    return float(given)
+
+
 def require_plain_function(transform: str, func: Any) -> None:
     """Raise TypeError for what is no function, or one that runs nothing when it is called."""
-    if not callable(func):
-        raise TypeError(
-            f"{transform}: expects a function as first argument, got {type(func).__name__} {func!r}. Pass the function "
-            f"itself, not what it returns."
-        )
+    require_functions(transform, func=func)
     for kind, is_of_kind, way_on in _NO_PLAIN_FUNCTIONS:
         if is_of_kind(func):
             raise TypeError(

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arguments.specs import flatten, is_tree
+from archimedes_grad.arguments.specs import leaves_of
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.operands import node_of, value_of
+from archimedes_grad.arrays.operands import node_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace, trace_error
 from archimedes_grad.nodes.given_derivatives import never_constant, nothing_of, total_of, with_derivatives
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
@@ -25,6 +25,7 @@ from archimedes_grad.transforms.bodies import (
     apart,
     applied,
     as_number,
+    shapes_of,
     shown_shapes,
     traced_body,
     values_of,
@@ -106,8 +107,7 @@ class RuleCall:
         """Return directions for the numbers of the arguments, in the arguments' trees; None for other leaves."""
         trees, start = [], 0
         for structure, count in zip(self.argument_structures, self.n_numbers, strict=True):
-            plain = Structure(structure.tree, tuple((k, None) for k, _ in structure.static), structure.n_leaves)
-            trees.append(plain.build(numbers[start : start + count]))
+            trees.append(structure.without_static().build(numbers[start : start + count]))
             start += count
         return trees
 
@@ -115,10 +115,11 @@ class RuleCall:
         """Return the numbers of something that must be structured and shaped like the function's output."""
         numbers, structure = apart(owner, what, returned)
         expected = [output.shape for output in self.outputs]
-        if structure.tree != self.structure.tree or [np.shape(value_of(x)) for x in numbers] != expected:
+        if structure.tree != self.structure.tree or shapes_of(numbers) != expected:
             raise ValueError(
                 f"{owner}: {what} must be like the output of {self.rule.name!r}, {self.structure} with "
-                f"shapes {expected}; got {structure} with {shown_shapes(numbers)}. Broadcast or reduce it to that."
+                f"shapes {expected}; got {structure} with {shown_shapes(shapes_of(numbers))}. Broadcast or reduce it "
+                f"to that."
             )
         return numbers
 
@@ -128,24 +129,22 @@ class RuleCall:
         if not isinstance(cotangents, tuple | list) or len(cotangents) != count:
             raise ValueError(
                 f"{owner}: expected a tuple of {count} cotangent{'s' * (count != 1)}, one for each argument; got "
-                f"{described(cotangents)}. Return None for an argument without derivative."
+                f"{shown_kind(cotangents)}. Return None for an argument without derivative."
             )
         numbers: list[Any] = []
         start = 0
         for k, (cotangent, n) in enumerate(zip(cotangents, self.n_numbers, strict=True)):
-            expected = self.numbers[start : start + n]
+            shapes = shapes_of(self.numbers[start : start + n])
             start += n
-            shapes = [np.shape(value_of(x)) for x in expected]
-            leaves = flatten(cotangent)[0] if is_tree(cotangent) else [cotangent]
             if cotangent is None:
                 numbers += [np.zeros(shape) for shape in shapes]
                 continue
-            given = [leaf for leaf in map(as_number, leaves) if leaf is not None]
-            if [np.shape(value_of(x)) for x in given] != shapes:
+            given = [leaf for leaf in map(as_number, leaves_of(cotangent)) if leaf is not None]
+            if shapes_of(given) != shapes:
+                got = shown_shapes(shapes_of(given)) if given else f"a {type(cotangent).__name__}"
                 raise ValueError(
-                    f"{owner}: the cotangent of argument {k} must have {shown_shapes(expected)}, got "
-                    f"{shown_shapes(given) if given else f'a {type(cotangent).__name__}'}. Sum over what was "
-                    f"broadcast, or return None for zero."
+                    f"{owner}: the cotangent of argument {k} must have {shown_shapes(shapes)}, got {got}. Sum over "
+                    f"what was broadcast, or return None for zero."
                 )
             numbers += given
         return numbers
@@ -203,7 +202,7 @@ def _trace_under_way() -> Trace:
     return trace
 
 
-def described(returned: Any) -> str:
+def shown_kind(returned: Any) -> str:
     """Return what a rule returned, for messages."""
     if isinstance(returned, SymbolicArray):
         return f"an array of shape {returned.shape}"

@@ -34,27 +34,27 @@ DEFAULT = "Leave it out for what suits most functions"
 ROWS = {
     **{
         f"{name}: no function": Row(
-            functools.partial(getattr(arc, name), 3.0), TypeError, f"{name}: ", "got float 3.0", "expects a function",
+            functools.partial(getattr(arc, name), 3.0), TypeError, f"{name}: ", "got float 3.0", "must be a function",
             NOT_CALLED,
         )
         for name in ("grad", "value_and_grad", "jac", "hess", "jvp", "vjp", "hvp", "compile")
     },
-    "a function by name": Row(lambda: arc.grad("f"), TypeError, "grad", "str 'f'", "expects a function", NOT_CALLED),
+    "a function by name": Row(lambda: arc.grad("f"), TypeError, "grad", "str 'f'", "must be a function", NOT_CALLED),
     "a function called": Row(
-        lambda: arc.grad(f(X)), TypeError, "grad", "float64 np.float64(14.0)", "expects a function", NOT_CALLED
+        lambda: arc.grad(f(X)), TypeError, "grad", "float64 np.float64(14.0)", "must be a function", NOT_CALLED
     ),
     "a property": Row(
-        lambda: arc.grad(property(f)), TypeError, "grad", "got property", "expects a function", NOT_CALLED,
+        lambda: arc.grad(property(f)), TypeError, "grad", "got property", "must be a function", NOT_CALLED,
     ),
     "a class method that is not bound": Row(
-        lambda: arc.grad(classmethod(f)), TypeError, "grad", "got classmethod", "expects a function", NOT_CALLED
+        lambda: arc.grad(classmethod(f)), TypeError, "grad", "got classmethod", "must be a function", NOT_CALLED
     ),
     "a decorator outside classmethod": Row(
-        lambda: arc.grad(classmethod(f)), TypeError, "grad:", "got classmethod", "expects a function",
+        lambda: arc.grad(classmethod(f)), TypeError, "grad:", "got classmethod", "must be a function",
         "Pass the function itself",
     ),
     "a decorator outside property": Row(
-        lambda: arc.grad(property(f)), TypeError, "grad:", "got property", "expects a function",
+        lambda: arc.grad(property(f)), TypeError, "grad:", "got property", "must be a function",
         "Pass the function itself",
     ),
     "a decorator inside classmethod": Row(
@@ -66,10 +66,10 @@ ROWS = {
         "keys are fixed values", "a position or a name as key",
     ),
     "a decorator on a number": Row(
-        lambda: arc.grad(argnums=0)(3), TypeError, "grad", "got int 3", "expects a function", NOT_CALLED
+        lambda: arc.grad(argnums=0)(3), TypeError, "grad", "got int 3", "must be a function", NOT_CALLED
     ),
     "compile, a decorator on a number": Row(
-        lambda: arc.compile(static_argnums=0)(3), TypeError, "compile", "got int 3", "expects a function", NOT_CALLED
+        lambda: arc.compile(static_argnums=0)(3), TypeError, "compile", "got int 3", "must be a function", NOT_CALLED
     ),
     **{
         f"{transform.__name__} of {kind}": Row(

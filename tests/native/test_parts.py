@@ -141,9 +141,9 @@ def test_a_forked_process_has_threads_of_its_own():
 
 
 def test_the_number_of_threads_is_checked(monkeypatch):
-    with pytest.raises(ValueError, match="set_engine: threads expects 1 or more; got 0"):
+    with pytest.raises(ValueError, match="set_engine: threads must be an integer from 1 on, got 0"):
         arc.set_engine("vm", threads=0)
-    with pytest.raises(TypeError, match=r"set_engine: threads expects a whole number; got 1\.5"):
+    with pytest.raises(TypeError, match=r"set_engine: threads must be an integer from 1 on, got float 1\.5"):
         arc.set_engine("vm", threads=1.5)
     selection._threads.clear()
     monkeypatch.setenv(selection.THREADS_VARIABLE, "many")

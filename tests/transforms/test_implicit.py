@@ -79,7 +79,7 @@ def test_a_singular_start_raises():
 
 
 def test_bad_residuals():
-    with pytest.raises(ValueError, match=r"as many entries as x has, 2; got \(3,\)"):
+    with pytest.raises(ValueError, match=r"as many entries as x has, 2; got shape \(3,\)"):
         arc.implicit_root(lambda x: np.ones(3) * x[0], np.ones(2))
     with pytest.raises(TypeError, match="x0"):
         arc.implicit_root(lambda x: x, "start")
