@@ -59,18 +59,19 @@ def _load() -> None:
 on_demand(_load)
 
 
-def _add_rules(module: str) -> None:
-    import_module(f"{__name__}.{module}").add_rules()
+def _add_rules(modules: list[str]) -> None:
+    for module in modules:
+        import_module(f"{__name__}.{module}").add_rules()
 
 
-#: Module whose functions do not all dispatch -> the module of rules for it, loaded once the former has been.
+#: Modules whose functions do not all dispatch, each with modules of rules for it, loaded once the former has been.
 OF_OTHER_MODULES = {
-    "numpy": "list_arguments",
-    "numpy.polynomial": "polynomial_series",
-    "scipy.special": "special",
-    "scipy.stats": "distributions",
-    "scipy.linalg": "scipy_linalg",
-    "scipy.sparse": "sparse_products",
+    "numpy": ["list_arguments"],
+    "numpy.polynomial": ["polynomial_series"],
+    "scipy.special": ["special"],
+    "scipy.stats": ["distributions"],
+    "scipy.linalg": ["scipy_linalg", "matrix_equations"],
+    "scipy.sparse": ["sparse_products"],
 }
-for _library, _module in OF_OTHER_MODULES.items():
-    when_imported(_library)(partial(_add_rules, _module))
+for _library, _modules in OF_OTHER_MODULES.items():
+    when_imported(_library)(partial(_add_rules, _modules))

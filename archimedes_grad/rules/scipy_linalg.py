@@ -32,18 +32,20 @@ _SYMMETRIC = frozenset({"sym", "symmetric", "her", "hermitian", "pos", "positive
 _TRIANGULAR = frozenset({"upper triangular", "lower triangular"})
 
 
-def _matrix(name: str, a: Any) -> Any:
+def one_matrix(name: str, a: Any) -> Any:
+    """Return an operand as an array; TraceError for a stack of matrices."""
     a = gathered(a)
     if np.ndim(value_of(a)) > 2:
+        of_numpy = f"Use np.linalg.{name}, which takes stacks, or call" if hasattr(np.linalg, name) else "Call"
         raise trace_error(
             f"scipy.linalg.{name} got a traced stack of matrices, shape {np.shape(value_of(a))}; one matrix was "
             f"expected.",
-            f"Use np.linalg.{name}, which takes stacks, or call it for each matrix.",
+            f"{of_numpy} it for each matrix.",
         )
     return a
 
 
-def _refuse_others(name: str, options: dict[str, Any], *known: str) -> None:
+def refuse_others(name: str, options: dict[str, Any], *known: str) -> None:
     """Raise TraceError for options that would change the meaning and have no rule."""
     for option, given in options.items():
         if option not in _NO_MEANING and option not in known and given is not None:
@@ -67,7 +69,7 @@ def _solve(
     original: Callable[..., Any], a: Any, b: Any, lower: Any = False, overwrite_a: Any = False,
     overwrite_b: Any = False, check_finite: Any = True, assume_a: Any = None, transposed: Any = False,
 ) -> Any:  # fmt: skip
-    a, b = _matrix("solve", a), gathered(b)
+    a, b = one_matrix("solve", a), gathered(b)
     options = {"lower": lower, "transposed": transposed} | ({} if assume_a is None else {"assume_a": assume_a})
     value = numpy_value(lambda x, y: original(x, y, **options), a, b)
     if assume_a in _SYMMETRIC:
@@ -75,7 +77,7 @@ def _solve(
     elif assume_a in _TRIANGULAR:
         return _substituted(a, b, value, _triangular("lower" in assume_a, bool(transposed), False))
     elif assume_a not in (None, "gen", "general"):
-        _refuse_others("solve", {"assume_a": assume_a})
+        refuse_others("solve", {"assume_a": assume_a})
     return as_numpy_gives(np.linalg.solve(np.transpose(a) if transposed else a, b), value)
 
 
@@ -104,8 +106,8 @@ def _triangular(lower: bool, transposed: bool, unit: bool) -> Kind:
 
 def _solve_triangular(original: Callable[..., Any], a: Any, b: Any, trans: Any = 0, lower: Any = False,
                       unit_diagonal: Any = False, **options: Any) -> Any:  # fmt: skip
-    a, b = _matrix("solve_triangular", a), _matrix("solve_triangular", b)
-    _refuse_others("solve_triangular", options)
+    a, b = one_matrix("solve_triangular", a), one_matrix("solve_triangular", b)
+    refuse_others("solve_triangular", options)
     trans = {"N": 0, "T": 1, "C": 2}.get(trans, trans)
     value = numpy_value(lambda x, y: original(x, y, trans, lower, unit_diagonal), a, b)
     return _substituted(a, b, value, _triangular(bool(lower), trans != 0, bool(unit_diagonal)))
@@ -124,10 +126,10 @@ def _substituted(a: Any, b: Any, value: Any, kind: Kind) -> Any:
 
 def _inv(original: Callable[..., Any], a: Any, *args: Any, assume_a: Any = None, lower: Any = False,
          **options: Any) -> Any:  # fmt: skip
-    a = _matrix("inv", a)
+    a = one_matrix("inv", a)
     keywords = {} if assume_a is None else {"assume_a": assume_a, "lower": lower}
     value = numpy_value(lambda x: original(x, **keywords), a)
-    _refuse_others("inv", options | ({} if assume_a in _SYMMETRIC or assume_a == "general" else keywords))
+    refuse_others("inv", options | ({} if assume_a in _SYMMETRIC or assume_a == "general" else keywords))
     return as_numpy_gives(np.linalg.inv(_symmetric(a, lower) if assume_a in _SYMMETRIC else a), value)
 
 
@@ -137,7 +139,7 @@ def _det(original: Callable[..., Any], a: Any, *args: Any, **options: Any) -> An
 
 
 def _lstsq(original: Callable[..., Any], a: Any, b: Any, cond: Any = None, *args: Any, **options: Any) -> Any:
-    a, b = _matrix("lstsq", a), gathered(b)
+    a, b = one_matrix("lstsq", a), gathered(b)
     value = original(value_of(a), value_of(b), cond)
     # SciPy's residues are those of each column, as one number where b is a vector.
     x, residues, rank, s = np.linalg.lstsq(a, b, cond if cond is not None else np.finfo(np.float64).eps)
@@ -151,8 +153,8 @@ def _lstsq(original: Callable[..., Any], a: Any, b: Any, cond: Any = None, *args
 
 def _pinv(original: Callable[..., Any], a: Any, *, atol: Any = None, rtol: Any = None, return_rank: Any = False,
           check_finite: Any = True) -> Any:  # fmt: skip
-    a = _matrix("pinv", a)
-    _refuse_others("pinv", {"atol": atol, "return_rank": return_rank or None})
+    a = one_matrix("pinv", a)
+    refuse_others("pinv", {"atol": atol, "return_rank": return_rank or None})
     relative = max(np.shape(value_of(a))) * np.finfo(np.float64).eps if rtol is None else rtol
     return as_numpy_gives(np.linalg.pinv(a, relative), original(value_of(a), rtol=rtol))
 
@@ -161,7 +163,7 @@ def _pinv(original: Callable[..., Any], a: Any, *, atol: Any = None, rtol: Any =
 
 
 def _cholesky(original: Callable[..., Any], a: Any, lower: Any = False, *args: Any, **options: Any) -> Any:
-    a = _matrix("cholesky", a)
+    a = one_matrix("cholesky", a)
     value = numpy_value(lambda x: original(x, lower), a)
     factor = np.linalg.cholesky(a) if lower else np.linalg.cholesky(np.transpose(a)).T
     return as_numpy_gives(factor, value)
@@ -176,7 +178,7 @@ def _leaves_the_matrix() -> bool:
 
 
 def _cho_factor(original: Callable[..., Any], a: Any, lower: Any = False, *args: Any, **options: Any) -> Any:
-    a = _matrix("cho_factor", a)
+    a = one_matrix("cho_factor", a)
     value, is_lower = numpy_value(lambda x: original(x, lower), a)
     factor = np.linalg.cholesky(a) if lower else np.linalg.cholesky(np.transpose(a)).T
     if _leaves_the_matrix():
@@ -196,10 +198,10 @@ def _cho_solve(original: Callable[..., Any], c_and_lower: Any, b: Any, *args: An
 
 def _qr(original: Callable[..., Any], a: Any, overwrite_a: Any = False, lwork: Any = None, mode: str = "full",
         pivoting: Any = False, check_finite: Any = True) -> Any:  # fmt: skip
-    a = _matrix("qr", a)
+    a = one_matrix("qr", a)
     value = original(value_of(a), mode=mode, pivoting=pivoting)
     m, n = a.shape
-    _refuse_others("qr", {"pivoting": pivoting or None, "mode": "raw" if mode == "raw" else None})
+    refuse_others("qr", {"pivoting": pivoting or None, "mode": "raw" if mode == "raw" else None})
     if mode == "economic" or m <= n:
         parts = value if mode != "r" else (np.zeros((m, min(m, n))), *value)
         results = called(_own(kinds.QR, "qr", mode="economic"), a, [(m, min(m, n)), (min(m, n), n)], parts)
@@ -226,8 +228,8 @@ def _own(kind: Kind, name: str, **options: Any) -> Kind:
 
 def _eigh(original: Callable[..., Any], a: Any, b: Any = None, *, lower: Any = True, eigvals_only: Any = False,
           subset_by_index: Any = None, subset_by_value: Any = None, **options: Any) -> Any:  # fmt: skip
-    a = _matrix("eigh", a)
-    _refuse_others("eigh", {"b": b, "subset_by_value": subset_by_value})
+    a = one_matrix("eigh", a)
+    refuse_others("eigh", {"b": b, "subset_by_value": subset_by_value})
     uplo: Any = "L" if lower else "U"
     if eigvals_only:
         result = np.linalg.eigvalsh(a, uplo)
@@ -236,7 +238,7 @@ def _eigh(original: Callable[..., Any], a: Any, b: Any = None, *, lower: Any = T
             result = result[first : last + 1]
         known = {"lower": lower, "eigvals_only": True, "subset_by_index": subset_by_index}
         return as_numpy_gives(result, original(value_of(a), **known))
-    _refuse_others("eigh", {"subset_by_index": subset_by_index})
+    refuse_others("eigh", {"subset_by_index": subset_by_index})
     value = original(value_of(a), lower=lower)
     n = len(value[0])
     return tuple(called(_own(kinds.eigh(uplo), "eigh", lower=bool(lower)), a, [(n,), (n, n)], value))
@@ -250,7 +252,7 @@ def _eigvalsh(original: Callable[..., Any], a: Any, b: Any = None, *, lower: Any
 
 def _svd(original: Callable[..., Any], a: Any, full_matrices: Any = True, compute_uv: Any = True,
          *args: Any, **options: Any) -> Any:  # fmt: skip
-    a = _matrix("svd", a)
+    a = one_matrix("svd", a)
     value = original(value_of(a), full_matrices, compute_uv)
     if not compute_uv:
         return as_numpy_gives(np.linalg.svdvals(a), value)
@@ -260,7 +262,7 @@ def _svd(original: Callable[..., Any], a: Any, full_matrices: Any = True, comput
 
 
 def _svdvals(original: Callable[..., Any], a: Any, *args: Any, **options: Any) -> Any:
-    a = _matrix("svdvals", a)
+    a = one_matrix("svdvals", a)
     return as_numpy_gives(np.linalg.svdvals(a), original(value_of(a)))
 
 

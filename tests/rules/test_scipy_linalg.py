@@ -13,6 +13,8 @@ SQUARE = RNG.normal(size=(4, 4)) + 3 * np.eye(4)
 POSITIVE = SQUARE @ SQUARE.T
 TALL, WIDE = RNG.normal(size=(5, 3)), RNG.normal(size=(3, 5))
 VECTOR, COLUMNS = RNG.normal(size=4), RNG.normal(size=(4, 2))
+SMALL = np.array([[1.5, 0.3], [0.2, 1.0]])
+TURN = np.array([[0.8, -0.6], [0.6, 0.9]])
 
 # Eigenvectors are squared: the signs that SciPy's driver gives them are no continuous function of the matrix.
 ROWS = {
@@ -55,6 +57,23 @@ ROWS = {
     "hankel two": (linalg.hankel, VECTOR, RNG.normal(size=3)),
     "block_diag": (linalg.block_diag, SQUARE, TALL, VECTOR),
     "solve_toeplitz": (lambda c, b: linalg.solve_toeplitz(c, b), np.array([4.0, 1.0, 0.3, 0.1]), VECTOR),
+    "sylvester": (linalg.solve_sylvester, SQUARE, TALL[:3] + np.eye(3), RNG.normal(size=(4, 3))),
+    "lyapunov": (linalg.solve_continuous_lyapunov, SQUARE, -POSITIVE),
+    "discrete lyapunov": (linalg.solve_discrete_lyapunov, SQUARE / 9, POSITIVE),
+    "discrete lyapunov bilinear": (
+        lambda a, q: linalg.solve_discrete_lyapunov(a, q, method="bilinear"), SQUARE / 9, POSITIVE),
+    "riccati": (
+        lambda a, b, q, r: linalg.solve_continuous_are(a, b, q @ q.T, r @ r.T), SQUARE, COLUMNS, SQUARE, SMALL),
+    "riccati, one input": (
+        lambda a, b, q: linalg.solve_continuous_are(a, b, q @ q.T, 2.0, balanced=False),
+        SQUARE - 6 * np.eye(4), COLUMNS[:, :1], SQUARE),
+    "discrete riccati": (
+        lambda a, b, q, r: linalg.solve_discrete_are(a, b, q @ q.T, r @ r.T), SQUARE, COLUMNS, SQUARE, SMALL),
+    "logm": (linalg.logm, SMALL @ SMALL.T), "logm turning": (linalg.logm, TURN),
+    "sqrtm": (linalg.sqrtm, POSITIVE), "sqrtm not symmetric": (linalg.sqrtm, SQUARE),
+    "cosm": (linalg.cosm, SQUARE), "sinm": (linalg.sinm, SQUARE), "tanm": (linalg.tanm, SQUARE / 9),
+    "coshm": (linalg.coshm, SQUARE / 3), "sinhm": (linalg.sinhm, SQUARE / 3), "tanhm": (linalg.tanhm, SQUARE / 3),
+    "fractional_matrix_power": (lambda a: linalg.fractional_matrix_power(a, 0.3), POSITIVE),
     "norm": (linalg.norm, TALL), "norm nuclear": (lambda a: linalg.norm(a, "nuc"), TALL),
 }  # fmt: skip
 
@@ -65,7 +84,9 @@ def test_value_and_gradient(name):
     check(function, *arguments, rtol=1e-10)
 
 
-@pytest.mark.parametrize("name", ["solve pos", "cho_solve", "solve_triangular unit", "eigh vectors", "expm", "svdvals"])
+@pytest.mark.parametrize("name", ["solve pos", "cho_solve", "solve_triangular unit", "eigh vectors", "expm", "svdvals",
+                                  "sylvester", "lyapunov", "discrete lyapunov", "riccati", "discrete riccati", "logm",
+                                  "sqrtm not symmetric"])  # fmt: skip
 def test_second_derivatives(name):
     function, *arguments = ROWS[name]
     check_second_order(function, *arguments)
@@ -84,6 +105,22 @@ def test_the_likelihood_of_a_gaussian_process():
     check_second_order(loss, np.array([0.1, -2.0]))
 
 
+@pytest.mark.parametrize("function", [
+    lambda a: linalg.solve_discrete_lyapunov(a / 9, np.eye(4)), lambda a: linalg.solve_sylvester(a, a, np.eye(4)),
+    lambda a: linalg.solve_continuous_are(a, np.eye(4), np.eye(4), np.eye(4)), lambda a: linalg.sqrtm(a @ a.T),
+])  # fmt: skip
+def test_equations_of_each_item(function):
+    stack = np.stack([SQUARE, SQUARE.T + 1, POSITIVE])
+    gradient = arc.grad(lambda a: np.sum(function(a) ** 2))
+    each = [gradient(a) for a in stack]
+    np.testing.assert_allclose(arc.vmap(gradient)(stack), each, rtol=1e-12)
+
+
+def test_results_keep_their_dtype():
+    single = SMALL.astype(np.float32)
+    assert arc.compile(linalg.sqrtm)(single).dtype == linalg.sqrtm(single).dtype
+
+
 def test_factors_are_scipys_at_every_call():
     compiled = arc.compile(lambda a: linalg.eigh(a)[1])
     for seed in range(5):
@@ -99,8 +136,13 @@ def test_factors_are_scipys_at_every_call():
     (lambda a: linalg.qr(a, pivoting=True)[0], arc.TraceError, "pivoting=True"),
     (lambda a: linalg.inv(np.stack([a, a])), arc.TraceError, "np.linalg.inv, which takes stacks"),
     (lambda a: linalg.solve_triangular(a, a[0], nonsense=1), arc.TraceError, "nonsense=1"),
-    (lambda a: linalg.logm(a), arc.TraceError, "scipy.linalg.logm"),
-    (lambda a: linalg.sqrtm(a), arc.TraceError, "scipy.linalg.sqrtm got a traced value"),
+    (lambda a: linalg.logm(-a @ a.T), arc.TraceError, "scipy.linalg.logm of this matrix is complex"),
+    (lambda a: linalg.sqrtm(a, disp=False), arc.TraceError, "disp=False"),
+    (lambda a: linalg.signm(a), arc.TraceError, "scipy.linalg.signm got a traced value"),
+    (lambda a: linalg.solve_continuous_are(a, a, a @ a.T, np.eye(4), s=a), arc.TraceError, "s="),
+    (lambda a: linalg.solve_continuous_are(a, a, a, np.eye(4)), ValueError, None),
+    (lambda a: linalg.solve_sylvester(np.stack([a, a]), a, a), arc.TraceError, "Call it for each matrix"),
+    (lambda a: linalg.fractional_matrix_power(a, a[0, 0]), arc.TraceError, "traced exponent t"),
 ])  # fmt: skip
 def test_errors(call, error, named):
     with pytest.raises(error) as traced:
