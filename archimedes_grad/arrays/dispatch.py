@@ -44,14 +44,14 @@ CALLING_BACK: set[Callable[..., Any]] = set()
 #: Modules of other libraries that hold NumPy's array constructors under names of their own.
 CONSTRUCTOR_HOLDERS: list[ModuleType] = []
 
-#: module of another library -> what adds the rules for it, on first sight of a function without a rule.
-_ADDERS: dict[str, Callable[[], None]] = {}
-
 #: NumPy function or ufunc -> the reason why it is deliberately not supported, and the way on.
 REFUSED: dict[Callable[..., Any], str] = {}
 
-
+#: What loads more rules, when a function without a rule is first met.
 _LOADERS: list[Callable[[], None]] = []
+
+#: module of another library -> what adds the rules for it, once that library is there.
+_ADDERS: dict[str, Callable[[], None]] = {}
 
 
 def implements(*functions: Callable[..., Any]) -> Callable[[RuleT], RuleT]:
@@ -99,7 +99,7 @@ def function_rule(function: Callable[..., Any]) -> Rule:
         load_all_rules()
         rule = FUNCTIONS.get(function)
     if rule is None:
-        raise _refusal(_qualified_name(function), REFUSED.get(function))
+        raise refusal(function)
     return rule
 
 

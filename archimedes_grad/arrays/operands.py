@@ -25,12 +25,14 @@ def value_of(operand: Any) -> Any:
 
 
 def values_in(structure: Any) -> Any:
-    """Return nested lists and tuples with every traced array replaced by its value."""
+    """Return lists, tuples, dicts and object arrays with every traced array replaced by its value."""
     if isinstance(structure, SymbolicArray):
         return structure.value
     if type(structure) in (list, tuple):
         return type(structure)(values_in(item) for item in structure)
-    return structure
+    if isinstance(structure, dict):
+        return {key: values_in(item) for key, item in structure.items()}
+    return value_of(gathered(structure)) if isinstance(structure, np.ndarray) else structure
 
 
 def is_traced(structure: Any) -> bool:
@@ -84,6 +86,11 @@ def require_real(value: Any) -> None:
             if dtype.kind == "c"
             else "Keep text, None and other objects in a list or tuple of their own.",
         )
+
+
+def array_of(operand: Any) -> Any:
+    """Return an operand as an array: a traced one as it is, another as NumPy's."""
+    return operand if isinstance(operand, SymbolicArray) else np.asarray(operand)
 
 
 def dtype_of(operand: Any) -> np.dtype[Any]:

@@ -16,6 +16,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.dispatch import Rule, implements
 from archimedes_grad.arrays.operands import (
+    array_of,
     broadcast_node,
     cast_node,
     dtype_of,
@@ -25,8 +26,8 @@ from archimedes_grad.arrays.operands import (
     node_of,
     require_real,
     value_of,
+    values_in,
 )
-from archimedes_grad.arrays.operands import values_in as sequence_values
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.nodes.gather import flat, reshaped, taken
 from archimedes_grad.rules.elementwise import add, is_zero, negated, only_where
@@ -39,13 +40,6 @@ NO_VALUE: Any = np._NoValue
 def given(**keywords: Any) -> dict[str, Any]:
     """Return the keywords that the caller gave, without NumPy's mark for those left out."""
     return {name: word for name, word in keywords.items() if word is not NO_VALUE}
-
-
-def values_in(structure: Any) -> Any:
-    """Return lists, tuples, dicts and object arrays with every traced array replaced by its value."""
-    if isinstance(structure, dict):
-        return {key: values_in(item) for key, item in structure.items()}
-    return sequence_values(gathered(structure)) if isinstance(structure, np.ndarray) else sequence_values(structure)
 
 
 def counted(nodes: int, entries: int) -> None:
@@ -81,10 +75,10 @@ def as_numpy_gives(result: Any, value: Any) -> Any:
 
 def written(out: Any, result: Any, name: str) -> Any:
     """Write a result into ``out=`` and return that; without ``out=`` the result."""
-    if out is None:
-        return result
     if isinstance(out, tuple) and not isinstance(result, tuple):
         (out,) = out
+    if out is None:
+        return result
     if not isinstance(out, tuple):
         write_out(out, result, name)
         return out
@@ -92,6 +86,17 @@ def written(out: Any, result: Any, name: str) -> Any:
         if target is not None:
             write_out(target, part, name)
     return tuple(part if target is None else target for target, part in zip(out, result, strict=True))
+
+
+def assigned(out: Any, result: Any) -> Any:
+    """Write a result into ``out=``, cast as NumPy casts those of reductions and movements, and return that."""
+    if isinstance(out, tuple):
+        # ufunc.reduce hands on a tuple of one.
+        (out,) = out
+    if out is None:
+        return result
+    out[...] = result
+    return out
 
 
 def gathered_argument(argument: Any) -> Any:
@@ -199,7 +204,7 @@ def gathered_from(arrays: Sequence[Any], numbers: np.ndarray[Any, Any], dtype: n
 
 
 def _whole(array: Any) -> cs.MX:
-    return node_of(array if isinstance(array, SymbolicArray) else np.asarray(array))
+    return node_of(array_of(array))
 
 
 def require_target(target: Any, name: str) -> SymbolicArray:

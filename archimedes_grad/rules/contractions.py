@@ -12,7 +12,7 @@ import numpy as np
 from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.operands import gathered, node_of, typed, value_of
-from archimedes_grad.rules.ufuncs import write_out
+from archimedes_grad.rules.composition import written
 
 Label = Hashable
 
@@ -22,11 +22,7 @@ Labelled = tuple[Any, list[Label]]
 
 def finished(result: Any, value: Any, out: Any, name: str) -> Any:
     """Return a result computed in floats with NumPy's own value and dtype, or ``out`` that it was written to."""
-    result = new_array(typed(node_of(result), np.asarray(value).dtype), value)
-    if out is None:
-        return result
-    write_out(out, result, name)
-    return out
+    return written(out, new_array(typed(node_of(result), np.asarray(value).dtype), value), name)
 
 
 def as_float(operand: Any) -> Any:

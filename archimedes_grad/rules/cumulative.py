@@ -10,8 +10,9 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
-from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS, Rule, implements_ufunc
+from archimedes_grad.arrays.dispatch import ELEMENTWISE, Rule, implements_ufunc
 from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.nodes.gather import flat, reshaped
 from archimedes_grad.rules.composition import NO_VALUE, composed, counted, given, written
 from archimedes_grad.rules.reductions import reduced_axes
@@ -149,8 +150,6 @@ NEUTRAL: dict[np.ufunc, float] = {np.logaddexp: -np.inf, np.logaddexp2: -np.inf,
 
 
 def _where_refused(ufunc: np.ufunc) -> Exception:
-    from archimedes_grad.arrays.trace_state import trace_error
-
     return trace_error(
         f"numpy.{ufunc.__name__}.reduce got where=, and has no number that leaves a result as it is.",
         "Choose the entries by static indices before the call.",
@@ -212,6 +211,5 @@ def _array_api_cumulative(function: Callable[..., Any], neutral: int) -> Rule:
     return program
 
 
-for _name, _function, _neutral in (("cumulative_sum", np.cumsum, 0), ("cumulative_prod", np.cumprod, 1)):
-    if hasattr(np, _name) and getattr(np, _name) not in FUNCTIONS:
-        composed(getattr(np, _name))(_array_api_cumulative(_function, _neutral))
+composed(np.cumulative_sum)(_array_api_cumulative(np.cumsum, 0))
+composed(np.cumulative_prod)(_array_api_cumulative(np.cumprod, 1))

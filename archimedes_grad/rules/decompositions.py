@@ -21,7 +21,7 @@ from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import small_matrices as small
 from archimedes_grad.rules.creation import constant
-from archimedes_grad.rules.lapack import Kind, matrix_call
+from archimedes_grad.rules.lapack import Kind, matrix_call, note_call
 
 
 def numpy_value(function: Callable[..., Any], a: Any, *rest: Any) -> Any:
@@ -40,19 +40,12 @@ def numpy_value(function: Callable[..., Any], a: Any, *rest: Any) -> Any:
         return function(identity, *(value_of(operand) for operand in rest))
 
 
-def mark_opaque() -> None:
-    """Note that a node can fail, and cannot be expanded to scalars."""
-    trace = current_trace()
-    if trace is not None:
-        trace.can_fail = trace.opaque = True
-
-
 def called(kind: Kind, a: SymbolicArray, shapes_out: Sequence[Shape], values: Sequence[Any]) -> list[SymbolicArray]:
     """Return the results of a factorisation of each matrix of a stack, with NumPy's values."""
     if not a.size:
         return [constant(value) for value in values]
     shape = a.shape[-2:]
-    mark_opaque()
+    note_call(can_fail=True)
     nodes = matrix_call(kind, [shape], shapes_out, math.prod(a.shape[:-2])).call([a.node])
     return [new_array(reshaped(node, np.shape(value)), value) for node, value in zip(nodes, values, strict=True)]
 
@@ -275,5 +268,3 @@ def _householder(a: SymbolicArray) -> tuple[Any, Any]:
 def _reflected(vector: Any, scale: Any, matrix: Any) -> Any:
     along = np.matmul(vector[..., None, :], matrix)
     return matrix - (scale[..., None] * vector)[..., None] * along
-
-

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.arrays.operands import array_of, gathered, value_of
 from archimedes_grad.rules.composition import NO_VALUE, composed
+from archimedes_grad.rules.reductions import reduced_axes
 
 
 def _sliced(array: Any, axis: int, start: int | None, stop: int | None) -> Any:
@@ -49,10 +50,10 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 @composed(np.trapezoid)
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """The integral along an axis by the trapezoidal rule."""
-    y = np.asarray(y) if isinstance(y, list | tuple) else y
+    y = array_of(y)
     width: Any = dx
     if x is not None:
-        x = np.asarray(x) if isinstance(x, list | tuple) else x
+        x = array_of(x)
         width = np.diff(x, axis=axis) if np.ndim(value_of(x)) != 1 else np.diff(x)
         if np.ndim(value_of(x)) == 1:
             shape = [1] * y.ndim
@@ -64,8 +65,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 @composed(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Differences of second order inside and of order ``edge_order`` at the ends, along each axis."""
-    f = np.asarray(f) if isinstance(f, list | tuple) else f
-    axes = tuple(range(f.ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, f.ndim)
+    f = array_of(f)
+    axes = reduced_axes(axis, f.ndim)
     spacings = list(varargs) if varargs else [1.0]
     if len(spacings) == 1 and np.ndim(value_of(gathered(spacings[0]))) == 0:
         spacings = spacings * len(axes)
@@ -82,7 +83,7 @@ def _grid_gradient(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
         steps: Any = spacing * np.ones(f.shape[0] - 1)
         uniform = True
     else:
-        steps = np.diff(np.asarray(spacing) if isinstance(spacing, list | tuple) else spacing)
+        steps = np.diff(array_of(spacing))
         uniform = not hasattr(steps, "node") and bool((steps == steps[0]).all())
     steps = np.reshape(steps, (-1,) + (1,) * (f.ndim - 1))
     left, right = steps[:-1], steps[1:]

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays.dispatch import CONSTRUCTOR_HOLDERS, INTERCEPTED
-from archimedes_grad.arrays.operands import gathered, is_traced
+from archimedes_grad.arrays.operands import array_of, gathered, is_traced, values_in
 from archimedes_grad.arrays.trace_state import trace_error
-from archimedes_grad.rules.composition import as_numpy_gives, values_in
+from archimedes_grad.rules.composition import as_numpy_gives
 
 
 @dataclass(frozen=True)
@@ -101,13 +101,8 @@ def _own(distribution: Any, name: str) -> bool:
 def _parameters(distribution: Any, args: Any, kwds: Any) -> tuple[Any, Any, Any]:
     """Return shape parameters, location and scale as SciPy takes them from the arguments."""
     shapes, location, scale = distribution._parse_args(*args, **kwds)
-    shapes = tuple(_array(shape) for shape in shapes)
-    return shapes, _array(location), _array(scale)
-
-
-def _array(operand: Any) -> Any:
-    operand = gathered(operand)
-    return operand if is_traced(operand) else np.asarray(operand)
+    shapes = tuple(array_of(gathered(shape)) for shape in shapes)
+    return shapes, array_of(gathered(location)), array_of(gathered(scale))
 
 
 def _allowed(distribution: Any, shapes: Any, location: Any, scale: Any) -> Any:
@@ -130,7 +125,7 @@ def _rule_of(name: str, form: _Form, continuous: bool) -> Callable[..., Any]:
         allowed = _allowed(self, shapes, location, scale)
         # nan as a scale makes the result nan, without a choice at every point.
         scale = _chosen(allowed, scale, np.nan)
-        x = _array(x)
+        x = array_of(gathered(x))
         standard = (x - location) / scale if continuous else x - location
         lower, upper = self._get_support(*shapes)
         result = formula(standard, *shapes)
@@ -165,7 +160,7 @@ def _quantile(name: str) -> Callable[..., Any]:
         shapes, location, scale = _parameters(self, args, kwds)
         allowed = _allowed(self, shapes, location, scale)
         lower, upper = self._get_support(*shapes) if name == "ppf" else self._get_support(*shapes)[::-1]
-        q = _array(q)
+        q = array_of(gathered(q))
         inside = np.logical_and(q > 0, q < 1)
         standard = _chosen(q != 0, _chosen(q != 1, _chosen(inside, formula(q, *shapes), np.nan), upper), lower)
         return as_numpy_gives(_chosen(allowed, standard * scale + location, np.nan), value)
@@ -185,12 +180,6 @@ def _apply_where(
         if not np.any(condition) and second is not None:
             return second(*args)
     return np.where(condition, first(*args), fill_value if second is None else second(*args))
-
-
-def _lazy_where(original: Callable[..., Any], cond: Any, arrays: Any, f: Callable[..., Any], fillvalue: Any = None,
-                f2: Callable[..., Any] | None = None) -> Any:  # fmt: skip
-    """The same in SciPy before 1.16."""
-    return _apply_where(original, cond, arrays, f, f2, fill_value=fillvalue)
 
 
 def _lazy_select(original: Callable[..., Any], conditions: Any, formulas: Any, arrays: Any, default: Any = 0) -> Any:
@@ -220,13 +209,7 @@ def add_rules() -> None:
             INTERCEPTED[getattr(general, name)] = _rule_of(name, form, general is scipy.stats.rv_continuous)
     for name in ("ppf", "isf"):
         INTERCEPTED[getattr(scipy.stats.rv_continuous, name)] = _quantile(name)
-    # What the formulas call besides, by the names that the module of this version of SciPy has for it.
-    module = _continuous_distns
-    for helper, rule in (
-        (getattr(module, "_lazywhere", None), _lazy_where),
-        (getattr(getattr(module, "xpx", None), "apply_where", None), _apply_where),
-        (getattr(module, "_lazyselect", None), _lazy_select),
-        (getattr(module, "_log_gauss_mass", None), _log_normal_mass),
-    ):
-        if helper is not None:
-            INTERCEPTED[helper] = rule
+    # What the formulas call besides.
+    INTERCEPTED[_continuous_distns.xpx.apply_where] = _apply_where
+    INTERCEPTED[_continuous_distns._lazyselect] = _lazy_select
+    INTERCEPTED[_continuous_distns._log_gauss_mass] = _log_normal_mass

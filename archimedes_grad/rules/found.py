@@ -17,9 +17,8 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.operands import node_of, value_of
-from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.gather import flat, reshaped
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
 
 #: Up to this many comparisons are written as nodes of the graph.
 _MOST_COMPARISONS = 2_000
@@ -74,9 +73,7 @@ def found(
 
 def _called(kind: Kind, operands: Sequence[Any], value: Any, leading: int = 0) -> SymbolicArray:
     """Return the result of a call for each item of stacks, which have a number of leading axes."""
-    trace = current_trace()
-    if trace is not None:
-        trace.opaque = True
+    note_call()
     shapes_in = [np.shape(value_of(operand)) for operand in operands]
     call = matrix_call(
         kind, [shape[leading:] for shape in shapes_in], [np.shape(value)[leading:]], math.prod(shapes_in[0][:leading])

@@ -21,10 +21,9 @@ from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray, parts
 from archimedes_grad.arrays.dispatch import FUNCTIONS
 from archimedes_grad.arrays.operands import full_node, gathered, value_of
-from archimedes_grad.arrays.trace_state import current_trace
-from archimedes_grad.rules.composition import require_target
+from archimedes_grad.rules.composition import assigned, require_target
 from archimedes_grad.rules.contractions import as_float
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
 
 #: Up to this length a transform is a product with a matrix.
 _DIRECT = 64
@@ -74,9 +73,7 @@ def _transformed(x: Pair, n: int, sign: int) -> Pair:
     shape = np.shape(value_of(x[0]))
     nodes = [cs.densify(full_node(part, shape)) for part in x if part is not None]
     count = math.prod(shape[:-1])
-    trace = current_trace()
-    if trace is not None:
-        trace.opaque = True
+    note_call()
     kind = _long_transform(sign, x[1] is None)
     real, imag = matrix_call(kind, [(n,)] * len(nodes), [(n,)] * 2, count).call(nodes)
     given = value_of(x[0]) if x[1] is None else value_of(x[0]) + 1j * value_of(x[1])
@@ -125,10 +122,7 @@ def _with_values(result: Any, value: Any, out: Any) -> Any:
         result = ComplexArray(_known(result.real, value.real), _known(result.imag, value.imag))
     else:
         result = new_array(result.node, value)
-    if out is None:
-        return result
-    out[...] = result
-    return out
+    return assigned(out, result)
 
 
 def _known(part: Any, value: Array) -> Any:

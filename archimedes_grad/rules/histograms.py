@@ -10,7 +10,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
-from archimedes_grad.arrays.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import chosen, composed, static
@@ -43,7 +43,7 @@ def _edges(a: Any, bins: Any, range_: Any, name: str) -> Any:
     """Return the edges of the bins: given, or evenly spaced between the extremes of the data."""
     _static_bins(bins, name)
     if np.ndim(value_of(bins)) == 1:
-        return np.asarray(bins) if not isinstance(bins, SymbolicArray) else bins
+        return array_of(bins)
     if not is_traced(a) and not is_traced(range_):
         return np.histogram_bin_edges(a, bins, range_)
     low, high = (np.min(a), np.max(a)) if range_ is None else range_
@@ -108,7 +108,7 @@ def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = N
         counts = counts / np.sum(counts)
         for axis, edge in enumerate(edges):
             counts = counts / np.reshape(np.diff(edge), (-1,) + (1,) * (len(edges) - axis - 1))
-    return counts, _as_given(edges)
+    return counts, tuple(edges)
 
 
 _of_points = FUNCTIONS[np.histogramdd]
@@ -121,11 +121,6 @@ def _of_points_or_columns(sample: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 FUNCTIONS[np.histogramdd] = _of_points_or_columns
-
-
-def _as_given(edges: list[Any]) -> Any:
-    # NumPy 2 returns a tuple of edges.
-    return tuple(edges)
 
 
 def _columns(sample: Any) -> list[Any]:

@@ -7,16 +7,12 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
-from archimedes_grad.arrays.operands import as_traced, is_traced, node_of, value_of
+from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.operands import array_of, as_traced, is_traced, node_of, value_of
 from archimedes_grad.nodes.gather import flat, reshaped
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import chosen, composed, counted
 from archimedes_grad.rules.sorting import sorted_by
-
-
-def _array(operand: Any) -> Any:
-    return operand if isinstance(operand, SymbolicArray) else np.asarray(operand)
 
 
 @composed(np.interp)
@@ -25,7 +21,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
 
     The slope at a node is that of the interval that begins there.
     """
-    x, xp, fp = _array(x), _array(xp), _array(fp)
+    x, xp, fp = array_of(x), array_of(xp), array_of(fp)
     if period is not None:
         x, xp, fp = _one_period(x, xp, fp, np.abs(period))
         left = right = None
@@ -129,7 +125,7 @@ def _correlation(a: Any, v: Any, mode: Any) -> Any:
 @composed(np.correlate)
 def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     """The sums of products of one sequence with shifts of another."""
-    a, v = np.atleast_1d(_array(a)), np.atleast_1d(_array(v))
+    a, v = np.atleast_1d(array_of(a)), np.atleast_1d(array_of(v))
     if v.shape[0] > a.shape[0]:
         return _correlation(v, a, mode)[::-1]
     return _correlation(a, v, mode)
@@ -138,7 +134,7 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
 @composed(np.convolve)
 def convolve(a: Any, v: Any, mode: Any = "full") -> Any:
     """The coefficients of the product of two polynomials, or the part of them that ``mode`` says."""
-    a, v = np.atleast_1d(_array(a)), np.atleast_1d(_array(v))
+    a, v = np.atleast_1d(array_of(a)), np.atleast_1d(array_of(v))
     if v.shape[0] > a.shape[0]:
         a, v = v, a
     return np.correlate(a, v[::-1], mode)

@@ -192,6 +192,14 @@ def matrix_call(
         return _made(kind, tuple(shapes_in), tuple(shapes_out), count)
 
 
+def note_call(can_fail: bool = False) -> None:
+    """Tell the trace under way of a call: a node that cannot be expanded to scalars."""
+    trace = current_trace()
+    if trace is not None:
+        trace.opaque = True
+        trace.can_fail |= can_fail
+
+
 def called_by_entry(kind: Kind, operands: Matrices) -> cs.MX:
     """Return one call of nodes that broadcast elementwise, where one entry is repeated, also to none."""
     shape = next((node.shape for node in operands if node.numel() != 1), (1, 1))
@@ -199,8 +207,6 @@ def called_by_entry(kind: Kind, operands: Matrices) -> cs.MX:
     if not size:
         return cs.MX(*shape)
     columns = [flat(repeated_number(node, *shape) if node.shape != shape else node) for node in operands]
-    trace = current_trace()
-    if trace is not None:
-        trace.opaque = True
+    note_call()
     (result,) = matrix_call(kind, [(size,)] * len(columns), [(size,)]).call(columns)
     return cs.reshape(result, *shape)

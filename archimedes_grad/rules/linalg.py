@@ -17,8 +17,10 @@ from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import small_matrices as small
 from archimedes_grad.rules.contractions import as_float
 from archimedes_grad.rules.creation import constant
-from archimedes_grad.rules.decompositions import called, mark_opaque, numpy_value
+from archimedes_grad.rules.decompositions import called, numpy_value
 from archimedes_grad.rules.elementwise import root_of_sum_of_squares
+from archimedes_grad.rules.lapack import note_call
+from archimedes_grad.rules.reductions import reduced_axes
 
 # --- equations ------------------------------------------------------------------------------------
 
@@ -35,7 +37,7 @@ def solve(a: Any, b: Any) -> Any:
     batch = value.shape[:-1] if len(shape_b) == 1 else value.shape[:-2]
     if n <= small.LARGEST_SOLVE and (len(shape_b) == 1 or shape_b[-1] <= 2 * n):
         return new_array(_solved_by_entries(a, b, batch), value)
-    mark_opaque()
+    note_call(can_fail=True)
     if len(shape_b) == 1 and not batch:
         node = kinds.solver(n).solve(node_of(a), node_of(b), True)
         return new_array(node, value)
@@ -146,7 +148,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x = gathered(x)
     value = np.linalg.norm(value_of(x), ord, axis, keepdims)
     x = as_float(x)
-    axes = tuple(range(x.ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     if ord is None or len(axes) == 1:
         result = _vector_norm(x, ord, axes, keepdims)
     else:
@@ -160,7 +162,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     x = gathered(x)
     value = np.linalg.vector_norm(value_of(x), axis=axis, keepdims=keepdims, ord=ord)
     x = as_float(x)
-    axes = tuple(range(x.ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, x.ndim)
+    axes = reduced_axes(axis, x.ndim)
     return new_array(reshaped(_vector_norm(x, ord, axes, keepdims).node, np.shape(value)), value)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
 from archimedes_grad.arrays.operands import (
+    array_of,
     broadcast_node,
     cast_node,
     dtype_of,
@@ -23,6 +24,7 @@ from archimedes_grad.arrays.operands import (
 )
 from archimedes_grad.nodes.gather import reshaped, stored_shape
 from archimedes_grad.rules.branches import note_branches
+from archimedes_grad.rules.composition import assigned
 from archimedes_grad.rules.elementwise import is_zero, negated, select_signed
 from archimedes_grad.rules.indexing import plain_key
 
@@ -44,7 +46,7 @@ def movement_rule(function: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(array, SymbolicArray):
             return function(array, *args, **kwargs)
         result = moved_each(array, lambda entries: function(entries, *args, **kwargs))
-        return result if out is None else _written(out, result)
+        return assigned(out, result)
 
     rule.__name__ = function.__name__
     return rule
@@ -105,12 +107,7 @@ def concatenate(
     if not parts:
         return new_array(cs.MX(*stored_shape(value.shape)), value)
     result = new_array(reshaped(cs.vertcat(*parts), value.shape), value)
-    return result if out is None else _written(out, result)
-
-
-def _written(out: Any, result: Any) -> Any:
-    out[...] = result
-    return out
+    return assigned(out, result)
 
 
 @implements(np.stack)
@@ -118,7 +115,7 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
     """Join arrays along a new axis."""
     arrays = [gathered(array) for array in arrays]
     np.stack(values_in(arrays), axis)
-    expanded = [np.expand_dims(np.asarray(a) if not isinstance(a, SymbolicArray) else a, axis) for a in arrays]
+    expanded = [np.expand_dims(array_of(a), axis) for a in arrays]
     return np.concatenate(expanded, axis, out, dtype=dtype, casting=casting)
 
 

@@ -16,23 +16,13 @@ import numpy.typing as npt
 
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.rules.composition import counted
-from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, sub
+from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, only_where, select, sub
 
 MX = cs.MX
 _binary = MX.binary
 
 #: What is done to the two ends of all pairs of a stage: arrays of lower ends and of upper ends, exchanged or not.
 Exchange = Callable[[list[MX], list[MX]], tuple[list[MX], list[MX]]]
-
-
-def where_true(condition: MX, x: MX) -> MX:
-    """x where a condition holds, else 0. No singular operation is cut off by it, so the trace is not told."""
-    return _binary(cs.OP_IF_ELSE_ZERO, condition, x)
-
-
-def either(condition: MX, x: MX, y: MX) -> MX:
-    """x where a condition holds, else y; as ``where_true``."""
-    return add(where_true(condition, x), where_true(negated(condition), y))
 
 
 #: Up to this many entries pairs are gathered by index lists, whatever the length; beyond it by slices, which
@@ -136,7 +126,7 @@ def _padded(matrix: MX, filler: float) -> MX:
 def _without_nan(matrix: MX) -> tuple[MX, MX]:
     """Return a matrix with inf in place of nan, and where nan was."""
     missing = is_nan(matrix)
-    return either(missing, scalar_node(math.inf), matrix), missing
+    return select(missing, scalar_node(math.inf), matrix), missing
 
 
 def _column_totals(matrix: MX) -> MX:
@@ -160,7 +150,7 @@ def sorted_rows(matrix: MX) -> MX:
     (ordered,) = _network([finite], [math.inf], exchange)
     first_missing = sub(scalar_node(rows), _column_totals(missing))
     beyond = _binary(cs.OP_LE, cs.repmat(first_missing, rows, 1), _row_numbers(rows, columns))
-    return either(beyond, scalar_node(math.nan), ordered)
+    return select(beyond, scalar_node(math.nan), ordered)
 
 
 def sorted_with(keys: list[MX], payloads: list[MX]) -> tuple[MX, list[MX], list[MX]]:
@@ -189,8 +179,8 @@ def sorted_with(keys: list[MX], payloads: list[MX]) -> tuple[MX, list[MX], list[
         keep = negated(swap)
         pairs = list(zip(lower, upper, strict=True))
         return (
-            [add(where_true(keep, low), where_true(swap, high)) for low, high in pairs],
-            [add(where_true(swap, low), where_true(keep, high)) for low, high in pairs],
+            [add(only_where(keep, low), only_where(swap, high)) for low, high in pairs],
+            [add(only_where(swap, low), only_where(keep, high)) for low, high in pairs],
         )
 
     arrays = _network(arrays, fillers, exchange)
@@ -206,8 +196,6 @@ def first_extreme(matrix: MX, combine: Callable[[MX, MX], MX], folded: Callable[
     remaining = MX(cs.repmat(cs.DM(range(columns, 0, -1)).T, rows, 1))
     above = add(remaining, scalar_node(columns))
     marks = add(mul(_binary(cs.OP_EQ, matrix, extreme), remaining), mul(is_nan(matrix), above))
-    latest = folded(marks, _fmax)
+    latest = folded(marks, lambda x, y: _binary(cs.OP_FMAX, x, y))
     beyond = mul(_binary(cs.OP_LT, scalar_node(columns), latest), scalar_node(columns))
     return sub(add(scalar_node(columns), beyond), latest)
-def _fmax(x: MX, y: MX) -> MX:
-    return _binary(cs.OP_FMAX, x, y)

@@ -9,9 +9,9 @@ import numpy as np
 
 from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import implements
-from archimedes_grad.arrays.operands import cast_node, dtype_of, gathered, node_of, value_of
+from archimedes_grad.arrays.operands import cast_node, dtype_of, gathered, node_of, value_of, values_in
 from archimedes_grad.nodes.gather import reshaped
-from archimedes_grad.rules.composition import static, values_in
+from archimedes_grad.rules.composition import static
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.movement import moved_each
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import CALLING_BACK, INTERCEPTED, implements
-from archimedes_grad.arrays.operands import gathered, is_traced, value_of, values_in
+from archimedes_grad.arrays.operands import array_of, gathered, is_traced, value_of, values_in
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.gather import stored_shape
 from archimedes_grad.rules.composition import static_mask
@@ -27,8 +27,8 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     A function that takes each entry by itself is taken of all of them, and chosen from after: the graph is the same
     wherever traced conditions hold. For another one it is decided where they do.
     """
-    x = x if isinstance(gathered(x), SymbolicArray) else np.asarray(x)
-    x, conditions = gathered(x), _conditions(condlist, x)
+    x = array_of(gathered(x))
+    conditions = _conditions(condlist, x)
     if len(funclist) not in (len(conditions), len(conditions) + 1):
         np.piecewise(value_of(x), values_in(condlist), [0.0] * len(funclist))
     if len(funclist) > len(conditions):
@@ -98,7 +98,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
     """A function of one-dimensional slices, along an axis; the first result's dtype is that of all, as NumPy has it."""
     arr = gathered(arr)
     axis = np.lib.array_utils.normalize_axis_index(axis, np.ndim(value_of(arr)))
-    last: Any = np.moveaxis(arr if isinstance(arr, SymbolicArray) else np.asarray(arr), axis, -1)  # type: ignore[type-var]
+    last: Any = np.moveaxis(array_of(arr), axis, -1)
     outer = last.shape[:-1]
     if 0 in outer:
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")

@@ -9,23 +9,18 @@ import casadi as cs
 import numpy as np
 from numpy.polynomial import polynomial as _polynomial
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import implements
-from archimedes_grad.arrays.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.composition import as_numpy_gives, composed, static_mask
-from archimedes_grad.rules.decompositions import mark_opaque
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
-
-
-def _array(operand: Any) -> Any:
-    return operand if isinstance(operand, SymbolicArray) else np.asarray(operand)
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
 
 
 @composed(np.polyval)
 def polyval(p: Any, x: Any) -> Any:
     """The value of a polynomial, by Horner's scheme."""
-    p, x = _array(p), _array(x)
+    p, x = array_of(p), array_of(x)
     result: Any = x * 0
     for k in range(p.shape[0]):
         result = result * x + p[k]
@@ -34,7 +29,7 @@ def polyval(p: Any, x: Any) -> Any:
 
 def _combined(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     def program(a1: Any, a2: Any) -> Any:
-        a1, a2 = np.atleast_1d(_array(a1)), np.atleast_1d(_array(a2))
+        a1, a2 = np.atleast_1d(array_of(a1)), np.atleast_1d(array_of(a2))
         length = max(a1.shape[0], a2.shape[0])
         return ufunc(*(np.concatenate([np.zeros(length - a.shape[0], a.dtype), a]) for a in (a1, a2)))
 
@@ -52,14 +47,14 @@ def polymul(a1: Any, a2: Any) -> Any:
 
 
 def _without_leading_zeros(a: Any) -> Any:
-    a = np.atleast_1d(_array(a))
+    a = np.atleast_1d(array_of(a))
     return np.trim_zeros(a, "f") if not is_traced(a) else a
 
 
 @composed(np.polyder)
 def polyder(p: Any, m: int = 1) -> Any:
     """The m-th derivative of a polynomial."""
-    p = _array(p)
+    p = array_of(p)
     for _ in range(m):
         p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
     return p
@@ -68,8 +63,8 @@ def polyder(p: Any, m: int = 1) -> Any:
 @composed(np.polyint)
 def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     """The m-th integral of a polynomial, with constants of integration."""
-    p = _array(p)
-    constants = np.zeros(max(m, 1)) if k is None else np.atleast_1d(_array(k))
+    p = array_of(p)
+    constants = np.zeros(max(m, 1)) if k is None else np.atleast_1d(array_of(k))
     if constants.shape[0] == 1 and m > 1:
         constants = np.broadcast_to(constants, (m,))
     for order in range(m):
@@ -81,7 +76,7 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 @composed(np.polydiv)
 def polydiv(u: Any, v: Any) -> Any:
     """Quotient and remainder of two polynomials."""
-    u, v = np.atleast_1d(_array(u)), np.atleast_1d(_array(v))
+    u, v = np.atleast_1d(array_of(u)), np.atleast_1d(array_of(v))
     steps = u.shape[0] - v.shape[0] + 1
     if steps <= 0:
         return np.zeros(1), u
@@ -112,7 +107,7 @@ def poly(seq_of_zeros: Any) -> Any:
 @implements(_polynomial.polyval2d)
 def polyval2d(x: Any, y: Any, c: Any) -> Any:
     """The values of a polynomial in two variables at points (x, y)."""
-    x, y, c = map(_array, (x, y, c))
+    x, y, c = map(array_of, (x, y, c))
     value = _polynomial.polyval2d(value_of(x), value_of(y), value_of(c))
     return as_numpy_gives(_horner(_horner(_beside(c, x), x), y), value)
 
@@ -120,7 +115,7 @@ def polyval2d(x: Any, y: Any, c: Any) -> Any:
 @implements(_polynomial.polygrid2d)
 def polygrid2d(x: Any, y: Any, c: Any) -> Any:
     """The values of a polynomial in two variables on the grid of x and y."""
-    x, y, c = map(_array, (x, y, c))
+    x, y, c = map(array_of, (x, y, c))
     value = _polynomial.polygrid2d(value_of(x), value_of(y), value_of(c))
     return as_numpy_gives(_horner(_beside(_horner(_beside(c, x), x), y), y), value)
 
@@ -193,7 +188,7 @@ def roots(p: Any) -> Any:
     zeros = np.zeros(p.shape[0] - 1 - int(places[-1]))
     if inner.shape[0] == 1:
         return zeros
-    mark_opaque()
+    note_call(can_fail=True)
     (node,) = matrix_call(_ROOTS, [inner.shape], [(inner.shape[0] - 1,)]).call([inner.node])
     return np.concatenate([new_array(node, np.roots(inner.value)), zeros])
 

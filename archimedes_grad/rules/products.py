@@ -18,7 +18,8 @@ from archimedes_grad.nodes.batched_products import are_separate, batched_product
 from archimedes_grad.nodes.blas import is_large, matrix_product
 from archimedes_grad.nodes.gather import Shape, filled, flat, reshaped
 from archimedes_grad.nodes.patterns import seen_as
-from archimedes_grad.rules.ufuncs import numpys_out, write_out
+from archimedes_grad.rules.composition import written
+from archimedes_grad.rules.ufuncs import numpys_out
 
 
 def times(left: cs.MX, right: cs.MX) -> cs.MX:
@@ -37,10 +38,10 @@ def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any, Any], Any]) -> None:
     def rule(a: Any, b: Any, /, out: Any = None, *, axes: Any = None, axis: Any = None, keepdims: bool = False,
              **options: Any) -> Any:  # fmt: skip
         a, b = gathered(a), gathered(b)
-        given = {"axes": axes, "axis": axis, "keepdims": keepdims or None}
-        given = {name: word for name, word in given.items() if word is not None}
-        value = ufunc(value_of(a), value_of(b), out=numpys_out(out, ufunc.__name__), **given, **options)
-        if np.asarray(value).dtype.kind == "c" and not given and not options and out is None:
+        chosen = {"axes": axes, "axis": axis, "keepdims": keepdims or None}
+        keywords = options | {name: word for name, word in chosen.items() if word is not None}
+        value = ufunc(value_of(a), value_of(b), out=numpys_out(out, ufunc.__name__), **keywords)
+        if np.asarray(value).dtype.kind == "c" and not keywords and out is None:
             return complex_rule(ufunc)(a, b)
         if axis is not None:
             axes = [(axis,), (axis,), ()]
@@ -51,12 +52,7 @@ def _gufunc(ufunc: np.ufunc, product: Callable[[Any, Any, Any], Any]) -> None:
         if len(groups) == 3 and groups[2] and not keepdims:
             result = np.moveaxis(result, range(-len(groups[2]), 0), groups[2])
         node = reshaped(node_of(result), np.shape(value))
-        result = new_array(typed(node, np.asarray(value).dtype), value)
-        (target,) = out if isinstance(out, tuple) else (out,)
-        if target is None:
-            return result
-        write_out(target, result, ufunc.__name__)
-        return target
+        return written(out, new_array(typed(node, np.asarray(value).dtype), value), ufunc.__name__)
 
     implements_ufunc("__call__", ufunc)(rule)
 
@@ -104,18 +100,13 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     dim_a, dim_b = np.ndim(value_of(a)), np.ndim(value_of(b))
     if dim_a == 0 or dim_b == 0:
         return np.multiply(a, b, out=out)
-    if dim_b <= 2:
-        np.dot(value_of(a), value_of(b))
-        return np.matmul(a, b, out=out)
     np.dot(value_of(a), value_of(b))
+    if dim_b <= 2:
+        return np.matmul(a, b, out=out)
     moved = np.moveaxis(b, -2, 0)
     flat_b = np.reshape(moved, (moved.shape[0], math.prod(moved.shape[1:])))
     product = np.matmul(a, flat_b)
-    result = np.reshape(product, product.shape[:-1] + moved.shape[1:])
-    if out is None:
-        return result
-    write_out(out, result, "dot")
-    return out
+    return written(out, np.reshape(product, product.shape[:-1] + moved.shape[1:]), "dot")
 
 
 @implements(np.vdot)
@@ -144,14 +135,9 @@ def outer(a: Any, b: Any, out: Any = None) -> Any:
     a, b = gathered(a), gathered(b)
     value = np.outer(value_of(a), value_of(b), numpys_out(out, "outer"))
     if value.size == 0:
-        node = cs.MX(0.0)
-    else:
-        node = times(flat(node_of(b)), cs.reshape(node_of(a), 1, value.shape[0]))
-    result = new_array(node if value.size == 0 else reshaped(node, value.shape), value)
-    if out is None:
-        return result
-    write_out(out, result, "outer")
-    return out
+        return written(out, new_array(cs.MX(0.0), value), "outer")
+    node = times(flat(node_of(b)), cs.reshape(node_of(a), 1, value.shape[0]))
+    return written(out, new_array(reshaped(node, value.shape), value), "outer")
 
 
 def _vecdot(a: Any, b: Any, value: Any) -> Any:
@@ -168,10 +154,8 @@ def _vecmat(x: Any, a: Any, value: Any) -> Any:
 
 _gufunc(np.matmul, _matmul)
 _gufunc(np.vecdot, _vecdot)
-# NumPy 2.2 brought these two.
-for _name, _product in (("matvec", _matvec), ("vecmat", _vecmat)):
-    if hasattr(np, _name):
-        _gufunc(getattr(np, _name), _product)
+_gufunc(np.matvec, _matvec)
+_gufunc(np.vecmat, _vecmat)
 
 
 @implements(np.trace)

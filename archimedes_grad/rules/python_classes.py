@@ -9,7 +9,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import CALLING_BACK, INTERCEPTED
-from archimedes_grad.arrays.operands import dtype_of, gathered, is_traced, value_of
+from archimedes_grad.arrays.operands import array_of, dtype_of, gathered, is_traced, value_of
 
 _implementation: Any = np.lib._function_base_impl
 
@@ -19,7 +19,7 @@ def _vectorized_with_signature(original: Callable[..., Any], self: Any, func: An
     inputs, outputs = self._in_and_out_core_dims
     if len(args) != len(inputs):
         original(self, func, tuple(map(value_of, args)))
-    args = [array if isinstance(array, SymbolicArray) else np.asarray(array) for array in map(gathered, args)]
+    args = [array_of(array) for array in map(gathered, args)]
     # NumPy's own judgement of the shapes; it only asks for them.
     lead, sizes = _implementation._parse_input_dimensions([value_of(array) for array in args], inputs)
     shapes = _implementation._calculate_shapes(lead, sizes, inputs)

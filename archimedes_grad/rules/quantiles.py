@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.operands import as_traced, gathered, is_traced, value_of
+from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import NO_VALUE, composed
+from archimedes_grad.rules.reductions import reduced_axes
 from archimedes_grad.rules.sorting import partitioned_last, sorted_by, sorted_last
 
 # (alpha, beta) of the continuous methods: the place is n q + alpha + q (1 - alpha - beta) - 1.
@@ -99,7 +100,7 @@ def _picked(ordered: Any, chosen: Any) -> Any:
 
 def _merged(a: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     """Return the array with the axes moved to the end and merged, and the axes."""
-    axes = tuple(range(a.ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, a.ndim)
+    axes = reduced_axes(axis, a.ndim)
     kept = tuple(k for k in range(a.ndim) if k not in axes)
     ordered = np.transpose(a, kept + axes)
     return np.reshape(ordered, (*(a.shape[k] for k in kept), -1)), axes
@@ -121,7 +122,7 @@ def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: Any, ignore_nan
     for number in numbers:
         if ignore_nan:
             count = np.sum(np.logical_not(np.isnan(ordered)), -1)
-            place = _places(np.asarray(count) if not isinstance(count, SymbolicArray) else count, number, method)
+            place = _places(array_of(count), number, method)
             result = np.where(np.equal(count, 0), np.nan, _at_traced_place(ordered, place))
         elif is_traced(number):
             place = np.broadcast_to(_places(merged.shape[-1], number, method), merged.shape[:-1])
@@ -193,7 +194,7 @@ def _quantile_rule(function: Callable[..., Any], scale: float, ignore_nan: bool)
     @composed(function)
     def program(a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
                 method: str = "linear", keepdims: Any = False, *, weights: Any = None) -> Any:  # fmt: skip
-        a = np.asarray(a) if not isinstance(a, SymbolicArray) else a
+        a = array_of(a)
         q = np.asarray(q, dtype=float)[()] / scale if not isinstance(q, SymbolicArray) else q / scale
         _require_method(q, method)
         if weights is not None:

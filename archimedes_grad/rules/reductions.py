@@ -17,22 +17,15 @@ from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.broadcasts import is_large_sum, sum_with_ones
 from archimedes_grad.nodes.gather import EXTREMES, Shape, flat, reshaped
 from archimedes_grad.nodes.patterns import repeated_across, seen_as, sum_of_all
-from archimedes_grad.rules.composition import counted
+from archimedes_grad.rules.composition import NO_VALUE, assigned, counted, given
 from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, only_where, root_of_sum_of_squares
 from archimedes_grad.rules.ufuncs import numpys_out
-
-_NO_VALUE: Any = np._NoValue
 
 #: Up to this length a sum is built by additions alone, which expands to scalars without products by one.
 _SHORT_SUM = 1024
 
 #: A sum of shares of one number differs from it by less than this part, and by fewer steps of that part.
 _ROUNDING, _STEPS = 2.0**-20, 2.0**80
-
-
-def _given(**keywords: Any) -> dict[str, Any]:
-    """Return the keywords that the caller gave, without NumPy's mark for those left out."""
-    return {name: word for name, word in keywords.items() if word is not _NO_VALUE}
 
 
 def reduced_axes(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -78,12 +71,12 @@ def _reduction(
     """Return the rule of ``ufunc.reduce`` and of the NumPy function that stands for it."""
 
     def rule(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False,
-             initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
+             initial: Any = NO_VALUE, where: Any = True) -> Any:  # fmt: skip
         a = gathered(a)
-        keepdims = False if keepdims is _NO_VALUE else keepdims
-        where = True if where is _NO_VALUE else where
+        keepdims = False if keepdims is NO_VALUE else keepdims
+        where = True if where is NO_VALUE else where
         options = {"axis": axis, "dtype": dtype, "keepdims": bool(keepdims), "where": value_of(where)}
-        options |= _given(initial=_NO_VALUE if initial is None else value_of(initial))
+        options |= given(initial=NO_VALUE if initial is None else value_of(initial))
         value = _judged(ufunc.reduce, out, value_of(a), **options)
         if where is not True:
             identity = _identity(ufunc)
@@ -95,9 +88,9 @@ def _reduction(
         else:
             node = reshaped(reduce_node(array, axes), np.shape(value))
         result = new_array(node, value)
-        if initial is not _NO_VALUE and initial is not None:
+        if initial is not NO_VALUE and initial is not None:
             result = new_array(ufunc(result, initial).node, value)
-        return _finish(result, out)
+        return assigned(out, result)
 
     return rule
 
@@ -109,17 +102,6 @@ def _judged(function: Callable[..., Any], out: Any, *args: Any, **keywords: Any)
         name = getattr(function, "__self__", function).__name__  # of a ufunc's method, the ufunc's
         function(*args, out=numpys_out(out, name), **keywords)
     return function(*args, **keywords)
-
-
-def _finish(result: SymbolicArray, out: Any) -> Any:
-    """Return a result, or ``out=`` that it is written to, cast as NumPy casts the results of reductions."""
-    if isinstance(out, tuple):
-        # ufunc.reduce hands on a tuple of one.
-        (out,) = out
-    if out is None:
-        return result
-    out[...] = result
-    return out
 
 
 def _identity(ufunc: np.ufunc) -> Any:
@@ -249,15 +231,15 @@ for _ufunc, _rule in (
 
 
 @implements(np.max, np.amax)
-def max_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, initial: Any = _NO_VALUE,
-         where: Any = _NO_VALUE) -> Any:  # fmt: skip
+def max_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, initial: Any = NO_VALUE,
+         where: Any = NO_VALUE) -> Any:  # fmt: skip
     """The largest entry along axes."""
     return _max(a, axis, None, out, keepdims, initial, where)
 
 
 @implements(np.min, np.amin)
-def min_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, initial: Any = _NO_VALUE,
-         where: Any = _NO_VALUE) -> Any:  # fmt: skip
+def min_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, initial: Any = NO_VALUE,
+         where: Any = NO_VALUE) -> Any:  # fmt: skip
     """The smallest entry along axes."""
     return _min(a, axis, None, out, keepdims, initial, where)
 
@@ -265,14 +247,14 @@ def min_(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, i
 def _logical_reduction(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the rule of np.any or np.all: a count of the entries that decide."""
 
-    def rule(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, *, where: Any = _NO_VALUE) -> Any:
+    def rule(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *, where: Any = NO_VALUE) -> Any:
         a = gathered(a)
-        value = _judged(function, out, value_of(a), axis, **_given(keepdims=keepdims, where=value_of(where)))
+        value = _judged(function, out, value_of(a), axis, **given(keepdims=keepdims, where=value_of(where)))
         deciding = np.not_equal(a, 0) if function is np.any else np.equal(a, 0)
-        count = np.sum(deciding, axis=axis, **_given(keepdims=keepdims, where=where))
+        count = np.sum(deciding, axis=axis, **given(keepdims=keepdims, where=where))
         node = (np.not_equal if function is np.any else np.equal)(count, 0).node
         result = new_array(node, value)
-        return _finish(result, out)
+        return assigned(out, result)
 
     return rule
 
@@ -284,16 +266,16 @@ FUNCTIONS[np.all] = _logical_reduction(np.all)
 def _logical_ufunc_reduction(ufunc: np.ufunc, function: Callable[..., Any]) -> None:
     @implements_ufunc("reduce", ufunc)
     def rule(a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False,
-             initial: Any = _NO_VALUE, where: Any = True) -> Any:  # fmt: skip
+             initial: Any = NO_VALUE, where: Any = True) -> Any:  # fmt: skip
         a = gathered(a)
         # NumPy's own judgement of the arguments comes first.
-        keywords = _given(initial=value_of(initial))
+        keywords = given(initial=value_of(initial))
         keywords |= {"axis": axis, "dtype": dtype, "keepdims": keepdims, "where": value_of(where)}
         _judged(ufunc.reduce, out, value_of(a), **keywords)
         result = function(a, axis, keepdims=keepdims, where=where)
-        if initial is not _NO_VALUE and initial is not None:
+        if initial is not NO_VALUE and initial is not None:
             result = ufunc(result, initial)
-        return _finish(result, out)
+        return assigned(out, result)
 
 
 _logical_ufunc_reduction(np.logical_or, np.any)
@@ -309,57 +291,57 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 
 @implements(np.mean)
-def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = _NO_VALUE, *,
-         where: Any = _NO_VALUE) -> Any:  # fmt: skip
+def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NO_VALUE, *,
+         where: Any = NO_VALUE) -> Any:  # fmt: skip
     """The arithmetic mean along axes."""
     a = gathered(a)
-    keywords = _given(keepdims=keepdims, where=where)
-    value = _judged(np.mean, out, value_of(a), axis, dtype, **_given(keepdims=keepdims, where=value_of(where)))
+    keywords = given(keepdims=keepdims, where=where)
+    value = _judged(np.mean, out, value_of(a), axis, dtype, **given(keepdims=keepdims, where=value_of(where)))
     total = np.sum(a, axis, dtype=np.float64, **keywords)
     result = new_array((total / _count(a, axis, keepdims, where)).node, value)
-    return _finish(result, out)
+    return assigned(out, result)
 
 
 @implements(np.var)
-def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _NO_VALUE, *,
-        where: Any = _NO_VALUE, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:  # fmt: skip
+def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = NO_VALUE, *,
+        where: Any = NO_VALUE, mean: Any = NO_VALUE, correction: Any = NO_VALUE) -> Any:  # fmt: skip
     """The variance along axes: the mean of the squared deviations."""
     a = gathered(a)
-    value = _judged(np.var, out, value_of(a), axis, dtype, ddof=ddof, **_given(
+    value = _judged(np.var, out, value_of(a), axis, dtype, ddof=ddof, **given(
         keepdims=keepdims, where=value_of(where), mean=value_of(mean), correction=correction,
     ))  # fmt: skip
-    degrees_lost = ddof if correction is _NO_VALUE else correction
+    degrees_lost = ddof if correction is NO_VALUE else correction
     center = mean
-    if center is _NO_VALUE:
-        center = np.mean(a, axis, dtype=np.float64, keepdims=True, **_given(where=where))
+    if center is NO_VALUE:
+        center = np.mean(a, axis, dtype=np.float64, keepdims=True, **given(where=where))
     deviation = a - center
-    total = np.sum(deviation * deviation, axis, **_given(keepdims=keepdims, where=where))
+    total = np.sum(deviation * deviation, axis, **given(keepdims=keepdims, where=where))
     result = new_array((total / np.maximum(_count(a, axis, keepdims, where) - degrees_lost, 0)).node, value)
-    return _finish(result, out)
+    return assigned(out, result)
 
 
 @implements(np.std)
-def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = _NO_VALUE, *,
-        where: Any = _NO_VALUE, mean: Any = _NO_VALUE, correction: Any = _NO_VALUE) -> Any:  # fmt: skip
+def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: Any = NO_VALUE, *,
+        where: Any = NO_VALUE, mean: Any = NO_VALUE, correction: Any = NO_VALUE) -> Any:  # fmt: skip
     """The standard deviation along axes; its gradient at zero variance is 0, the least subgradient."""
-    value = _judged(np.std, out, value_of(gathered(a)), axis, dtype, ddof=ddof, **_given(
+    value = _judged(np.std, out, value_of(gathered(a)), axis, dtype, ddof=ddof, **given(
         keepdims=keepdims, where=value_of(where), mean=value_of(mean), correction=correction,
     ))  # fmt: skip
-    options = _given(keepdims=keepdims, where=where, mean=mean, correction=correction)
+    options = given(keepdims=keepdims, where=where, mean=mean, correction=correction)
     variance = np.var(a, axis, dtype, ddof=ddof, **options)
     result = new_array(root_of_sum_of_squares(variance.node), value)
-    return _finish(result, out)
+    return assigned(out, result)
 
 
 def _count(a: Any, axis: Any, keepdims: Any, where: Any) -> Any:
     """Return how many entries each mean is of."""
-    mask = True if where is _NO_VALUE else where
+    mask = True if where is NO_VALUE else where
     counted = np.broadcast_to(mask, np.shape(value_of(a)))
-    return np.sum(counted, axis=axis, dtype=float, **_given(keepdims=keepdims))
+    return np.sum(counted, axis=axis, dtype=float, **given(keepdims=keepdims))
 
 
 @implements(np.ptp)
-def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = _NO_VALUE) -> Any:
+def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = NO_VALUE) -> Any:
     """The largest entry less the smallest along axes."""
-    keywords = _given(keepdims=keepdims)
+    keywords = given(keepdims=keepdims)
     return np.subtract(np.max(a, axis, **keywords), np.min(a, axis, **keywords), out=out)

@@ -17,13 +17,13 @@ import numpy as np
 
 from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import INTERCEPTED
-from archimedes_grad.arrays.operands import gathered, is_traced, node_of, value_of
+from archimedes_grad.arrays.operands import gathered, is_traced, node_of, value_of, values_in
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
-from archimedes_grad.rules.composition import as_numpy_gives, values_in
-from archimedes_grad.rules.decompositions import called, mark_opaque, numpy_value
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
+from archimedes_grad.rules.composition import as_numpy_gives
+from archimedes_grad.rules.decompositions import called, numpy_value
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
 
 #: Options that only tell SciPy how it may use memory, or what it need not check.
 _NO_MEANING = frozenset({"overwrite_a", "overwrite_b", "check_finite", "lapack_driver", "driver", "lwork"})
@@ -118,7 +118,7 @@ def _substituted(a: Any, b: Any, value: Any, kind: Kind) -> Any:
     if not np.size(value):
         return value
     n, columns = len(value), math.prod(value.shape[1:])
-    mark_opaque()
+    note_call(can_fail=True)
     right = node_of(np.reshape(b, (n, columns)))
     (node,) = matrix_call(kind, [(n, n), (n, columns)], [(n, columns)]).call([node_of(a), right])
     return new_array(reshaped(node, value.shape), value)

@@ -8,11 +8,11 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements, implements_ufunc
-from archimedes_grad.arrays.operands import broadcast_node, gathered, is_traced, value_of
+from archimedes_grad.arrays.operands import array_of, broadcast_node, gathered, is_traced, value_of, values_in
 from archimedes_grad.arrays.trace_state import trace_error
-from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, composed, values_in, written
+from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, composed, written
 from archimedes_grad.rules.elementwise import add, is_nan, only_where
 
 
@@ -77,8 +77,7 @@ def _round(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _round(np.round)
-if np.around is not np.round:
-    _round(np.around)
+_round(np.around)
 
 
 @composed(np.fix)
@@ -91,7 +90,7 @@ def fix(x: Any, out: Any = None) -> Any:
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """The entries with numbers in place of nan and the infinities."""
     x, nan, posinf, neginf = map(gathered, (x, nan, posinf, neginf))
-    x = x if isinstance(x, SymbolicArray) else np.asarray(x)
+    x = array_of(x)
     if x.dtype.kind != "f":
         return x.copy() if copy else x
     limits = np.finfo(x.dtype)
@@ -117,7 +116,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     """Entries of several arrays, chosen by whole numbers."""
     a = gathered(a)
-    a = a if isinstance(a, SymbolicArray) else np.asarray(a)
+    a = array_of(a)
     choices = choices if isinstance(choices, list | tuple) else gathered(choices)
     listed = [gathered(choices[k]) for k in range(len(choices))]
     value = np.choose(value_of(a), values_in(listed), mode=mode)

@@ -6,6 +6,7 @@ Which entries there are is decided while tracing, as an ``if`` on traced values 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.operands import gathered, is_traced, value_of
 from archimedes_grad.rules.composition import plain_function, static, static_mask, written
+from archimedes_grad.rules.reductions import reduced_axes
 
 for _of_mask in (np.nonzero, np.flatnonzero, np.argwhere):
     plain_function(_of_mask, static_mask)
@@ -48,7 +50,7 @@ def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
     if not bool(np.any(present)):
         return filt[tuple(slice(0, n) for n in np.shape(value))]
     kept = [slice(None)] * filt.ndim
-    for place in range(filt.ndim) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, filt.ndim):
+    for place in reduced_axes(axis, filt.ndim):
         along = np.any(present, axis=tuple(k for k in range(filt.ndim) if k != place))
         start = int(np.argmax(along)) if "f" in trim.lower() else 0
         stop = filt.shape[place] - (int(np.argmax(along[::-1])) if "b" in trim.lower() else 0)
@@ -99,21 +101,17 @@ def _unique_slices(ar: SymbolicArray, axis: int, returned: tuple[bool, bool, boo
     return (slices, *rest) if any(returned) else slices
 
 
-def _array_api(name: str, index: bool, inverse: bool, counts: bool) -> None:
-    function = getattr(np, name, None)
-    if function is None:
-        return
-
+def _array_api(function: Callable[..., Any], index: bool, inverse: bool, counts: bool) -> None:
     @implements(function)
     def rule(x: Any, /, **options: Any) -> Any:
         result = unique(x, index, inverse, counts, equal_nan=False)
         return type(function(np.zeros(1)))(*result) if isinstance(result, tuple) else result
 
 
-_array_api("unique_values", index=False, inverse=False, counts=False)
-_array_api("unique_counts", index=False, inverse=False, counts=True)
-_array_api("unique_inverse", index=False, inverse=True, counts=False)
-_array_api("unique_all", index=True, inverse=True, counts=True)
+_array_api(np.unique_values, index=False, inverse=False, counts=False)
+_array_api(np.unique_counts, index=False, inverse=False, counts=True)
+_array_api(np.unique_inverse, index=False, inverse=True, counts=False)
+_array_api(np.unique_all, index=True, inverse=True, counts=True)
 
 
 @implements(np.union1d)

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import implements
-from archimedes_grad.arrays.operands import gathered, value_of
-from archimedes_grad.rules.composition import composed, gathered_from, numbered, plain_function, static, values_in
+from archimedes_grad.arrays.operands import array_of, gathered, value_of, values_in
+from archimedes_grad.rules.composition import composed, gathered_from, numbered, plain_function, static
 
 # --- what says nothing about traced values --------------------------------------------------------
 
@@ -51,20 +51,18 @@ def _depth(arrays: Any) -> int:
 
 def _joined(arrays: Any, depth: int, ndim: int) -> Any:
     if not isinstance(arrays, list):
-        array = arrays if isinstance(arrays, SymbolicArray) else np.asarray(arrays)
+        array = array_of(arrays)
         return np.reshape(array, (1,) * (ndim - array.ndim) + array.shape)
     return np.concatenate([_joined(array, depth - 1, ndim) for array in arrays], -depth)
 
 
-if hasattr(np, "unstack"):
-
-    @implements(np.unstack)
-    def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-        """The slices along an axis."""
-        x = gathered(x)
-        np.unstack(value_of(x), axis=axis)
-        first = np.moveaxis(x, axis, 0)
-        return tuple(first[k] for k in range(first.shape[0]))
+@implements(np.unstack)
+def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    """The slices along an axis."""
+    x = gathered(x)
+    np.unstack(value_of(x), axis=axis)
+    first = np.moveaxis(x, axis, 0)
+    return tuple(first[k] for k in range(first.shape[0]))
 
 
 # --- grids ----------------------------------------------------------------------------------------
@@ -138,12 +136,11 @@ def sliding_window_view(
 
 # --- casts and copies -----------------------------------------------------------------------------
 
-if hasattr(np, "astype"):
 
-    @implements(np.astype)
-    def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-        """The array cast to a dtype."""
-        return x.astype(dtype, copy=copy)
+@implements(np.astype)
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    """The array cast to a dtype."""
+    return x.astype(dtype, copy=copy)
 
 
 @implements(np.array_repr, np.array_str, np.array2string)

@@ -16,7 +16,7 @@ import casadi as cs
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.gather import Shape, reshaped
-from archimedes_grad.rules.elementwise import add, div, mul, negated, sub
+from archimedes_grad.rules.elementwise import add, div, mul, select, sub
 
 #: The largest matrices that are taken apart; above, a call of LAPACK costs less than so many operations.
 LARGEST_SOLVE = 3
@@ -52,12 +52,6 @@ def _require(condition: cs.MX) -> None:
     trace.conditions.append(condition)
 
 
-def _chosen(condition: cs.MX, x: cs.MX, y: cs.MX) -> cs.MX:
-    """x where a condition holds, else y; of finite x and y, so that no nan can pass between the two."""
-    otherwise = _binary(cs.OP_IF_ELSE_ZERO, negated(condition), y)
-    return add(_binary(cs.OP_IF_ELSE_ZERO, condition, x), otherwise)
-
-
 def solved(a: Entries, b: Entries) -> Entries:
     """Solve linear equations by elimination; in each column the largest entry is brought to the pivot."""
     n = len(a)
@@ -66,8 +60,8 @@ def solved(a: Entries, b: Entries) -> Entries:
         for i in range(k + 1, n):
             below, pivot = rows[i], rows[k]
             swap = _binary(cs.OP_LT, _size(pivot[k]), _size(below[k]))
-            rows[k] = [_chosen(swap, y, x) for x, y in zip(pivot, below, strict=True)]
-            rows[i] = [_chosen(swap, x, y) for x, y in zip(pivot, below, strict=True)]
+            rows[k] = [select(swap, y, x) for x, y in zip(pivot, below, strict=True)]
+            rows[i] = [select(swap, x, y) for x, y in zip(pivot, below, strict=True)]
         _require(_binary(cs.OP_NE, rows[k][k], scalar_node(0)))
         for i in range(k + 1, n):
             factor = div(rows[i][k], rows[k][k])

@@ -15,7 +15,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, implements
-from archimedes_grad.arrays.operands import gathered, is_traced, value_of, values_in
+from archimedes_grad.arrays.operands import array_of, gathered, is_traced, value_of, values_in
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import NO_VALUE, composed
@@ -189,8 +189,8 @@ def nanargmin(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any
 @composed(np.searchsorted)
 def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     """The places where entries belong in a sorted array: counts of what comes before them."""
-    a = np.asarray(a) if not isinstance(a, SymbolicArray) else a
-    v = np.asarray(v) if not isinstance(v, SymbolicArray) else v
+    a = array_of(a)
+    v = array_of(v)
     if sorter is not None:
         a = a[sorter]
     if not found.compared_in_graph(a.size * v.size):
@@ -206,8 +206,8 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 @composed(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     """The bin of each entry: a count of the edges below it, or above it where the edges descend."""
-    bins = np.asarray(bins) if not isinstance(bins, SymbolicArray) else bins
-    x = np.asarray(x) if not isinstance(x, SymbolicArray) else x
+    bins = array_of(bins)
+    x = array_of(x)
     if not found.compared_in_graph(x.size * bins.size):
         return found.bins_of(x, bins, right)
     column = np.expand_dims(x, -1)
@@ -224,7 +224,7 @@ def isin(
     element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
 ) -> Any:
     """Whether each entry is among others."""
-    element = np.asarray(element) if not isinstance(element, SymbolicArray) else element
+    element = array_of(element)
     others = np.ravel(test_elements)
     if found.compared_in_graph(element.size * others.size):
         among = np.any(np.equal(np.expand_dims(element, -1), others), -1)

@@ -348,4 +348,3 @@ DERIVATIVES: dict[str, tuple[Partial, ...]] = {
         lambda n, a, b: mul(number(0.5), add(add(n, number(1)), add(a, b))), "eval_jacobi",
         lambda a, b: (add(a, number(1)), add(b, number(1))))),
 }  # fmt: skip
-

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
-from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.operands import array_of, gathered, value_of
 from archimedes_grad.rules.composition import NO_VALUE, chosen, composed, given
 from archimedes_grad.rules.elementwise import root_of_sum_of_squares
 
@@ -16,7 +16,7 @@ from archimedes_grad.rules.elementwise import root_of_sum_of_squares
 @composed(np.average)
 def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = NO_VALUE) -> Any:
     """The weighted mean along axes, and the sums of the weights."""
-    a = np.asarray(a) if not isinstance(a, SymbolicArray) else a
+    a = array_of(a)
     if axis is not None:
         axis = np.lib.array_utils.normalize_axis_tuple(axis, a.ndim)
     keywords = given(keepdims=keepdims)
@@ -32,7 +32,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
 
 def _placed_weights(weights: Any, shape: tuple[int, ...], axis: Any) -> Any:
     """Return the weights of some axes of an array, broadcast to its shape."""
-    weights = np.asarray(weights) if not isinstance(weights, SymbolicArray) else weights
+    weights = array_of(weights)
     if weights.shape != shape:
         ordered = np.transpose(weights, np.argsort(axis))
         weights = np.reshape(ordered, tuple(n if k in axis else 1 for k, n in enumerate(shape)))
@@ -69,7 +69,7 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
 
 def _observations(m: Any, rowvar: bool) -> Any:
     """Return a matrix with one variable in each row."""
-    m = np.asarray(m) if not isinstance(m, SymbolicArray) else m
+    m = array_of(m)
     matrix = np.atleast_2d(m)
     transposed = not rowvar and m.ndim != 1
     return matrix.T if transposed else matrix

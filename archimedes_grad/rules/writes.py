@@ -9,7 +9,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import implements
-from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.arrays.operands import array_of, gathered, value_of
 from archimedes_grad.rules.composition import require_target, static, static_mask
 
 
@@ -81,7 +81,7 @@ def _converted(values: Any, target: SymbolicArray) -> Any:
 
 def _write_by_numbers(target: SymbolicArray, new: Any, write: Callable[[Any, Any], None]) -> None:
     """Write in place as NumPy does on the values, by what it does to arrays of entry numbers."""
-    new = new if isinstance(new, SymbolicArray) else np.asarray(new)
+    new = array_of(new)
     write(np.array(target.value), value_of(new))
     places = np.full(target.shape, -1)
     write(places, np.arange(new.size).reshape(new.shape))

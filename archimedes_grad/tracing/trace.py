@@ -110,7 +110,6 @@ class BoundArguments:
         self.values.append(array if python_type is None else value)
         return Template(output=len(self.leaves) - 1)
 
-
     def _as_array(self, value: Any, shown: str) -> Any:
         unlike = unlike_arrays(value)
         if unlike is not None:

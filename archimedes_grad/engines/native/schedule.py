@@ -297,4 +297,3 @@ def _reachable(outputs: Sequence[Value]) -> list[Value]:
             met.add(value)
             waiting.extend(value.operands)
     return sorted(met, key=lambda value: value.serial)
-
