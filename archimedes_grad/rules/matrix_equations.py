@@ -20,8 +20,7 @@ from archimedes_grad.arrays.dispatch import INTERCEPTED
 from archimedes_grad.arrays.operands import is_traced, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.rules.composition import as_numpy_gives
-from archimedes_grad.rules.decompositions import mark_opaque
-from archimedes_grad.rules.lapack import Kind, Matrices, Reverse, matrix_call
+from archimedes_grad.rules.lapack import Kind, Matrices, Reverse, matrix_call, note_call
 from archimedes_grad.rules.scipy_linalg import one_matrix, refuse_others
 
 _Function = Callable[..., Any]
@@ -71,7 +70,7 @@ def _traced(kind: Kind, original: _Function, operands: list[Any], shape: tuple[i
         )
     if not np.size(value):
         return value
-    mark_opaque()
+    note_call(can_fail=True)
     nodes = [node_of(operand) for operand in operands]
     (node,) = matrix_call(kind, [np.shape(value) for value in values], [shape]).call(nodes)
     value = np.real(value)
