@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from archimedes_grad import numeric
-from archimedes_grad.arguments.signature import require_function
-from archimedes_grad.derivative_kit import check_settings, exact, presented, symbolic_or_none, transformation
+from archimedes_grad.arguments.signature import name_of, require_function
+from archimedes_grad.derivative_kit import check_settings, presented, symbolic_or_none, transformed
 from archimedes_grad.errors import asked_by
 from archimedes_grad.numeric import DerivativeResult
 from archimedes_grad.numeric.derivatives import parameter_vector
@@ -150,7 +150,7 @@ class CalculusKit:
                [ 0., 12.]])
         """
         run = {"n_workers": n_workers, "executor": executor, "progress": progress}
-        return self._run(numeric.hessian, self._symbolic_hessian, method, run, options)
+        return self._run(numeric.hessian, lambda: self._symbolic_tensor(2), method, run, options)
 
     def hessian_diag(
         self,
@@ -193,16 +193,12 @@ class CalculusKit:
         np.float64(6.0)
         """
         run = {"n_workers": n_workers, "executor": executor, "progress": progress, "order": order}
-
-        def symbolic() -> DerivativeResult | None:
-            return self._symbolic_tensor(order)
-
-        return self._run(numeric.hyper_hessian, symbolic, method, run, options)
+        return self._run(numeric.hyper_hessian, lambda: self._symbolic_tensor(order), method, run, options)
 
     def _run(
         self,
         driver: Callable[..., DerivativeResult],
-        symbolic: Callable[[], DerivativeResult | None],
+        symbolic: Callable[[], Any],
         method: str | None,
         run: dict[str, Any],
         options: dict[str, Any],
@@ -245,36 +241,25 @@ class CalculusKit:
 
     def _output_shape(self, output: Output) -> tuple[int, ...]:
         shape: tuple[int, ...] = np.shape(self._called(self.x0.copy()))
-        name = str(getattr(self.function, "__name__", type(self.function).__name__))
-        check_output_shape(shape, output, name)
+        check_output_shape(shape, output, name_of(self.function))
         return shape
 
-    def _symbolic_gradient(self) -> DerivativeResult | None:
+    def _symbolic_gradient(self) -> Any:
         self._output_shape("scalar")
         return self._transformed("grad")
 
-    def _symbolic_jacobian(self) -> DerivativeResult | None:
+    def _symbolic_jacobian(self) -> Any:
         self._output_shape("vector")
         return self._transformed("jac")
 
-    def _symbolic_hessian(self) -> DerivativeResult | None:
-        return self._symbolic_tensor(2)
-
-    def _symbolic_diagonal(self) -> DerivativeResult | None:
+    def _symbolic_diagonal(self) -> Any:
         self._output_shape("scalar")
-        full = self._symbolic_tensor(2)
-        return None if full is None else exact(np.diagonal(full.value).copy())
+        return np.diagonal(self._transformed("grad", "jac")).copy()
 
-    def _symbolic_tensor(self, order: int) -> DerivativeResult | None:
+    def _symbolic_tensor(self, order: int) -> Any:
         """Derivatives of one order by nesting Jacobians."""
         first = "jac" if self._output_shape("any") else "grad"
         return self._transformed(first, *["jac"] * (order - 1))
 
-    def _transformed(self, *names: str) -> DerivativeResult | None:
-        function = self.function
-        for name in names:
-            transform = transformation(name)
-            if transform is None:
-                return None
-            function = transform(function)
-        return exact(function(self.x0.copy()))
+    def _transformed(self, *names: str) -> Any:
+        return transformed(self.function, *names)(self.x0.copy())

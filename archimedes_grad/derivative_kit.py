@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from archimedes_grad.numeric import OPTIONS, DerivativeResult, derivative, valid
 from archimedes_grad.numeric.derivatives import parameter_vector
 from archimedes_grad.numeric.executors import check_workers
 from archimedes_grad.numeric.input_cache import CachedFunction
-from archimedes_grad.numeric.options import HIGHEST_ORDER
 from archimedes_grad.numeric.pictures import plot_derivative
 from archimedes_grad.numeric.results import worst_status
 from archimedes_grad.numeric.table import TabulatedFunction
@@ -169,21 +169,15 @@ class DerivativeKit:
         if self.table is not None:
             return self._of_table(self.table, point, method, order, run, options)
         if method in (None, "symbolic"):
-            found = symbolic_or_none(method, self._symbolic, point, order)
+            found = symbolic_or_none(method, lambda: self._symbolic(point, order))
             if found is not None:
                 return found
         return derivative(self.function, point, method=method or "adaptive", order=order, **run, **options)
 
-    def _symbolic(self, point: float, order: int) -> DerivativeResult | None:
-        function = self.traceable
-        if function is None or not 1 <= order <= HIGHEST_ORDER:
-            return None
-        transform = transformation("jac" if np.shape(function(point)) else "grad")
-        if transform is None:
-            return None
-        for _ in range(order):
-            function = transform(function)
-        return exact(function(point))
+    def _symbolic(self, point: float, order: int) -> Any:
+        assert self.traceable is not None
+        transform = "jac" if np.shape(self.traceable(point)) else "grad"
+        return transformed(self.traceable, *[transform] * order)(point)
 
     def _of_table(
         self,
@@ -209,9 +203,9 @@ class DerivativeKit:
         fine = derivative(self.function, point, **run, **settings)
         coarser = table.coarser()
         if coarser is None:
-            return _with_error(fine, np.full(np.shape(fine.value), np.inf))
+            return replace(fine, error=np.full(np.shape(fine.value), np.inf))
         coarse = derivative(coarser, point, **settings)
-        return _with_error(fine, fine.error + np.abs(fine.value - coarse.value))
+        return replace(fine, error=fine.error + np.abs(fine.value - coarse.value))
 
     def plot(self, order: int = 1, **options: Any) -> Any:
         """A figure of the samples with the fit, the residual and the extrapolations of ``adaptive``.
@@ -291,27 +285,24 @@ def presented(result: DerivativeResult, *, full_output: bool, return_error: bool
     return (value, *extras) if extras else value
 
 
-def transformation(name: str) -> Callable[..., Any] | None:
-    """A function of `transforms.differentiation`, loaded when a kit first wants a symbolic derivative."""
-    from archimedes_grad.transforms import differentiation
-
-    found: Callable[..., Any] | None = getattr(differentiation, name, None)
-    return found
-
-
-def symbolic_or_none(
-    method: str | None, compute: Callable[..., DerivativeResult | None], *arguments: Any
-) -> DerivativeResult | None:
+def symbolic_or_none(method: str | None, compute: Callable[[], Any]) -> DerivativeResult | None:
     """The symbolic result; None where `method` leaves the choice and the function cannot be traced."""
     try:
-        found = compute(*arguments)
+        return exact(compute())
     except TraceError:
         if method == "symbolic":
             raise
         return None
-    if found is None and method == "symbolic":
-        raise ValueError("there is no symbolic derivative of this kind; use method='adaptive'")
-    return found
+
+
+def transformed(function: Callable[..., Any], *names: str) -> Callable[..., Any]:
+    """A function transformed by ``grad`` or ``jac``, one after the other."""
+    # Here, not above: who differentiates numerically does not wait for the transforms.
+    from archimedes_grad.transforms import differentiation
+
+    for name in names:
+        function = getattr(differentiation, name)(function)
+    return function
 
 
 def exact(value: Any) -> DerivativeResult:
@@ -333,20 +324,6 @@ def _table_of(
         missing = "tab_x" if tab_x is None else "tab_y"
         raise ValueError(f"{missing} is missing: a table needs both tab_x and tab_y. Give the values at the points")
     return None if tab_x is None or tab_y is None else TabulatedFunction(tab_x, tab_y)
-
-
-def _with_error(result: DerivativeResult, error: Any) -> DerivativeResult:
-    return DerivativeResult(
-        result.value,
-        error,
-        result.n_evaluations,
-        result.steps,
-        result.method,
-        result.status,
-        result.success,
-        result.message,
-        result.details,
-    )
 
 
 def _stacked(results: list[DerivativeResult], x0: NDArray[np.float64]) -> DerivativeResult:

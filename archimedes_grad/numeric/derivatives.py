@@ -14,7 +14,7 @@ from archimedes_grad.numeric.executors import run_all, workers
 from archimedes_grad.numeric.functions import Output, PointFunction
 from archimedes_grad.numeric.lines import Line, solve
 from archimedes_grad.numeric.options import validate_options
-from archimedes_grad.numeric.results import DerivativeResult, LineEstimate, describe, worst_status
+from archimedes_grad.numeric.results import DerivativeResult, LineEstimate, result_of
 
 Floats = NDArray[np.float64]
 
@@ -224,25 +224,15 @@ def assemble(
     *,
     axis_of_parameters: bool = True,
 ) -> DerivativeResult:
-    """One result of estimates along lines: the parameters become the last axis. The centre counts as one evaluation."""
+    """One result of estimates along lines: the parameters become the last axis."""
     full = (*shape, len(estimates)) if axis_of_parameters else shape
 
     def gather(columns: list[Floats]) -> Any:
         array = np.column_stack(columns).reshape(full)
         return array if full else np.float64(array)
 
-    entries = {
-        name: list(zip(estimate.status, estimate.message, strict=True))
-        for name, estimate in zip(names, estimates, strict=True)
-    }
-    return DerivativeResult(
-        value=gather([e.value for e in estimates]),
-        error=gather([e.error for e in estimates]),
-        n_evaluations=1 + sum(e.n_evaluations for e in estimates),
-        steps=np.column_stack([e.step for e in estimates]).reshape(full),
-        method=method,
-        status=worst_status([status for e in estimates for status in e.status]),
-        success=bool(all(e.success.all() for e in estimates)),
-        message=describe(entries),
-        details=estimates[0].details if len(estimates) == 1 else {},
-    )
+    return result_of(
+        names, estimates, gather([e.value for e in estimates]), gather([e.error for e in estimates]),
+        np.column_stack([e.step for e in estimates]).reshape(full), method,
+        estimates[0].details if len(estimates) == 1 else {},
+    )  # fmt: skip

@@ -84,42 +84,59 @@ def finite_derivative(
     ----------
     B. Fornberg, "Generation of finite difference formulas on arbitrarily spaced grids", Math. Comp. 51 (1988).
     """
+    if extrapolation is None:
+        return _one_difference(sampler, order, stepsize, num_points, return_error)
+    return _extrapolated(sampler, order, stepsize, num_points, extrapolation, levels, return_error)
+
+
+def _extrapolated(
+    sampler: LineSampler, order: int, stepsize: float, num_points: int, scheme: str, levels: int | None,
+    return_error: bool,
+) -> LineEstimate:  # fmt: skip
     power = accuracy(num_points, order)
-    shape = sampler.centre.shape[0]
-    step = np.full(shape, stepsize * (num_points - 1) / 2)
-    good = np.ones(shape, dtype=np.bool_)
-    if extrapolation is not None:
-        most = levels or MOST_LEVELS
-        table = extrapolate(
-            lambda level: stencil(sampler, order, math.ldexp(stepsize, -level), num_points),
-            extrapolation,
-            power,
-            most,
-            stop_early=levels is None,
-        )
-        value, error = table.value, table.error
-        message = [f"{extrapolation} extrapolation over {table.n_levels} levels"] * shape
-        if return_error or table.n_levels >= 3:
-            last = [row[0] for row in table.entries[-3:]]
-            smallest = math.ldexp(stepsize, 1 - table.n_levels)
-            third, rounding = stencil(sampler, order, 2 * PROBE * smallest if return_error else smallest, num_points)
-            quotients = [*last[-2:], third] if return_error else last
-            good = _approaching(quotients, power, rounding)
-            error = _unresolved(good, error, message, stepsize)
-        _look_for_kink(sampler, order, value, error, good, message)
-        details = {"steps": table.steps * stepsize, "table": table.entries}
-        return _estimate(value, error, step, good, message, details)
+    table = extrapolate(
+        lambda level: stencil(sampler, order, math.ldexp(stepsize, -level), num_points),
+        scheme,
+        power,
+        levels or MOST_LEVELS,
+        stop_early=levels is None,
+    )
+    value, error = table.value, table.error
+    good = np.ones(value.shape, dtype=np.bool_)
+    message = [f"{scheme} extrapolation over {table.n_levels} levels"] * len(value)
+    if return_error or table.n_levels >= 3:
+        last = [row[0] for row in table.entries[-3:]]
+        smallest = math.ldexp(stepsize, 1 - table.n_levels)
+        third, rounding = stencil(sampler, order, 2 * PROBE * smallest if return_error else smallest, num_points)
+        quotients = [*last[-2:], third] if return_error else last
+        good = _approaching(quotients, power, rounding)
+        error = _unresolved(good, error, message, stepsize)
+    _look_for_kink(sampler, order, value, error, good, message)
+    details = {"steps": table.steps * stepsize, "table": table.entries}
+    return _estimate(value, error, _half_width(stepsize, num_points), good, message, details)
+
+
+def _one_difference(
+    sampler: LineSampler, order: int, stepsize: float, num_points: int, return_error: bool
+) -> LineEstimate:
+    power, width = accuracy(num_points, order), _half_width(stepsize, num_points)
     value, rounding = stencil(sampler, order, stepsize, num_points)
-    message = [f"{num_points}-point central difference"] * shape
+    message = [f"{num_points}-point central difference"] * len(value)
     if not return_error:
-        return _estimate(value, np.full(shape, np.nan), step, good, message, {})
+        nothing = np.full(value.shape, np.nan)
+        return _estimate(value, nothing, width, np.ones(value.shape, dtype=np.bool_), message, {})
     half, _ = stencil(sampler, order, stepsize / 2, num_points)
     third, third_rounding = stencil(sampler, order, PROBE * stepsize, num_points)
     good = _approaching([value, half, third], power, third_rounding)
     change = np.maximum(np.abs(value - half), np.abs(half - third))
     error = _unresolved(good, 1.5 * change / (1 - 0.5**power) + rounding, message, stepsize)
     _look_for_kink(sampler, order, value, error, good, message)
-    return _estimate(value, error, step, good, message, {})
+    return _estimate(value, error, width, good, message, {})
+
+
+def _half_width(stepsize: float, num_points: int) -> float:
+    """The largest step of a stencil."""
+    return stepsize * (num_points - 1) / 2
 
 
 def _approaching(quotients: list[Floats], power: int, rounding: Floats) -> NDArray[np.bool_]:
@@ -162,11 +179,11 @@ def _look_for_kink(
 
 
 def _estimate(
-    value: Floats, error: Floats, step: Floats, good: NDArray[np.bool_], message: list[str], details: dict[str, object]
+    value: Floats, error: Floats, width: float, good: NDArray[np.bool_], message: list[str], details: dict[str, object]
 ) -> LineEstimate:
     finite = np.isfinite(value)
     for output in np.flatnonzero(~finite):
         message[output] = "the function is not finite at a point of the stencil"
     good = good & finite
     status = ["converged" if ok else "failed" for ok in good]
-    return LineEstimate(value, error, step, good, status, message, details)
+    return LineEstimate(value, error, np.full(value.shape, width), good, status, message, details)

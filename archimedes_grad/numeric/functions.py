@@ -10,6 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from archimedes_grad.arguments.signature import name_of
+
 Floats = NDArray[np.float64]
 Output = Literal["scalar", "vector", "any"]
 
@@ -90,7 +92,7 @@ class PointFunction:
     @property
     def name(self) -> str:
         """The function's name, for messages."""
-        return str(getattr(self.function, "__name__", type(self.function).__name__))
+        return name_of(self.function)
 
     def at_centre(self, point: Floats) -> tuple[PointFunction, Floats]:
         """Evaluate at one point, without tolerance; the function that knows its output's shape, and the flat output."""

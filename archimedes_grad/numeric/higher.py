@@ -11,6 +11,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from archimedes_grad.numeric.executors import run_all, workers
 from archimedes_grad.numeric.functions import PointFunction
 from archimedes_grad.numeric.lines import Line, solve, uses_fit
 from archimedes_grad.numeric.options import validate_options
-from archimedes_grad.numeric.results import DerivativeResult, LineEstimate, describe, worst_status
+from archimedes_grad.numeric.results import DerivativeResult, LineEstimate, result_of
 
 Floats = NDArray[np.float64]
 Index = tuple[int, ...]
@@ -68,17 +69,8 @@ def hessian_diag(
     """
     if method == "complex":
         full = hessian(function, x0, method=method, **settings)
-        diagonal = np.diagonal(full.value).copy()
-        return DerivativeResult(
-            diagonal,
-            np.diagonal(full.error).copy(),
-            full.n_evaluations,
-            np.diagonal(full.steps).copy(),
-            method,
-            full.status,
-            full.success,
-            full.message,
-        )
+        value, error, steps = (np.diagonal(matrix).copy() for matrix in (full.value, full.error, full.steps))
+        return replace(full, value=value, error=error, steps=steps)
     estimates, names, shape = along_parameters(function, x0, "scalar", 2, method, settings)
     return assemble(estimates, names, shape, method)
 
@@ -126,7 +118,7 @@ def hyper_hessian(
     with workers(n_workers, executor) as pool:
         plain = PointFunction(function, vectorized=vectorized, tolerant=method == "adaptive")
         known, centre = plain.at_centre(point)
-        axes = [_primitive(tuple(1 if j == i else 0 for j in range(size)))[0] for i in range(size)]
+        axes = [_axis(i, size) for i in range(size)]
         lines = [Line(known, point, np.array(axis, dtype=np.float64), centre) for axis in axes]
         names = parameter_names(point)
         found = run_all(solve, [(line, order, method, checked) for line in lines], names, pool, progress)
@@ -145,6 +137,11 @@ def hyper_hessian(
 def _scale(estimate: LineEstimate) -> float:
     steps = estimate.step[np.isfinite(estimate.step) & (estimate.step > 0)]
     return float(2.0 ** np.round(np.log2(steps.min()))) if steps.size else 1.0
+
+
+def _axis(number: int, size: int) -> Index:
+    """The direction of one parameter."""
+    return tuple(int(j == number) for j in range(size))
 
 
 def _primitive(direction: Index) -> tuple[Index, int]:
@@ -190,40 +187,39 @@ def _tensor(
     """Every entry from the lines that it needs; errors add up, with their signs forgotten."""
     size, outputs = len(scales), next(iter(estimates.values())).value.shape[0]
     value, error, step = (np.empty((outputs, *(size,) * order)) for _ in range(3))
-    axes = {axis for axis in estimates if sum(axis) == 1}
     for index in itertools.combinations_with_replacement(range(size), order):
-        if len(set(index)) == 1:
-            axis = tuple(1 if j == index[0] else 0 for j in range(size))
-            entry, bound, width = estimates[axis].value, estimates[axis].error, estimates[axis].step
-        else:
-            entry, bound, width = np.zeros(outputs), np.zeros(outputs), np.full(outputs, np.inf)
-            unit = math.factorial(order) * float(np.prod(scales[list(index)]))
-            for direction, sign in _subset_sums(index, size).items():
-                if sign == 0:
-                    continue
-                line = estimates[direction]
-                # Axes were differentiated by the parameters themselves, other lines in scaled ones.
-                factor = sign * (float(scales[direction.index(1)]) ** order if direction in axes else 1.0) / unit
-                entry = entry + factor * line.value
-                bound = bound + abs(factor) * line.error
-                width = np.minimum(width, line.step)
+        entry = _entry(index, estimates, scales)
         for permuted in set(itertools.permutations(index)):
             where: tuple[slice | int, ...] = (slice(None), *permuted)
-            value[where], error[where], step[where] = entry, bound, width
+            value[where], error[where], step[where] = entry
     full = (*shape, *(size,) * order)
-    mixed = [d for d in estimates if d not in axes]
-    labels = dict(zip([*sorted(axes, reverse=True), *mixed], [*names, *_line_names(mixed)], strict=True))
-    entries = {labels[d]: list(zip(e.status, e.message, strict=True)) for d, e in estimates.items()}
-    return DerivativeResult(
-        value=value.reshape(full),
-        error=error.reshape(full),
-        n_evaluations=1 + sum(e.n_evaluations for e in estimates.values()),
-        steps=step.reshape(full),
-        method=method,
-        status=worst_status([s for e in estimates.values() for s in e.status]),
-        success=bool(all(e.success.all() for e in estimates.values())),
-        message=describe(entries),
+    # The axes come first.
+    labels = [*names, *_line_names(list(estimates)[size:])]
+    return result_of(
+        labels, list(estimates.values()), value.reshape(full), error.reshape(full), step.reshape(full), method
     )
+
+
+def _entry(index: Index, estimates: dict[Index, LineEstimate], scales: Floats) -> tuple[Floats, Floats, Floats]:
+    """Value, error and step of one entry of the tensor, of all outputs."""
+    size, order = len(scales), len(index)
+    if len(set(index)) == 1:
+        line = estimates[_axis(index[0], size)]
+        return line.value, line.error, line.step
+    value: Any = 0.0
+    error: Any = 0.0
+    step: Any = np.inf
+    unit = math.factorial(order) * float(np.prod(scales[list(index)]))
+    for direction, sign in _subset_sums(index, size).items():
+        if sign == 0:
+            continue
+        line = estimates[direction]
+        # Axes were differentiated by the parameters themselves, other lines in scaled ones.
+        factor = sign * (float(scales[direction.index(1)]) ** order if sum(direction) == 1 else 1.0) / unit
+        value = value + factor * line.value
+        error = error + abs(factor) * line.error
+        step = np.minimum(step, line.step)
+    return value, error, step
 
 
 def _by_complex_gradient(
@@ -249,13 +245,5 @@ def _by_complex_gradient(
     value = np.mean([np.transpose(rest.value, p) for p in orders], axis=0)
     spread = np.max([np.abs(np.transpose(rest.value, p) - value) for p in orders], axis=0)
     error = np.max([np.transpose(rest.error, p) for p in orders], axis=0) + spread
-    return DerivativeResult(
-        value,
-        error,
-        1 + first.n_evaluations + rest.n_evaluations * len(point),
-        rest.steps,
-        "complex",
-        rest.status,
-        rest.success,
-        rest.message,
-    )
+    n_evaluations = 1 + first.n_evaluations + rest.n_evaluations * len(point)
+    return replace(rest, value=value, error=error, n_evaluations=n_evaluations, method="complex", details={})

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from archimedes_grad.arguments.signature import name_of
+
 
 class CachedFunction:
     """A function that remembers its values by its argument, least recently used first to go.
@@ -62,7 +64,7 @@ class CachedFunction:
 
     @property
     def __name__(self) -> str:
-        return str(getattr(self.function, "__name__", type(self.function).__name__))
+        return name_of(self.function)
 
     def __call__(self, argument: Any) -> Any:
         """The value at the argument, computed once."""
@@ -107,7 +109,7 @@ class LockedFunction:
 
     @property
     def __name__(self) -> str:
-        return str(getattr(self.function, "__name__", type(self.function).__name__))
+        return name_of(self.function)
 
     def __call__(self, *arguments: Any) -> Any:
         """The function's value, computed under the lock."""

@@ -140,10 +140,6 @@ class Ladder:
         """The part of f at a rung that has the parity of the order."""
         return self._same[rung]
 
-    def other_part(self, rung: int) -> Floats:
-        """The part of f at a rung that has the other parity."""
-        return self._other[rung]
-
     def size(self, rung: int) -> Floats:
         """The largest magnitude of f at a rung."""
         return self._size[rung]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archimedes_grad.arguments.signature import name_of
 from archimedes_grad.numeric.derivatives import derivative
 from archimedes_grad.numeric.results import DerivativeResult
 from archimedes_grad.optional import require
@@ -57,11 +58,10 @@ def plot_derivative(function: Callable[..., Any], x0: float, order: int = 1, **o
     samples, values, residual, table = figure.subplots(2, 2).T.ravel()
     _draw_fit(samples, residual, x0, result, order)
     _draw_extrapolations(values, table, result)
-    name = getattr(function, "__name__", "f")
     claim = (
         f"{float(result.value):.12g} ± {float(result.error):.1e}, {result.n_evaluations} evaluations, {result.status}"
     )
-    figure.suptitle(f"derivative of order {order} of {name} at {x0:g}: {claim}")
+    figure.suptitle(f"derivative of order {order} of {name_of(function)} at {x0:g}: {claim}")
     return figure
 
 

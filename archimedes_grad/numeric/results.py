@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,17 +108,37 @@ def worst_status(statuses: list[str]) -> str:
     return max(statuses, key=STATUSES.index)
 
 
-def describe(messages: dict[str, list[tuple[str, str]]]) -> str:
-    """One message from the status and message of each output, by what was differentiated.
+def result_of(
+    names: Sequence[str], estimates: Sequence[LineEstimate], value: Any, error: Any, steps: Floats, method: str,
+    details: dict[str, Any] | None = None,
+) -> DerivativeResult:  # fmt: skip
+    """One result that rests on estimates along lines, each with a name. The centre counts as one evaluation."""
+    return DerivativeResult(
+        value=value,
+        error=error,
+        n_evaluations=1 + sum(estimate.n_evaluations for estimate in estimates),
+        steps=steps,
+        method=method,
+        status=worst_status([status for estimate in estimates for status in estimate.status]),
+        success=bool(all(estimate.success.all() for estimate in estimates)),
+        message=describe(names, estimates),
+        details=details or {},
+    )
+
+
+def describe(names: Sequence[str], estimates: Sequence[LineEstimate]) -> str:
+    """One message from those of all outputs along all lines.
 
     Only what is worst is told; without anything unusual, the first message speaks for all.
     """
-    worst = worst_status([status for entries in messages.values() for status, _ in entries])
+    worst = worst_status([status for estimate in estimates for status in estimate.status])
     if worst in ("exact", "converged"):
-        return next(iter(messages.values()))[0][1]
-    told: list[str] = []
-    for name, entries in messages.items():
-        reasons = dict.fromkeys(message for status, message in entries if status == worst)
-        told.extend(f"{name}: {reason}" for reason in reasons)
+        return estimates[0].message[0]
+    told = list(dict.fromkeys(
+        f"{name}: {message}"
+        for name, estimate in zip(names, estimates, strict=True)
+        for status, message in zip(estimate.status, estimate.message, strict=True)
+        if status == worst
+    ))  # fmt: skip
     more = f" (and {len(told) - 3} more)" if len(told) > 3 else ""
     return "; ".join(told[:3]) + more

@@ -8,7 +8,6 @@ import threading
 import numpy as np
 import pytest
 
-from archimedes_grad import derivative_kit
 from archimedes_grad.calculus_kit import CalculusKit
 from archimedes_grad.comparison import compare_methods
 from archimedes_grad.derivative_kit import DerivativeKit
@@ -64,13 +63,6 @@ def test_none_is_adaptive_elsewhere_without_a_warning():
 def test_symbolic_says_what_it_cannot_trace():
     with pytest.raises(TraceError):
         CalculusKit(untraceable, [0.5, 2.0]).gradient(method="symbolic")
-
-
-def test_kinds_that_have_no_symbolic_form_are_adaptive(monkeypatch):
-    monkeypatch.setattr(derivative_kit, "transformation", lambda name: None)
-    assert DerivativeKit(np.sin, 1.0).differentiate(full_output=True).method == "adaptive"
-    with pytest.raises(ValueError, match="adaptive"):
-        DerivativeKit(np.sin, 1.0).differentiate(method="symbolic")
 
 
 KINDS = ["gradient", "hessian", "hessian_diag", "hyper_hessian"]

@@ -59,7 +59,7 @@ def test_parts_of_a_function(order, side):
     if side:
         same, other, size = exponential(side * h) - exponential(0.0), 0.0, max(exponential(side * h), exponential(0.0))
     np.testing.assert_allclose(ladder.part(3), same, rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(ladder.other_part(3), other, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(ladder._other[3], other, rtol=1e-13, atol=1e-15)
     assert ladder.size(3) == size
 
 

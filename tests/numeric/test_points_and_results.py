@@ -3,6 +3,7 @@
 import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -349,14 +350,20 @@ def test_scales_of_mixed_directions(steps, scale):
     assert _scale(LineEstimate(steps, steps, steps, steps > 0)) == scale
 
 
+def described(entries):
+    """The message for lines whose outputs have these statuses and messages."""
+    columns = (zip(*lines) for lines in entries.values())
+    return describe(list(entries), [SimpleNamespace(status=status, message=message) for status, message in columns])
+
+
 def test_messages_tell_the_worst():
     assert worst_status(["converged", "noisy", "exact", "one-sided"]) == "noisy"
-    assert describe({"a": [("converged", "fine"), ("exact", "x")], "b": [("converged", "too")]}) == "fine"
+    assert described({"a": [("converged", "fine"), ("exact", "x")], "b": [("converged", "too")]}) == "fine"
     entries = {"a": [("noisy", "n"), ("failed", "f"), ("failed", "f")], "b": [("converged", "c")]}
-    assert describe(entries) == "a: f"
+    assert described(entries) == "a: f"
     many = {name: [("failed", f"no {name}")] for name in "abcd"}
-    assert describe(many) == "a: no a; b: no b; c: no c (and 1 more)"
-    assert describe({name: many[name] for name in "abc"}) == "a: no a; b: no b; c: no c"
+    assert described(many) == "a: no a; b: no b; c: no c (and 1 more)"
+    assert described({name: many[name] for name in "abc"}) == "a: no a; b: no b; c: no c"
 
 
 ALLOWED = [
