@@ -32,6 +32,9 @@ from archimedes_grad.nodes.gather import stored_shape
 from archimedes_grad.nodes.simplification import derivative_sweep
 from archimedes_grad.tracing.graph import Graph, Output, Template
 
+#: Why a derivative by blocks is a graph of arrays.
+_BLOCKS = "the blocks of all items are differentiated as one"
+
 
 def jacobian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Jacobians of all outputs: the output tree outside, the trees of the arguments inside.
@@ -146,9 +149,6 @@ def _zeros(graph: Graph, layout: Layout) -> Callable[[Any], Template]:
         return like_arguments(graph, layout, place)
 
     return zeros
-
-
-_BLOCKS = "the blocks of all items are differentiated as one"
 
 
 def _only_leaf(graph: Graph, layout: Layout, transform: str) -> int:

@@ -13,8 +13,9 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
+from archimedes_grad.nodes import rebuilding
 from archimedes_grad.nodes.batched_products import read
-from archimedes_grad.nodes.gather import EXTREMES
+from archimedes_grad.nodes.gather import EXTREMES, indices_of
 from archimedes_grad.nodes.given_derivatives import CUSTOM
 
 Entries = npt.NDArray[np.int64]
@@ -68,7 +69,7 @@ class Node:
     def indices(self) -> Entries:
         """The flat indices that a node of moved entries reads from its operand, or writes to."""
         if self._indices is None:
-            self._indices = _indices(self.expression.info())
+            self._indices = indices_of(self.expression.info())
             if np.any(self._indices < 0):
                 raise NoRuleError("an index of an entry that is not stored")
         return self._indices
@@ -96,15 +97,9 @@ class Node:
 
 def operands_of(expression: cs.MX) -> list[cs.MX]:
     """Return the operands of a node; of one output of a call, those of the call, which is opened where it can be."""
-    if not expression.is_output():
-        return [expression.dep(i) for i in range(expression.n_dep())]
-    several = expression.dep(0)
-    operands = [several.dep(i) for i in range(several.n_dep())]
-    if several.op() != cs.OP_CALL:
-        return operands
-    function = several.which_function()
-    if _can_be_opened(function):
-        return [function.call(operands, True, False)[expression.which_output()]]
+    operands, source = rebuilding.operands_of(expression), rebuilding.source_of(expression)
+    if expression.is_output() and source.op() == cs.OP_CALL and _can_be_opened(source.which_function()):
+        return [source.which_function().call(operands, True, False)[expression.which_output()]]
     return operands
 
 
@@ -123,18 +118,6 @@ def _same(values: npt.NDArray[Any]) -> int:
 
 def _first(values: Sequence[Any]) -> Any:
     return values[0]
-
-
-def _indices(info: dict[str, Any]) -> Entries:
-    if "nz" in info:
-        return np.asarray(info["nz"], dtype=np.int64)
-    if "slice" in info:
-        return _steps(info["slice"])
-    return np.add.outer(_steps(info["outer"]), _steps(info["inner"])).ravel()
-
-
-def _steps(steps: dict[str, int]) -> Entries:
-    return np.arange(steps["start"], steps["stop"], steps["step"], dtype=np.int64)
 
 
 # --- the rules ------------------------------------------------------------------------------------

@@ -18,6 +18,9 @@ from archimedes_grad.derivatives.lots import Lots
 from archimedes_grad.derivatives.operations import Entries
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 
+#: Expressions put together of smaller parts on average are not searched for blocks.
+_FEWEST_ENTRIES_OF_A_PART = 16
+
 
 @dataclass(frozen=True)
 class SparseMatrix:
@@ -127,7 +130,7 @@ def jacobian_by_blocks(output: cs.MX, symbol: cs.MX) -> SparseMatrix | None:
     with forward_nodes():
         search = Search(symbol)
         parts = search.parts(output)
-        if len(parts) > output.numel() // FEWEST_ENTRIES_OF_A_PART:
+        if len(parts) > output.numel() // _FEWEST_ENTRIES_OF_A_PART:
             return None
         for part in parts:
             block = search.block(output, part)
@@ -143,10 +146,6 @@ def jacobian_by_blocks(output: cs.MX, symbol: cs.MX) -> SparseMatrix | None:
             with derivative_sweep():
                 triplets.add_matrix(cs.jacobian(cs.veccat(*entries), cs.vec(symbol)), rows)
         return triplets.assembled((output.numel(), symbol.numel()))
-
-
-#: Expressions put together of smaller parts on average are not searched for blocks.
-FEWEST_ENTRIES_OF_A_PART = 16
 
 
 def _add_jacobian(triplets: _Triplets, block: Block) -> None:
@@ -177,7 +176,7 @@ def hessian_by_blocks(output: cs.MX, symbol: cs.MX) -> SparseMatrix | None:
             return None
         for vector, factor in summands(output, search):
             parts = search.parts(vector)
-            few = len(parts) <= max(1, vector.numel() // FEWEST_ENTRIES_OF_A_PART)
+            few = len(parts) <= max(1, vector.numel() // _FEWEST_ENTRIES_OF_A_PART)
             for part in parts if few else [range(vector.numel())]:
                 block = search.block(vector, part, factor)
                 if block is not None:

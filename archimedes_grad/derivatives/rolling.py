@@ -17,7 +17,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.derivatives.repetitions import STRIDE, Reads, Tape, phase, reads_of, repetitions
-from archimedes_grad.nodes.gather import IndexArray, taken
+from archimedes_grad.nodes.gather import indices_of, taken
 from archimedes_grad.nodes.loops import scanned
 
 #: Steps left out at the beginning, and steps looked at for the step, before a repetition is given up.
@@ -227,19 +227,6 @@ def _side_by_side(row: Sequence[cs.MX]) -> cs.MX:
         return cs.reshape(_side_by_side([node.dep(0) for node in row]), rows, columns * len(row))
     if operations == {cs.OP_GETNONZEROS} and len({hash(node.dep(0)) for node in row}) == 1 and row[0].dep(0).is_dense():
         root = row[0].dep(0)
-        indices = np.concatenate([_indices(node.info()) for node in row])
+        indices = np.concatenate([indices_of(node.info()) for node in row])
         return taken(root, (root.numel(),), indices.reshape(columns * len(row), rows))
     return cs.horzcat(*row)
-
-
-def _indices(info: dict[str, Any]) -> IndexArray:
-    """Return which entries a node takes."""
-    if "slice" in info:
-        return _range(info["slice"])
-    if "inner" in info:
-        return np.add.outer(_range(info["outer"]), _range(info["inner"])).ravel()
-    return np.array(info["nz"], dtype=np.intp)
-
-
-def _range(part: dict[str, int]) -> IndexArray:
-    return np.arange(part["start"], part["stop"], part["step"], dtype=np.intp)

@@ -214,13 +214,19 @@ def repeated_number(number: cs.MX, rows: int, columns: int) -> cs.MX:
     return filled_with(float(number.to_DM()), rows, columns) if number.is_constant() else spread(number, rows, columns)
 
 
-def _in_order(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX) -> cs.MX:
-    """Return the values of a window on all of a root, its axes in another order, as they are stored on the root."""
-    order = np.argsort([-stride for stride in target.strides], kind="stable")
-    back = np.empty(target.shape, bool).transpose(order)
-    steps = tuple(stride // back.itemsize for stride in back.strides)
-    moved = window(values, target.shape, Geometry(back.shape, 0, steps))
-    return reshaped(moved, root_shape)
+def places_of(info: dict[str, Any]) -> Geometry | npt.NDArray[np.int64]:
+    """Return which entries a node takes or writes, by what CasADi tells about it: a window, or a list of places."""
+    if "nz" in info:
+        return np.array(info["nz"], dtype=np.int64)
+    parts = [info["slice"]] if "slice" in info else [info["outer"], info["inner"]]
+    steps = [range(part["start"], part["stop"], part["step"]) for part in parts]
+    return Geometry(tuple(map(len, steps)), sum(s.start for s in steps), tuple(s.step for s in steps))
+
+
+def indices_of(info: dict[str, Any]) -> npt.NDArray[np.int64]:
+    """Return the flat indices of the entries that a node takes or writes."""
+    places = places_of(info)
+    return places.indices().ravel().astype(np.int64) if isinstance(places, Geometry) else places
 
 
 def overwritten(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX) -> cs.MX:

@@ -198,11 +198,11 @@ def _reversed_chain(parts: Sequence[_Part], layout: _Layout, chain: cs.Function)
                 [*first, *slices[k], *shared, *nothing, *carried, *(of_kept[k] if part.kept else ()), *of_outputs[k]],
                 False, True,
             )  # fmt: skip
-            carried = [_filled(adjoints[i]) for i in layout.carries]
+            carried = [cs.densify(adjoints[i]) for i in layout.carries]
             if not part.kept:
                 carried = [x + y for x, y in zip(carried, of_kept[k], strict=True)]
-            of_slices.append([_filled(adjoints[i]) for i in layout.sliced])
-            of_shared.append(cs.veccat(*(_filled(adjoints[i]) for i in layout.shared)))
+            of_slices.append([cs.densify(adjoints[i]) for i in layout.sliced])
+            of_shared.append(cs.veccat(*(cs.densify(adjoints[i]) for i in layout.shared)))
         # CasADi evaluates in the order in which the outputs, one after the other, ask for it. So the sum comes first,
         # as one array: each of its terms is added when it is there, and not kept to the end.
         total = functools.reduce(operator.add, of_shared)
@@ -213,11 +213,6 @@ def _reversed_chain(parts: Sequence[_Part], layout: _Layout, chain: cs.Function)
         sums = cs.vertsplit(total, [*itertools.accumulate(sizes, initial=0)]) if sizes else []
         results += [cs.reshape(x, *shape) for x, shape in zip(sums, layout.shapes_of_shared, strict=True)]
         return cs.Function(f"adj1_{chain.name()}", arguments, results)
-
-
-def _filled(adjoint: cs.MX) -> cs.MX:
-    """Return an adjoint with its structural zeros as entries."""
-    return cs.densify(adjoint)
 
 
 def looped_while(condition: cs.Function, step: cs.Function, n: int, n_carry: int) -> cs.Function:

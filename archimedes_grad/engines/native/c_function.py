@@ -152,7 +152,6 @@ class CFunction:
             name = self.memory.names[value]
             self.lines.append(started(value, name if value.size == 1 else f"({self.memory.address(value)})"))
         *outer, last = region.tile.axes
-        block = region.tile.block
         outside, self.lines = self.lines, []
         for group in region.groups:
             if group.loops is not None:
@@ -165,9 +164,8 @@ class CFunction:
         for k, length in enumerate(outer):
             self.lines.append(f"{'    ' * k}for (long i{k} = 0; i{k} < {length}; ++i{k}) {{")
         indent = "    " * len(outer)
-        self.lines.append(f"{indent}for (long first = 0; first < {last}; first += {block}) {{")
-        count = str(block) if last % block == 0 else f"first + {block} < {last} ? {block} : {last} - first"
-        self.lines.append(f"{indent}    const long count = {count};")
+        self.lines.append(f"{indent}for (long first = 0; first < {last}; first += {region.tile.block}) {{")
+        self.lines.append(f"{indent}    const long count = {region.tile.count};")
         self.lines += [f"{indent}    {line}" for line in body]
         self.lines += ["    " * k + "}" for k in range(len(outer), -1, -1)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from archimedes_grad.engines.native.assemblies import are_disjoint, pieces
 from archimedes_grad.engines.native.blocking import Plan, Region
@@ -41,17 +41,20 @@ class Memory:
         self.names: dict[Value, str] = {}
         self.pointers: dict[Value, str] = {}
         self.variables: list[str] = []
-        last_use: dict[Value, int] = {}
-        for reader, read_values in schedule.reads_of.items():
-            for value in read_values:
-                last_use[value] = max(last_use.get(value, 0), plan.step_of[reader])
-        places = {output: number for number, output in enumerate(outputs) if output is not None}
         hosts = _hosts(schedule)
-        first_written = {host: min(plan.step_of[guest] for guest in guests) for host, guests in hosts.items()}
         self.in_place = {guest for guests in hosts.values() for guest in guests}
-        free = _Stretches()
-        ending: dict[int, list[tuple[int, int]]] = {}
-        by_step: dict[int, list[Value]] = {}
+        working = self._outside_of_working_memory(schedule, outputs, data_number)
+        self.work = self._place_in_working_memory(working, hosts, schedule, plan)
+        for host, guests in hosts.items():
+            for guest, offset in guests.items():
+                self._name(guest, self.address(host, offset))
+
+    def _outside_of_working_memory(
+        self, schedule: Schedule, outputs: Sequence[Value | None], data_number: Callable[[Data], int]
+    ) -> list[Value]:
+        """Name what is an argument, a constant, a single number or an output; return the other values."""
+        places = {output: number for number, output in enumerate(outputs) if output is not None}
+        others = []
         for value in schedule.order:
             if value not in schedule.stored:
                 continue
@@ -65,7 +68,24 @@ class Memory:
             elif value in places:
                 self._name(value, f"res[{places[value]}]")
             elif value not in self.in_place:
-                by_step.setdefault(first_written.get(value, plan.step_of[value]), []).append(value)
+                others.append(value)
+        return others
+
+    def _place_in_working_memory(
+        self, values: Sequence[Value], hosts: Mapping[Value, Mapping[Value, int]], schedule: Schedule, plan: Plan
+    ) -> int:
+        """Give each value a stretch from the step that writes it to the last that reads it; return the size in all."""
+        last_use: dict[Value, int] = {}
+        for reader, read_values in schedule.reads_of.items():
+            for value in read_values:
+                last_use[value] = max(last_use.get(value, 0), plan.step_of[reader])
+        by_step: dict[int, list[Value]] = {}
+        for value in values:
+            # A host is written to from its first guest on.
+            writers = [value, *hosts.get(value, ())]
+            by_step.setdefault(min(plan.step_of[writer] for writer in writers), []).append(value)
+        free = _Stretches()
+        ending: dict[int, list[tuple[int, int]]] = {}
         for number, step in enumerate(plan.steps):
             sizes = {
                 value: step.stored_size(value) if isinstance(step, Region) else value.size
@@ -77,10 +97,7 @@ class Memory:
                 ending.setdefault(last_use.get(value, number), []).append((start, size))
             for start, size in ending.get(number, []):
                 free.give_back(start, size)
-        self.work = free.size
-        for host, guests in hosts.items():
-            for guest, offset in guests.items():
-                self._name(guest, self.address(host, offset))
+        return free.size
 
     def _name(self, value: Value, pointer: str) -> None:
         self.pointers[value] = pointer

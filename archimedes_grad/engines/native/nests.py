@@ -110,6 +110,12 @@ class Tile:
     block: int
     local: frozenset[Value]
 
+    @property
+    def count(self) -> str:
+        """How many turns the block has, as C."""
+        last, block = self.axes[-1], self.block
+        return str(block) if last % block == 0 else f"first + {block} < {last} ? {block} : {last} - first"
+
     def place(self, steps: tuple[int, ...]) -> list[str]:
         """Return the terms of where a block begins, for a step of each outer loop."""
         turns = [*(f"i{k}" for k in range(len(self.axes) - 1)), "first"]

@@ -51,8 +51,6 @@ def function_of_part(
     sums
         What adds up over the parts: a name, and the statement that sets it to its start.
     """
-    (length,), block = tile.axes, tile.block
-    count = str(block) if length % block == 0 else f"first + {block} < {length} ? {block} : {length} - first"
     lines = [
         "const surroundings *const s = context;",
         "const double *const *arg = s->arg, *const *data = s->data;",
@@ -61,8 +59,8 @@ def function_of_part(
         "(void)arg, (void)res, (void)w, (void)data;",
         *(f"const double {number} = s->numbers[{k}];" for k, number in enumerate(numbers)),
         *(f"double {start}" for _, start in sums),
-        f"const long first = {block}*part;",
-        f"const long count = {count};",
+        f"const long first = {tile.block}*part;",
+        f"const long count = {tile.count};",
         *body,
         *(f"s->sums[{len(sums)}*part + {k}] = {total};" for k, (total, _) in enumerate(sums)),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -271,20 +272,13 @@ def root_of(value: Value) -> tuple[Value, Loops]:
 
 def _together(first: Loops, second: Loops) -> Loops | None:
     """Return the loops for two nests at once, or None where they are better apart."""
-    if _size(first) != _size(second):
+    if math.prod(first) != math.prod(second):
         return None
     loops = refined(first, second)
     if loops is None or not loops:
         return loops
     shortest = min(first[-1], second[-1])
     return loops if loops[-1] >= min(shortest, _SHORTEST_INNER) else None
-
-
-def _size(loops: Loops) -> int:
-    size = 1
-    for length in loops:
-        size *= length
-    return size
 
 
 def _reachable(outputs: Sequence[Value]) -> list[Value]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import casadi as cs
 import numpy as np
-import numpy.typing as npt
 
 from archimedes_grad.engines.native.blas_library import has_lapack
 from archimedes_grad.engines.native.operations import OPERATIONS
@@ -16,7 +15,7 @@ from archimedes_grad.engines.native.products import contraction, matrix_product
 from archimedes_grad.engines.native.reductions import reduction
 from archimedes_grad.engines.native.values import Part, UnsupportedError, Value, Values, strided
 from archimedes_grad.engines.vm import evaluated
-from archimedes_grad.nodes.gather import EXTREMES
+from archimedes_grad.nodes.gather import EXTREMES, places_of
 from archimedes_grad.nodes.strided import Geometry
 
 #: Longer functions are not compiled: a C compiler's time for one grows faster than its length.
@@ -27,9 +26,8 @@ _LIST_OF_NUMBERS = 200
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """A function in the compiler's form: sizes of its inputs, and its outputs."""
+    """A function in the compiler's form: its outputs, and what made them."""
 
-    input_sizes: tuple[int, ...]
     outputs: tuple[Value, ...]
     values: Values
 
@@ -51,10 +49,9 @@ def read(function: cs.Function, callee: Callable[[cs.Function], Any]) -> Form:
         raise UnsupportedError(f"a call of {function.class_name()} is evaluated by CasADi")
     if function.n_instructions() > MOST_INSTRUCTIONS:
         raise UnsupportedError(f"{function.n_instructions()} instructions are too many for a C compiler")
-    sizes = tuple(function.nnz_in(i) for i in range(function.n_in()))
     values = Values()
     reader = _Scalars(function, values) if function.is_a("SXFunction") else _Arrays(function, values, callee)
-    return Form(sizes, tuple(reader.outputs()), values)
+    return Form(tuple(reader.outputs()), values)
 
 
 def is_compiled(node: cs.MX) -> bool:
@@ -177,23 +174,8 @@ def _constant(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
     return reader.values.data(array)
 
 
-def _places(info: dict[str, Any]) -> Geometry | npt.NDArray[np.int64]:
-    """Return which entries a node reads or writes."""
-    if "slice" in info:
-        return _slice(info["slice"])
-    if "inner" in info:
-        outer, inner = _slice(info["outer"]), _slice(info["inner"])
-        return Geometry(outer.shape + inner.shape, outer.offset + inner.offset, outer.strides + inner.strides)
-    return np.array(info["nz"], dtype=np.int64)
-
-
-def _slice(slice_: dict[str, int]) -> Geometry:
-    start, stop, step = slice_["start"], slice_["stop"], slice_["step"]
-    return Geometry((len(range(start, stop, step)),), start, (step,))
-
-
 def _getnonzeros(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
-    places = _places(node.info())
+    places = places_of(node.info())
     if isinstance(places, Geometry):
         return reader.values.view(operands[0], places)
     return reader.values.gather(operands[0], places)
@@ -201,7 +183,7 @@ def _getnonzeros(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
 
 def _setnonzeros(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
     info = node.info()
-    places = _places(info)
+    places = places_of(info)
     if not isinstance(places, Geometry):
         window = strided(places)
         # Where entries repeat, neighbouring turns of a loop would add to the same one.
