@@ -63,6 +63,7 @@ def test_reference_has_every_public_name():
 
 
 ARCHITECTURE = (DOCS / "architecture.md").read_text()
+DECISIONS = (DOCS / "decisions.md").read_text()
 LIBRARY = Path(arc.__file__).parent
 MODULES = {file.relative_to(LIBRARY).with_suffix("").as_posix().replace("/", ".") for file in LIBRARY.rglob("*.py")}
 
@@ -95,8 +96,8 @@ def is_there(span):
     return not whole or any(hasattr(importlib.import_module(f"archimedes_grad.{there}"), name) for there in whole)
 
 
-def test_what_the_page_on_architecture_names_is_there():
-    spans = re.findall(r"`([a-z_/]+(?:\.py|/|\.\w+))`", ARCHITECTURE)
+def test_what_the_pages_on_architecture_and_decisions_name_is_there():
+    spans = re.findall(r"`([a-z_/]+(?:\.py|/|\.\w+))`", ARCHITECTURE + DECISIONS)
     assert len(spans) > 50
     assert [span for span in spans if not is_there(span)] == []
     assert not is_there("fast_path.no_such_name")

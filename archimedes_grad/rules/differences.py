@@ -41,10 +41,8 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = NO_VALUE, append: An
 @composed(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """The differences of all entries in C order, with numbers before and after."""
-    entries = np.ravel(ary)
-    parts = [None if to_begin is None else np.ravel(to_begin), entries[1:] - entries[:-1],
-             None if to_end is None else np.ravel(to_end)]  # fmt: skip
-    return np.concatenate([part for part in parts if part is not None])
+    differences = np.diff(np.ravel(ary))
+    return np.concatenate([np.ravel(part) for part in (to_begin, differences, to_end) if part is not None])
 
 
 @composed(np.trapezoid)
