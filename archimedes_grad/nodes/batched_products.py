@@ -15,7 +15,7 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.nodes.patterns import seen_as, side_by_side
+from archimedes_grad.nodes.patterns import filled_with, seen_as, side_by_side
 
 Shape = tuple[int, ...]
 
@@ -100,11 +100,23 @@ def batched_product(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX
     batch = np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
     left, right = _labelled(shape_b, (COLUMNS, INNER)), _labelled(shape_a, (INNER, ROWS))
     result = _labelled((*batch, shape_a[-2], shape_b[-1]), (COLUMNS, ROWS))
-    flat_a, flat_b = (seen_as(x, x.numel(), 1) for x in (a, b))
+    flat_a, flat_b = with_zeros_kept(*(seen_as(x, x.numel(), 1) for x in (a, b)))
     sizes, labels = (
         [list(getattr(x, name)) for x in (left, right, result)] for name in ("lengths", "labels")
     )
     return cs.MX.einstein(flat_b, flat_a, *sizes, *labels)
+
+
+def with_zeros_kept(left: cs.MX, right: cs.MX) -> tuple[cs.MX, cs.MX]:
+    """Return factors of the same product of which none is a constant of zeros.
+
+    CasADi takes a product with such a constant for 0, which is nan where an entry of the other factor is not finite.
+    """
+    if left.is_zero():
+        return filled_with(1.0, left.size1(), left.size2()), cs.MX.binary(cs.OP_MUL, cs.MX(0.0), right)
+    if right.is_zero():
+        return cs.MX.binary(cs.OP_MUL, left, cs.MX(0.0)), filled_with(1.0, right.size1(), right.size2())
+    return left, right
 
 
 def _labelled(shape: Shape, matrix: tuple[int, int]) -> Labelled:

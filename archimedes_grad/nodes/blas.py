@@ -19,7 +19,7 @@ from typing import Any
 import casadi as cs
 from numpy.linalg import _umath_linalg
 
-from archimedes_grad.nodes.batched_products import are_separate, one_by_one, read
+from archimedes_grad.nodes.batched_products import are_separate, one_by_one, read, with_zeros_kept
 from archimedes_grad.nodes.broadcasts import Repeating
 
 #: From this many multiplications on a product goes to BLAS; below, the call costs more than it saves.
@@ -38,6 +38,7 @@ def pays(left: cs.MX, right: cs.MX) -> bool:
 
 def matrix_product(left: cs.MX, right: cs.MX) -> cs.MX:
     """Return a product, on BLAS where that pays."""
+    left, right = with_zeros_kept(left, right)
     if not pays(left, right):
         return cs.mtimes(left, right)
     node = cs.mtimes(left, right, "classic")

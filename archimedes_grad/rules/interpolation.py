@@ -9,6 +9,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.operands import array_of, as_traced, is_traced, node_of, value_of
+from archimedes_grad.nodes.blas import matrix_product
 from archimedes_grad.nodes.gather import flat, reshaped
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import chosen, composed, counted
@@ -103,7 +104,7 @@ def _slid(signal: Any, kernel: Any) -> Any:
     copies = flat(cs.repmat(signal_node, 1, width + 1))[: (length + 1) * width]
     windows = cs.reshape(copies, length + 1, width)[:count, :]
     counted(3, 2 * length * width)
-    return new_array(reshaped(cs.mtimes(windows, kernel_node), (count,)), value)
+    return new_array(reshaped(matrix_product(windows, kernel_node), (count,)), value)
 
 
 def _padded(signal: Any, before: int, after: int) -> Any:

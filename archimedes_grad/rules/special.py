@@ -55,13 +55,17 @@ def _logit(p: MX) -> MX:
     return sub(log(p), _log1p(neg(p)))
 
 
+def _is_infinite(x: MX) -> MX:
+    return _binary(cs.OP_EQ, x, number(math.inf))
+
+
 def _xlogy(x: MX, y: MX) -> MX:
-    free = _binary(cs.OP_AND, is_zero(x), _at_most(y, 0.0))
+    free = _binary(cs.OP_AND, is_zero(x), _binary(cs.OP_OR, _at_most(y, 0.0), _is_infinite(y)))
     return mul(x, log(add(only_where(negated(free), y), free)))
 
 
 def _xlog1py(x: MX, y: MX) -> MX:
-    free = _binary(cs.OP_AND, is_zero(x), _at_most(y, -1.0))
+    free = _binary(cs.OP_AND, is_zero(x), _binary(cs.OP_OR, _at_most(y, -1.0), _is_infinite(y)))
     return mul(x, _log1p(only_where(negated(free), y)))
 
 
@@ -95,7 +99,7 @@ def _kl_div(x: MX, y: MX) -> MX:
 def _exprel(x: MX) -> MX:
     near = less(mul(x, x), number(0.25))
     series = horner(tuple(1 / math.factorial(k + 1) for k in range(18)), within(near, x, 0.0))
-    infinite = _binary(cs.OP_EQ, x, number(math.inf))
+    infinite = _is_infinite(x)
     away = within(negated(_binary(cs.OP_OR, near, infinite)), x, 1.0)
     return add(select(near, series, div(_expm1(away), away)), only_where(infinite, x))
 
@@ -110,7 +114,11 @@ def _power_transform(log_of: Callable[[MX], MX]) -> Callable[[MX, MX], MX]:
 
     def transform(x: MX, exponent: MX) -> MX:
         logarithm = log_of(x)
-        return mul(logarithm, _exprel(mul(exponent, logarithm)))
+        infinite = _is_infinite(_unary(cs.OP_FABS, exponent))
+        value = mul(logarithm, _exprel(mul(within(negated(infinite), exponent, 1.0), logarithm)))
+        # As the quotient of the definition: nan where the power is infinite too.
+        at_infinity = div(_expm1(mul(exponent, logarithm)), exponent)
+        return add(only_where(negated(infinite), value), only_where(infinite, at_infinity))
 
     return transform
 
@@ -139,8 +147,10 @@ def _huber(delta: MX, r: MX) -> MX:
 def _pseudo_huber(delta: MX, r: MX) -> MX:
     ratio = div(r, delta)
     square = mul(ratio, ratio)
-    growth = div(square, add(_unary(cs.OP_SQRT, add(number(1.0), square)), number(1.0)))
-    return mul(mul(delta, delta), growth)
+    infinite = _is_infinite(square)
+    finite = within(negated(infinite), square, 0.0)
+    growth = div(finite, add(_unary(cs.OP_SQRT, add(number(1.0), finite)), number(1.0)))
+    return mul(mul(delta, delta), add(growth, only_where(infinite, square)))
 
 
 def _powm1(x: MX, y: MX) -> MX:

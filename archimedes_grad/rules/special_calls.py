@@ -188,7 +188,7 @@ def _polynomial(factor: Callable[..., MX], name: str, shift: Callable[..., tuple
 
 def _student_density(df: MX, t: MX) -> MX:
     half = mul(number(0.5), add(df, number(1)))
-    scale = sub(graphs.gammaln(half), graphs.gammaln(mul(number(0.5), df)))
+    scale = graphs.log_gamma_ratio(mul(number(0.5), df), number(0.5))
     power = mul(half, cs.MX.unary(cs.OP_LOG1P, div(mul(t, t), df)))
     return exp(sub(sub(scale, power), mul(number(0.5), log(mul(number(math.pi), df)))))
 

@@ -54,7 +54,8 @@ def _logsumexp(original: Callable[..., Any], a: Any, axis: Any = None, b: Any = 
 
 def _softmax(original: Callable[..., Any], x: Any, axis: Any = None) -> Any:
     x = gathered(x)
-    terms = np.exp(_shifted(x, axis)[0])
+    # As SciPy's, not kept from infinities: such an entry less itself is nan, in the sum and so in all shares.
+    terms = np.exp(x - np.floor(np.max(x, axis=axis, keepdims=True)))
     return as_numpy_gives(terms / np.sum(terms, axis=axis, keepdims=True), original(value_of(x), axis=axis))
 
 

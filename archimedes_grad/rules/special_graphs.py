@@ -151,11 +151,15 @@ _LARGE = 8
 
 def _lgamma_of_large(z: MX) -> MX:
     """Stirling's series, for z >= 8."""
+    body = mul(sub(z, number(0.5)), sub(log(z), number(1.0)))
+    return add(add(body, number(0.5 * math.log(2 * math.pi) - 0.5)), _lgamma_tail(z))
+
+
+def _lgamma_tail(z: MX) -> MX:
+    """What of Stirling's series vanishes at infinity."""
     series = tuple(b / ((2 * k) * (2 * k - 1)) for k, b in enumerate(_BERNOULLI, start=1))
     inverse = div(number(1.0), z)
-    tail = mul(inverse, horner(series, mul(inverse, inverse)))
-    body = mul(sub(z, number(0.5)), sub(log(z), number(1.0)))
-    return add(add(body, number(0.5 * math.log(2 * math.pi) - 0.5)), tail)
+    return mul(inverse, horner(series, mul(inverse, inverse)))
 
 
 def _lgamma_of_positive(x: MX) -> MX:
@@ -274,7 +278,9 @@ def zeta(s: MX, q: MX) -> MX:
     z = add(q, number(float(_LARGE + 2)))
     power = _binary(cs.OP_POW, z, neg(s))
     total = functools.reduce(add, steps)
-    total = add(total, add(div(mul(z, power), sub(s, number(1.0))), mul(number(0.5), power)))
+    # Not z times the power: at infinity that is infinity times 0.
+    integral = div(_binary(cs.OP_POW, z, sub(number(1.0), s)), sub(s, number(1.0)))
+    total = add(total, add(integral, mul(number(0.5), power)))
     # From some hundreds on the powers below are 0; kept from meeting an infinite factor.
     s = within(less(s, number(1e3)), s, 1.0)
     rising, inverse = s, div(number(1.0), z)
@@ -286,9 +292,31 @@ def zeta(s: MX, q: MX) -> MX:
     return total
 
 
+def log_gamma_ratio(x: MX, m: MX) -> MX:
+    """log |gamma(x + m) / gamma(x)|; of large numbers by the difference of Stirling's series, which loses no digits."""
+    top = add(x, m)
+    large = _binary(cs.OP_AND, less(number(float(_LARGE)), x), less(number(float(_LARGE)), top))
+    start, end, step = within(large, x, 2.0 * _LARGE), within(large, top, 2.0 * _LARGE), within(large, m, 0.0)
+    finite = less(end, number(math.inf))
+    # At infinity the first term is its limit, the step; and no step there is no ratio but 1.
+    base = within(less(start, number(math.inf)), start, 1e300)
+    growth = mul(sub(base, number(0.5)), _unary(cs.OP_LOG1P, div(step, base)))
+    slope = sub(only_where(_binary(cs.OP_OR, finite, _binary(cs.OP_NE, step, number(0.0))), log(end)), number(1.0))
+    difference = add(add(growth, mul(step, slope)), sub(_lgamma_tail(end), _lgamma_tail(start)))
+    near = negated(large)
+    return select(large, difference, sub(gammaln(within(near, top, 1.0)), gammaln(within(near, x, 1.0))))
+
+
+def _in_order(a: MX, b: MX) -> tuple[MX, MX]:
+    """Return the smaller and the larger of two."""
+    ordered = less(a, b)
+    return select(ordered, a, b), select(ordered, b, a)
+
+
 def betaln(a: MX, b: MX) -> MX:
     """log |beta(a, b)|."""
-    return sub(add(gammaln(a), gammaln(b)), gammaln(add(a, b)))
+    smaller, larger = _in_order(a, b)
+    return sub(gammaln(smaller), log_gamma_ratio(larger, smaller))
 
 
 def beta(a: MX, b: MX) -> MX:
@@ -300,12 +328,12 @@ def beta(a: MX, b: MX) -> MX:
 def binom(n: MX, k: MX) -> MX:
     """The binomial coefficient of real n and k."""
     one = number(1.0)
-    top, bottom, rest = add(n, one), add(k, one), add(sub(n, k), one)
-    sign = mul(mul(gammasgn(top), gammasgn(bottom)), gammasgn(rest))
-    return mul(sign, exp(sub(gammaln(top), add(gammaln(bottom), gammaln(rest)))))
+    rest = sub(n, k)
+    sign = mul(mul(gammasgn(add(n, one)), gammasgn(add(k, one))), gammasgn(add(rest, one)))
+    smaller, larger = _in_order(k, rest)
+    return mul(sign, exp(sub(log_gamma_ratio(add(larger, one), smaller), gammaln(add(smaller, one)))))
 
 
 def poch(x: MX, m: MX) -> MX:
     """gamma(x + m) / gamma(x)."""
-    top = add(x, m)
-    return mul(mul(gammasgn(top), gammasgn(x)), exp(sub(gammaln(top), gammaln(x))))
+    return mul(mul(gammasgn(add(x, m)), gammasgn(x)), exp(log_gamma_ratio(x, m)))

@@ -11,27 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL, LONG, Differences, Unsure, differences
+from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL, LONG, Differences, Effort, Unsure, differences
 
 _LARGEST_MOVED = 1e5
-
-
-class Effort:
-    """What is left of the differences that a program may take: those of differences of differences are very many."""
-
-    left = 0
-
-    @classmethod
-    def begin(cls, differences: int) -> None:
-        """Give so many."""
-        cls.left = differences
-
-    @classmethod
-    def spend(cls) -> None:
-        """Take one; raise Unsure where none is left."""
-        if cls.left <= 0:
-            raise Unsure
-        cls.left -= 1
 
 
 # --- trees ------------------------------------------------------------------------------------------
@@ -97,7 +79,7 @@ class _Function:
             pairs = zip(self.leaves, directions, strict=True)
             return leaves_of(self([np.asarray(x, LONG) + s * np.asarray(v, LONG) for x, v in pairs]))
 
-        Effort.spend()
+        Effort.spend(9.0)
         if any(np.max(np.abs(x), initial=0) > _LARGEST_MOVED for x in self.leaves):
             raise Unsure  # A step is lost in the digits of such a number.
         results = differences(along)

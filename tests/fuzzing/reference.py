@@ -1,5 +1,6 @@
 """NumPy in extended precision, factorisations and scipy.special included, and differences of order eight."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,28 @@ UNSURE_FIRST, UNSURE_SECOND, UNSURE_KINK = 1e-10, 1e-6, 1e-3
 
 class Unsure(Exception):
     """The reference does not know: a kink, a jump or a pole lies within the stencil."""
+
+
+class Effort:
+    """What is left of the evaluations that a program may take: those of differences of differences are very many."""
+
+    left = 0.0
+
+    @classmethod
+    def begin(cls, evaluations: float) -> None:
+        """Give so many."""
+        cls.left = evaluations
+
+    @classmethod
+    def spend(cls, evaluations: float) -> None:
+        """Take some; raise Unsure where none is left."""
+        if cls.left <= 0:
+            raise Unsure
+        cls.left -= evaluations
+
+
+#: What an entry by mpmath takes, in evaluations of a program.
+_OF_ONE_ENTRY = 5.0
 
 
 @dataclass(frozen=True)
@@ -197,7 +220,7 @@ def _long(function: Callable[..., Any], of_numpy: Callable[..., Any]) -> Callabl
     return chosen
 
 
-class _Namespace:
+class Namespace:
     """A module with some functions replaced."""
 
     def __init__(self, module: Any, **replaced: Any) -> None:
@@ -208,7 +231,7 @@ class _Namespace:
         return getattr(self._module, name)
 
 
-_linalg = _Namespace(
+_linalg = Namespace(
     np.linalg,
     solve=_long(_in_stacks(lambda a, b: _eliminated(a, b)[0]), np.linalg.solve),
     inv=_long(_in_stacks(lambda a: _eliminated(a, np.eye(len(a)))[0]), np.linalg.inv),
@@ -230,8 +253,12 @@ def _interp(x: Any, xp: Any, fp: Any) -> Any:
 
 
 def _through_mpmath(name: str) -> Callable[..., Any]:
+    # A gradient moves one entry after the other, the rest stay where they were.
+    @functools.lru_cache(maxsize=4_000)
     def entry(*arguments: Any) -> Any:
         import mpmath
+
+        Effort.spend(_OF_ONE_ENTRY)
 
         with mpmath.workprec(90):
             exact = []
@@ -307,12 +334,12 @@ def _k0(x: Any) -> Any:
     return step * (np.sum(samples, axis=-1) - samples[..., 0] / 2)
 
 
-EXTENDED_SPECIAL = _Namespace(
+EXTENDED_SPECIAL = Namespace(
     scipy_special, k0=_long(_k0, scipy_special.k0),
     xlogy=_long(lambda x, y: np.where(x == 0, 0, x * np.log(y))[()], scipy_special.xlogy),
     logsumexp=_long(_logsumexp, scipy_special.logsumexp), softmax=_long(_softmax, scipy_special.softmax),
     log_softmax=_long(lambda x, axis=None: np.log(_softmax(x, axis)), scipy_special.log_softmax),
     **{name: _through_mpmath(name) for name in _MPMATH},
 )  # fmt: skip
-EXTENDED_NUMPY = _Namespace(np, linalg=_linalg, interp=_long(_interp, np.interp),
+EXTENDED_NUMPY = Namespace(np, linalg=_linalg, interp=_long(_interp, np.interp),
                             polyfit=_long(_polyfit, np.polyfit))

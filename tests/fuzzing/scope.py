@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from .plain_transforms import PLAIN_ARC, Effort
-from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL
+from .plain_transforms import PLAIN_ARC
+from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL, Effort
 
 #: Programs stay tame: so many axes, no larger number; and small, so many entries but in a few.
 LARGEST_NDIM, LARGEST_NUMBER = 3, 50.0
 LARGEST_SIZE, LARGEST_SIZE_OF_SOME = 24, 400
+
+#: Evaluations that the reference may take for a statement at one point.
+EFFORT_OF_STATEMENT = 3_000
 
 #: Constants of programs.
 NUMBERS = ("2", "0.5", "3", "1.5", "-1", "0.25", "-0.7", "1", "0")
@@ -90,7 +93,7 @@ class Scope:
             self._run(line)
 
     def _run(self, text: str) -> None:
-        Effort.begin(1_000)
+        Effort.begin(EFFORT_OF_STATEMENT)
         with np.errstate(all="ignore"):
             exec(_compiled(text), self._globals)
         for name in _names_assigned(text):
@@ -119,7 +122,7 @@ class Scope:
 
     def value(self, expression: str) -> Any:
         """Return what an expression gives here, or None where it fails or is not tame."""
-        Effort.begin(1_000)
+        Effort.begin(EFFORT_OF_STATEMENT)
         try:
             with np.errstate(all="ignore"):
                 result = eval(_compiled(expression, "eval"), self._globals)

@@ -52,10 +52,11 @@ BINARY = (
     "{a} + {b}", "{a} * {b}", "{a} - {b}", "{a} / {b}", "np.maximum({a}, {b})", "np.minimum({a}, {b})",
     "np.hypot({a}, {b})", "np.arctan2({a}, {b})", "np.where({a} > {b}, {a}, {b})",
     "np.where({a} < {b}, np.sin({a}), {b} ** 2)", "np.logaddexp({a}, {b})", "np.fmax({a}, {b})", "np.fmin({a}, {b})",
-    "np.copysign({a}, {b})", "{a} % (1.5 + {b} ** 2)", "np.fmod({a}, 2 + np.abs({b}))", "{a} // (1.5 + np.abs({b}))",
-    "(np.abs({a}) + 0.2) ** {b}", "np.power(np.abs({a}) + 0.3, {b})", "np.logaddexp2({a}, {b})",
-    "np.heaviside({a}, {b})", "np.ldexp({a}, 2) - {b}", "np.subtract({a}, {b})", "np.divide({a}, 1 + {b} ** 2)",
-    "np.multiply({a}, {b})", "np.clip({a}, {b} - 0.4, {b} + 0.4)", "np.divmod({a}, 1.2 + {b} ** 2)[1]",
+    "np.copysign({a}, np.nan_to_num({b}))", "{a} % (1.5 + {b} ** 2)", "np.fmod({a}, 2 + np.abs({b}))",
+    "{a} // (1.5 + np.abs({b}))", "(np.abs({a}) + 0.2) ** {b}", "np.power(np.abs({a}) + 0.3, {b})",
+    "np.logaddexp2({a}, {b})", "np.heaviside({a}, {b})", "np.ldexp({a}, 2) - {b}", "np.subtract({a}, {b})",
+    "np.divide({a}, 1 + {b} ** 2)", "np.multiply({a}, {b})", "np.clip({a}, {b} - 0.4, {b} + 0.4)",
+    "np.divmod({a}, 1.2 + {b} ** 2)[1]",
     "np.where(({a} > 0) & ({b} > 0), {a} * {b}, {a} - {b})", "np.where(~({a} > {b}), {a}, 0.5)",
     "np.float_power(np.abs({a}) + 0.1, {b})", "np.abs({a} + 1j * {b})", "np.real(({a} + 1j) * np.conj({b} + 2j))",
     "special.xlogy({a}, 2 + {b} ** 2)", "np.imag(np.exp({a} * 0.5 + 1j * {b}))",
@@ -63,7 +64,7 @@ BINARY = (
 
 PREDICATES = (
     "{a} > {b}", "{a} < {b}", "{a} <= {b}", "{a} != {b}", "np.logical_and({a} > 0, {b} > 0)", "{a} >= {b}",
-    "np.isfinite({a} + {b})", "np.signbit({a} - {b})",
+    "np.isfinite({a} + {b})", "np.signbit(np.nan_to_num({a} - {b}))",
 )  # fmt: skip
 
 #: Reductions that take axis and keepdims.

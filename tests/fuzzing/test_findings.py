@@ -379,3 +379,54 @@ def test_derivatives_of_complex_roots_on_the_axes(z, part):
     np.testing.assert_allclose(arc.grad(root)(at), [part(first), part(1j * first)], rtol=1e-12, atol=1e-15)
     hessian = [[part(second), part(1j * second)], [part(1j * second), -part(second)]]
     np.testing.assert_allclose(arc.hess(root)(at), hessian, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("product", [
+    lambda x, zeros: zeros @ x, lambda x, zeros: x @ zeros.T, lambda x, zeros: np.dot(zeros[0], x[:, 0]),
+    lambda x, zeros: np.outer(zeros[0], x[:, 0]), lambda x, zeros: np.convolve(x[:, 0], zeros[0, :2]),
+    lambda x, zeros: np.einsum("ij,jk->ik", zeros, x), lambda x, zeros: np.stack([zeros, zeros]) @ np.stack([x, 2 * x]),
+    lambda x, zeros: np.inner(zeros, x.T), lambda x, zeros: np.tensordot(zeros, x, 1),
+    lambda x, zeros: np.stack([x.T, x.T]) @ np.zeros((2, 3, 1)),
+])  # fmt: skip
+def test_products_with_zeros_are_nan_where_the_other_factor_is_not_finite(product):
+    # CasADi takes a product with a constant of zeros for 0.
+    program = lambda x: (product(x, np.zeros((3, 3))), product(x, np.zeros_like(x)))
+    points = [np.array([[0.4, -1.1, 0.7], [np.nan, 0.3, 2.0], [1.5, -0.2, np.inf]]), np.arange(1.0, 10).reshape(3, 3)]
+    check(program, [[x] for x in points], ("vmap", "nested", "scalar", "array", "jvp", "hvp", "sparse"))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: special.beta(x, 2.5), lambda x: special.betaln(0.5, x), lambda x: special.binom(x, 2.0),
+    lambda x: special.poch(x, 2.0), lambda x: special.poch(2.0, x), lambda x: special.polygamma(2, x),
+    lambda x: special.zeta(2.5, x), lambda x: special.pseudo_huber(0.7, x), lambda x: special.boxcox(2.0, x),
+    lambda x: special.boxcox(0.5, x), lambda x: special.xlogy(0.0, x), lambda x: special.xlog1py(0.0, x),
+])  # fmt: skip
+@pytest.mark.parametrize("x", [np.inf, np.nan, 1e5, 1.5])
+def test_special_functions_at_infinity(function, x):
+    with np.errstate(all="ignore"):
+        expected = function(x)
+    for at in (np.float64(x), np.full(3, x), np.full(600, x)):
+        np.testing.assert_allclose(arc.compile(function)(at), np.broadcast_to(expected, at.shape), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["beta", "betaln", "binom", "poch"])
+@pytest.mark.parametrize("x", [9.0, 300.0, 1e5, 1e10, 1e100])
+@pytest.mark.parametrize("m", [-0.3, 1.0, 2.5, 7.0])
+def test_quotients_of_gamma_functions_of_large_numbers(name, x, m):
+    # The difference of logarithms lost all digits: the binomial coefficient of 1e12 over 1 was off by 0.2 %.
+    import mpmath
+
+    with mpmath.workdps(250):
+        exact = {
+            "beta": mpmath.beta, "binom": mpmath.binomial, "poch": mpmath.rf,
+            "betaln": lambda a, b: mpmath.log(abs(mpmath.beta(a, b))),
+        }[name](mpmath.mpf(x), mpmath.mpf(m))  # fmt: skip
+        size = float(abs(mpmath.log(abs(exact))))
+        slope = mpmath.mpf(1) if name == "betaln" else exact
+        slope = float(slope * (mpmath.digamma(m) - mpmath.digamma(x + m))) if name in ("beta", "betaln") else None
+    function = lambda m: getattr(special, name)(np.float64(x), m)
+    value, got = arc.value_and_grad(function)(np.float64(m))
+    rtol = 2e-15 * max(10.0, size)
+    np.testing.assert_allclose(value, float(exact), rtol=rtol)
+    if slope is not None:
+        np.testing.assert_allclose(got, slope, rtol=1e-12)

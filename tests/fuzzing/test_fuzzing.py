@@ -15,6 +15,7 @@ from .oracle import check
 from .plain_transforms import reference
 from .programs import programs, random_program
 from .reference import LONG, Unsure, differences
+from .truth import require_value, truth
 from .ways import WAYS
 
 N_RANDOM = 80
@@ -141,3 +142,21 @@ def test_what_the_library_refuses_is_no_finding():
 
     with pytest.raises(Refused):
         check(program, [[np.arange(3.0)]], [])
+
+
+def test_a_decision_within_rounding_is_no_finding_and_a_wrong_value_is_one():
+    x = np.array([1.1733, -1.8967, -0.0357, -1.4357, -0.8837])
+    # The absolute values of the coefficients k and n - k are equal, but for rounding.
+    orders = lambda x: np.argsort(np.abs(np.fft.fft(x)))
+    point = truth(orders, [x])
+    largest = int(np.argmax(np.abs(np.fft.fft(x))[:3]))
+    swapped = np.where(orders(x) == largest, 5 - largest, np.where(orders(x) == 5 - largest, largest, orders(x)))
+    with pytest.raises(Unsure):
+        require_value(swapped, point, "swapped")
+    with pytest.raises(AssertionError):
+        require_value(np.roll(orders(x), 1), point, "rolled")
+    at_border = np.array([0.5, 0.5, -1.0, 0.0, 2.0])
+    for exact in (lambda x: x > 0.5, lambda x: np.argsort(x, kind="stable"), lambda x: 0.5 * x >= 0.25):
+        point, value = truth(exact, [at_border]), exact(at_border)
+        with pytest.raises(AssertionError):
+            require_value(~value if value.dtype.kind == "b" else value + 1, point, "another")

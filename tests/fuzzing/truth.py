@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from .plain_transforms import Effort, reference
-from .reference import LONG, Differences, Unsure, differences
+from .plain_transforms import reference
+from .reference import LONG, Differences, Effort, Unsure, differences
+from .rounding import runs
 
 EPS, EPS_SINGLE = float(np.finfo(np.float64).eps), float(np.finfo(np.float32).eps)
 
 #: Derivatives agree to these shares of their scale: what double precision leaves after a few operations.
 RTOL_FIRST, RTOL_SECOND = 1e-9, 1e-6
+
+#: Evaluations that the reference may take for a program at a point.
+_EFFORT = 20_000
 
 #: Transformations whose values the reference knows by differences, so as it knows first or second derivatives.
 _DERIVATIVES = {"grad", "value_and_grad", "jac", "jvp", "vjp", "hvp", "hess"}
@@ -57,6 +61,11 @@ class Point:
     ----------
     undifferentiated
         The same at arguments as they are, where some of them are of single precision.
+    with_drawn_errors
+        Gives the outputs of some runs with other rounding errors.
+    is_apart_at_infinity
+        Whether NumPy's nan may be a number in the library: there are infinities or nan, and complex numbers, whose real
+        factors NumPy takes for complex ones, or histograms, which it takes from sums of all the weights before.
     """
 
     args: list[Any]
@@ -71,6 +80,12 @@ class Point:
     curvature: Any = None
     eps: float = EPS
     undifferentiated: "Point | None" = None
+    with_drawn_errors: Callable[[], list[list[Any]]] = list
+    is_apart_at_infinity: bool = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a pickled program takes along with its case: not the program of the reference."""
+        return {**vars(self), "with_drawn_errors": list}
 
     @property
     def order(self) -> int:
@@ -91,6 +106,13 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
+def _has_complex_numbers(code: types.CodeType) -> bool:
+    return any(
+        isinstance(constant, complex) or (isinstance(constant, types.CodeType) and _has_complex_numbers(constant))
+        for constant in code.co_consts
+    )
+
+
 def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
     """Return what the reference knows of a program at a point.
 
@@ -101,10 +123,13 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
     """
     point = Point(list(args), tuple(_names(program.__code__)))
     plain, direction = reference(program), directions_of(args)
-    Effort.begin(10_000)
+    Effort.begin(_EFFORT)
     wide = [np.asarray(x, float if np.asarray(x).dtype == np.float32 else None)[()] for x in args]
     if {"linalg", "fft"} & set(point.names) and not all(np.isfinite(x).all() for x in wide):
         raise Unsure  # What is not finite spreads as the factorisation is computed.
+    point.with_drawn_errors = lambda: runs(plain, copy.deepcopy(wide))
+    if not all(np.isfinite(x).all() for x in wide):
+        point.is_apart_at_infinity = "histogram" in point.names or _has_complex_numbers(program.__code__)
     try:
         point.expected = outputs_of(plain(*copy.deepcopy(wide)))
     except AttributeError:
@@ -135,7 +160,7 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
         point.slope = sum(float(np.sum(weights_of(x.first) * x.first)) for x in point.outputs)
         point.curvature = sum(float(np.sum(weights_of(x.second) * x.second)) for x in point.outputs)
     if any(np.asarray(x).dtype == np.float32 for x in args):
-        point.undifferentiated = replace(point, eps=EPS_SINGLE)
+        point.undifferentiated = replace(point, eps=EPS_SINGLE, with_drawn_errors=lambda: runs(plain, point.fresh()))
         try:
             point.undifferentiated.expected = outputs_of(plain(*point.fresh()))
         except ERRORS as error:
@@ -156,21 +181,55 @@ def require_value(got: Any, point: Point, way: str) -> None:
     """Raise AssertionError where outputs are not NumPy's: types, shapes, values to rounding; Unsure at a jump."""
     got = outputs_of(got)
     assert len(got) == len(point.expected), f"{way}: {len(got)} outputs in place of {len(point.expected)}"
-    for result, expected, exact in zip(got, point.expected, point.outputs, strict=True):
+    for k, (result, expected, exact) in enumerate(zip(got, point.expected, point.outputs, strict=True)):
         if isinstance(expected, np.ndarray | np.generic):
             if expected.dtype.kind == "f" and expected.dtype.itemsize < 8 and point.eps == EPS:
                 raise Unsure  # A truth value that NumPy made a half precision number: a graph rounds nothing to that.
             kind = np.float64 if expected.shape == () and expected.dtype.kind == "f" else type(expected)
             assert result.dtype == expected.dtype, f"{way}: dtype {result.dtype} in place of {expected.dtype}"
-            assert result.shape == expected.shape, f"{way}: shape {result.shape} in place of {expected.shape}"
+            if result.shape != expected.shape:
+                _require_no_decision_within_rounding(point, k, None, 0.0)
+                raise AssertionError(f"{way}: shape {result.shape} in place of {expected.shape}")
             assert expected.shape == () or type(result) is kind
         else:  # a plain number of Python, of which a graph makes one of NumPy
             kinds = np.asarray(result).dtype.kind, np.asarray(expected).dtype.kind
             assert kinds[0] == kinds[1], f"{way}: {type(result)} in place of {type(expected)}"
-        if not is_near(result, expected, _rounding(expected, exact, point)):
+        tolerance = _rounding(expected, exact, point)
+        if not is_near(result, expected, tolerance):
             if not exact.first_is_sure and not point.is_at_a_border:
                 raise Unsure
+            wrong = _apart(result, expected, tolerance)
+            if point.is_apart_at_infinity and np.isnan(np.asarray(expected)[wrong]).all():
+                raise Unsure
+            _require_no_decision_within_rounding(point, k, wrong, tolerance)
             raise AssertionError(f"{way}: value\n{result}\nin place of\n{expected}")
+
+
+def _apart(got: Any, expected: Any, tolerance: Any) -> Any:
+    """Return which entries are not equal up to a tolerance."""
+    got, expected = np.asarray(got, float), np.asarray(expected, float)
+    return ~np.isclose(got, expected, rtol=0, atol=tolerance, equal_nan=True)
+
+
+def _require_no_decision_within_rounding(point: Point, k: int, wrong: Any, tolerance: Any) -> None:
+    """Raise Unsure where other rounding errors change all the entries of an output that are wrong, or its shape.
+
+    As the order of numbers that are equal but for rounding, the absolute values of Fourier coefficients for one.
+    """
+    expected = np.asarray(point.expected[k])
+    try:
+        without, *others = (results[k] for results in point.with_drawn_errors())
+    except Exception:  # A program that does not run in this arithmetic is judged without it.
+        return
+    if without.shape != expected.shape or not is_near(without, expected, tolerance):
+        return
+    if any(other.shape != expected.shape for other in others):
+        raise Unsure
+    changed = np.zeros(expected.shape, bool)
+    for other in others:
+        changed |= _apart(other, expected, tolerance)
+    if wrong is not None and changed[wrong].all():
+        raise Unsure
 
 
 def _rounding(expected: Any, exact: Differences, point: Point) -> Any:
@@ -194,7 +253,7 @@ def scale_of(*arrays: Any) -> float:
 
 def is_near(got: Any, expected: Any, tolerance: Any) -> bool:
     """Tell whether all entries are equal up to a tolerance; nan equals nan."""
-    return np.allclose(np.asarray(got, float), np.asarray(expected, float), rtol=0, atol=tolerance, equal_nan=True)
+    return not np.any(_apart(got, expected, tolerance))
 
 
 def require_number(got: Any, expected: float, scale: float, rtol: float, way: str) -> None:

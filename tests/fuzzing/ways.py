@@ -214,18 +214,18 @@ def _sparse(case: Case) -> None:
     def flat(*args: Any) -> Any:
         return np.concatenate([np.ravel(x) * 1.0 for x in outputs_of(case.program(*args))])
 
-    for k in case.gradients:
-        point = case.points[k]
-        if not point.sure:
+    sure = [case.points[k] for k in case.gradients if case.points[k].sure]
+    twice_sure = [point for point in sure if point.second_is_sure]
+    for i in case.argnums:
+        n = np.size(case.points[0].args[i])
+        if np.ndim(case.points[0].args[i]) == 0:
             continue
-        for i in case.argnums:
-            n = np.size(point.args[i])
-            if np.ndim(point.args[i]) == 0:
+        for transform, function, rows, points in ((arc.jac, flat, -1, sure), (arc.hess, case.scalar, n, twice_sure)):
+            if not points:
                 continue
-            pairs = [(arc.jac, flat, -1)] + [(arc.hess, case.scalar, n)] * point.second_is_sure
-            for transform, function, rows in pairs:
-                dense = called(transform(function, argnums=i, **case.options), point)
-                sparse = called(transform(function, argnums=i, sparse=True, **case.options), point)
+            of_dense, of_sparse = (transform(function, argnums=i, sparse=s, **case.options) for s in (False, True))
+            for point in points:
+                dense, sparse = called(of_dense, point), called(of_sparse, point)
                 require_alike([sparse.toarray()], [np.reshape(dense, (rows if n else sparse.shape[0], n))], "sparse")
                 case.counts.agreements += 1
 

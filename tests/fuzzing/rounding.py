@@ -1,0 +1,124 @@
+"""Programs in arithmetic whose rounding errors are drawn: a decision within rounding differs from run to run."""
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .reference import LONG, Namespace
+
+#: Functions that compute, beside ufuncs: in modules, and by name.
+_MODULES = ("numpy.linalg", "numpy.fft")
+_NAMES = {"dot", "vdot", "inner", "einsum", "tensordot", "convolve", "correlate", "interp", "polyfit", "roots", "cov"}
+
+#: The largest drawn error, in units in the last place; those of sums and factorisations count from the largest entry.
+_UNITS = 4.0
+
+
+class Drawn(np.ndarray):
+    """An array whose operations have drawn rounding errors, where they are not exact."""
+
+    draws: np.random.Generator | None = None
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Compute as NumPy, and draw an error for what is rounded."""
+        plain, targets = [_plain(x) for x in inputs], options.pop("out", None)
+        options = {name: _plain(option) for name, option in options.items()}
+        if targets is not None:
+            options["out"] = tuple(_plain(x) for x in targets)
+        # Before the call, which may write to its own inputs.
+        exact = _exactly(ufunc, method, plain, options) if targets is None else None
+        size = max((_largest(x) for x in plain), default=0.0)
+        result = getattr(ufunc, method)(*plain, **options)
+        each = method == "__call__" and ufunc.signature is None
+        if targets is not None:
+            for target in options["out"]:
+                if target is not None and target.dtype.kind in "fc":
+                    target[...] = _with_errors(target, size, None, each)
+            return targets[0] if len(targets) == 1 else targets
+        if isinstance(result, tuple):
+            return tuple(_with_errors(x, size, None, each) for x in result)
+        return result if result is None else _with_errors(result, size, exact, each)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """Compute as NumPy, and draw errors where the function is no series of ufuncs."""
+        name, module = function.__name__, getattr(function, "__module__", "") or ""
+        if name not in _NAMES and not module.startswith(_MODULES):
+            return super().__array_function__(function, types, args, kwargs)
+        args, kwargs = _plain_of(args), _plain_of(kwargs)
+        size = max((_largest(x) for x in args), default=0.0)
+        return _mapped(lambda x: _with_errors(x, size, None, False), function(*args, **kwargs))
+
+
+def _plain(x: Any) -> Any:
+    return np.asarray(x) if isinstance(x, Drawn) else x
+
+
+def _plain_of(tree: Any) -> Any:
+    return _mapped(_plain, tree)
+
+
+def _mapped(function: Callable[[Any], Any], tree: Any) -> Any:
+    if type(tree) in (tuple, list):
+        return type(tree)(_mapped(function, x) for x in tree)
+    if isinstance(tree, tuple):  # of names, as np.linalg.slogdet gives
+        return type(tree)(*(_mapped(function, x) for x in tree))
+    if isinstance(tree, dict):
+        return {name: _mapped(function, x) for name, x in tree.items()}
+    return function(tree)
+
+
+def _largest(x: Any) -> float:
+    array = np.asarray(x) if isinstance(x, np.ndarray | np.generic | float | complex) else np.zeros(0)
+    return float(np.max(np.abs(array[np.isfinite(array)]), initial=0.0)) if array.dtype.kind in "fc" else 0.0
+
+
+def _exactly(ufunc: np.ufunc, method: str, plain: Sequence[Any], options: dict[str, Any]) -> Any:
+    """Return the result for real numbers in extended precision, None where there is none."""
+    if method == "at" or any(np.asarray(x).dtype.kind == "c" for x in plain) or "dtype" in options:
+        return None
+    wide = [np.asarray(x, LONG) if np.asarray(x).dtype.kind == "f" else x for x in plain]
+    try:
+        return getattr(ufunc, method)(*wide, **options)
+    except TypeError:
+        return None
+
+
+def _with_errors(x: Any, size: float, exact: Any, each: bool) -> Any:
+    """Return a result with errors, relative to each entry or to the largest, but where it is exact."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fc" or Drawn.draws is None:
+        return x.view(Drawn) if x.dtype.kind in "fc" else x
+    with np.errstate(all="ignore"):
+        scale = np.abs(x) if each else np.full(x.shape, max(size, _largest(x)))
+        errors = _UNITS * np.finfo(x.dtype).eps * Drawn.draws.uniform(-1, 1, x.shape) * scale
+        if x.dtype.kind == "c":
+            errors = errors * np.exp(1j * Drawn.draws.uniform(0, 2 * np.pi, x.shape))
+        moved = np.where(np.isfinite(x), x + errors, x).astype(x.dtype)
+    if exact is not None and np.shape(exact) == x.shape:
+        moved = np.where(np.asarray(exact) == x, x, moved)
+    return np.asarray(moved).view(Drawn)
+
+
+def runs(program: Callable[..., Any], args: Sequence[Any], count: int = 16) -> list[list[Any]]:
+    """Return the outputs of a program in a run without errors, and in so many with drawn ones."""
+    drawing = _with_own_array(program)
+    results = []
+    for seed in (None, *range(count)):
+        Drawn.draws = None if seed is None else np.random.default_rng(seed)
+        given = [np.array(x).view(Drawn) if np.asarray(x).dtype.kind == "f" else np.array(x)[()] for x in args]
+        result = drawing(*given)
+        results.append([np.array(x) for x in (result if isinstance(result, tuple) else (result,))])
+    return results
+
+
+def _with_own_array(program: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a program whose ``np.array`` keeps to this arithmetic, as NumPy's does not."""
+
+    def array(*args: Any, **options: Any) -> Any:
+        made = np.array(*args, **options)
+        return made.view(Drawn) if made.dtype.kind in "fc" else made
+
+    names = {**program.__globals__, "np": Namespace(program.__globals__["np"], array=array)}
+    return types.FunctionType(program.__code__, names, program.__name__, program.__defaults__, program.__closure__)
