@@ -21,7 +21,7 @@ _LARGEST_MOVED = 1e5
 
 def leaves_of(tree: Any) -> list[Any]:
     """Return the leaves of nested tuples, lists and dictionaries; None is one."""
-    if isinstance(tree, tuple | list):
+    if isinstance(tree, (tuple, list)):
         return [leaf for item in tree for leaf in leaves_of(item)]
     if isinstance(tree, dict):
         return [leaf for key in sorted(tree) for leaf in leaves_of(tree[key])]
@@ -30,7 +30,7 @@ def leaves_of(tree: Any) -> list[Any]:
 
 def rebuilt(tree: Any, leaves: Iterator[Any]) -> Any:
     """Return a tree like another with the next leaves."""
-    if isinstance(tree, tuple | list):
+    if isinstance(tree, (tuple, list)):
         return type(tree)(rebuilt(item, leaves) for item in tree)
     if isinstance(tree, dict):
         return {key: rebuilt(tree[key], leaves) for key in sorted(tree)}
@@ -61,6 +61,8 @@ class _Function:
         self.argnums = (argnums,) if self.single else argnums
         self.chosen = [keywords[k] if isinstance(k, str) else args[k] for k in self.argnums]
         self.leaves = leaves_of(self.chosen)
+        self.has_trees = any(isinstance(x, (tuple, list, dict)) for x in self.chosen)
+        self.centre: list[Any] | None = None
         if any(np.asarray(x).dtype.kind == "b" for x in self.leaves):
             raise TypeError("booleans have no derivative")
         # What is differentiated is float64 inside.
@@ -68,7 +70,8 @@ class _Function:
 
     def __call__(self, leaves: Sequence[Any]) -> Any:
         args, keywords = list(self.args), dict(self.keywords)
-        for k, value in zip(self.argnums, rebuilt(self.chosen, iter(leaves)), strict=True):
+        values = rebuilt(self.chosen, iter(leaves)) if self.has_trees else leaves
+        for k, value in zip(self.argnums, values, strict=True):
             (keywords if isinstance(k, str) else args)[k] = value
         return self.f(*args, **keywords)
 
@@ -82,7 +85,9 @@ class _Function:
         Effort.spend(9.0)
         if any(np.max(np.abs(x), initial=0) > _LARGEST_MOVED for x in self.leaves):
             raise Unsure  # A step is lost in the digits of such a number.
-        results = differences(along)
+        if self.centre is None:
+            self.centre = along(LONG(0))
+        results = differences(along, self.centre)
         if not all(x.first_is_sure and (x.second_is_sure or not second) for x in results):
             raise Unsure
         return results
@@ -133,8 +138,15 @@ class _Function:
     def hessian(self) -> Any:
         """Return the Hessian of the only output by one array."""
         (x,) = self.leaves
-        rows = [[self.second_along(v, w) for w in self.units(0)] for v in self.units(0)]
-        return _like(np.reshape(rows, np.shape(x) * 2), x)
+        units = self.units(0)
+        own = [self.directional(unit, True)[0].second for unit in units]
+        rows = np.zeros((len(units), len(units)), LONG)
+        for i, unit in enumerate(units):
+            rows[i, i] = own[i]
+            for j, other in enumerate(units[:i]):
+                both = self.directional([unit[0] + other[0]], True)[0].second
+                rows[i, j] = rows[j, i] = (both - own[i] - own[j]) / 2
+        return _like(rows.reshape(np.shape(x) * 2), x)
 
 
 def _like(derivative: Any, x: Any) -> Any:

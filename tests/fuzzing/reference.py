@@ -69,9 +69,13 @@ class Differences:
     steady: bool = False
 
 
-def differences(along: Callable[[Any], Sequence[Any]]) -> list[Differences]:
-    """Return value and derivatives at 0 of the outputs of a function of one number of extended precision."""
-    centre = along(LONG(0))
+def differences(along: Callable[[Any], Sequence[Any]], centre: Sequence[Any] | None = None) -> list[Differences]:
+    """Return value and derivatives at 0 of the outputs of a function of one number of extended precision.
+
+    The outputs at 0 may be given.
+    """
+    if centre is None:
+        centre = along(LONG(0))
     try:
         right = [along(k * _STEP) for k in range(1, 5)]
         left = [along(-k * _STEP) for k in range(1, 5)]
@@ -290,7 +294,7 @@ _MPMATH: dict[str, Callable[..., Any]] = {
     "exprel": lambda m, x: m.expm1(x) / x if x else m.mpf(1), "i0e": lambda m, x: m.exp(-abs(x)) * m.besseli(0, x),
     "logit": lambda m, x: m.log(x / (1 - x)),
     "jv": lambda m, v, x: m.besselj(v, x), "yv": lambda m, v, x: m.bessely(v, x),
-    "iv": lambda m, v, x: m.besseli(v, x), "kv": lambda m, v, x: m.besselk(v, x), "expi": lambda m, x: m.ei(x),
+    "iv": lambda m, v, x: m.besseli(v, x), "expi": lambda m, x: m.ei(x),
     "exp1": lambda m, x: m.e1(x), "expn": lambda m, n, x: m.expint(n, x), "ellipe": lambda m, x: m.ellipe(x),
     "ellipkm1": lambda m, x: m.ellipk(1 - x), "ndtri": lambda m, p: m.sqrt(2) * m.erfinv(2 * p - 1),
     "erfinv": lambda m, x: m.erfinv(x), "erfi": lambda m, x: m.erfi(x),
@@ -326,16 +330,17 @@ def _softmax(x: Any, axis: Any = None) -> Any:
     return np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True)
 
 
-def _k0(x: Any) -> Any:
-    """Return the integral of exp(-x cosh t) over all t > 0 for x >= 0.05, by the trapezoidal rule."""
+def _kv(v: Any, x: Any) -> Any:
+    """Return the integral of exp(-x cosh t) cosh(v t) over all t > 0 for x >= 0.05, by the trapezoidal rule."""
     x = np.asarray(x)
     step = np.minimum(LONG(0.15), LONG(0.55) / np.sqrt(x))
-    samples = np.exp(-x[..., None] * np.cosh(np.arange(64) * step[..., None]))
+    at = np.arange(64) * step[..., None]
+    samples = np.exp(-x[..., None] * np.cosh(at)) * np.cosh(v * at)
     return step * (np.sum(samples, axis=-1) - samples[..., 0] / 2)
 
 
 EXTENDED_SPECIAL = Namespace(
-    scipy_special, k0=_long(_k0, scipy_special.k0),
+    scipy_special, k0=_long(lambda x: _kv(0, x), scipy_special.k0), kv=_long(_kv, scipy_special.kv),
     xlogy=_long(lambda x, y: np.where(x == 0, 0, x * np.log(y))[()], scipy_special.xlogy),
     logsumexp=_long(_logsumexp, scipy_special.logsumexp), softmax=_long(_softmax, scipy_special.softmax),
     log_softmax=_long(lambda x, axis=None: np.log(_softmax(x, axis)), scipy_special.log_softmax),

@@ -124,16 +124,17 @@ def test_the_reference_of_linear_algebra_keeps_extended_precision():
     assert np.max(np.abs(a.astype(LONG) @ exact[0] - b)) < 1e-17
 
 
-def test_the_reference_of_k0_is_that_of_mpmath():
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_the_reference_of_kv_is_that_of_mpmath(order):
     import mpmath
 
     at = np.array([0.05, 0.3, 1.0, 1.7, 9.0, 50.0])
-    exact = reference(lambda x: special.k0(x))(at.astype(LONG))
+    exact = reference(lambda x: special.kv(order, x) if order else special.k0(x))(at.astype(LONG))
     with mpmath.workprec(120):
         for got, x in zip(exact, at, strict=True):
             head = float(got)
             got = mpmath.mpf(head) + mpmath.mpf(float(got - LONG(head)))
-            assert abs(got / mpmath.besselk(0, float(x)) - 1) < 1e-18
+            assert abs(got / mpmath.besselk(order, float(x)) - 1) < 1e-18
 
 
 def test_what_the_library_refuses_is_no_finding():

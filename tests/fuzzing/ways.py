@@ -328,7 +328,7 @@ def _closed_over(case: Case) -> None:
         if not point.sure:
             continue
         for place, i in enumerate(case.argnums):
-            given, kept = point.fresh(), point.fresh()
+            given, kept = _widened(point), _widened(point)
             others = tuple(j for j in range(len(given)) if j != i)
 
             def alone(x: Any, i: int = i, kept: list[Any] = kept) -> Any:
@@ -341,6 +341,11 @@ def _closed_over(case: Case) -> None:
                 raise Refused(str(error).splitlines()[0]) from error
             require_alike(results, [gradient[place]] * 2, "closed over and static")
             case.counts.agreements += 1
+
+
+def _widened(point: Point) -> list[Any]:
+    """Return the arguments, of single precision none: as a constant such an array is computed with as it is."""
+    return [np.asarray(x, float)[()] if np.asarray(x).dtype == np.float32 else x for x in point.fresh()]
 
 
 def _of_copies(function: Callable[..., Any], i: int) -> Callable[..., Any]:
