@@ -59,6 +59,14 @@ def _is_infinite(x: MX) -> MX:
     return _binary(cs.OP_EQ, x, number(math.inf))
 
 
+def _is_unbounded(x: MX) -> MX:
+    return _is_infinite(_unary(cs.OP_FABS, x))
+
+
+def _power(x: MX, y: MX) -> MX:
+    return ELEMENTWISE[np.power](x, y)
+
+
 def _xlogy(x: MX, y: MX) -> MX:
     free = _binary(cs.OP_AND, is_zero(x), _binary(cs.OP_OR, _at_most(y, 0.0), _is_infinite(y)))
     return mul(x, log(add(only_where(negated(free), y), free)))
@@ -83,7 +91,12 @@ def _divergence(x: MX, y: MX) -> tuple[MX, MX]:
     x_in, y_in = within(inside, x, 1.0), within(inside, y, 1.0)
     missing = _binary(cs.OP_OR, is_nan(x), is_nan(y))
     outside = negated(_binary(cs.OP_OR, inside, _binary(cs.OP_OR, limit, missing)))
-    value = add(only_where(inside, mul(x_in, log(div(x_in, y_in)))), only_where(outside, number(math.inf)))
+    ratio = div(x_in, y_in)
+    regular = _binary(cs.OP_AND, less(number(0.0), ratio), less(ratio, number(math.inf)))
+    # Of a ratio that leaves the range of numbers, the difference of logarithms.
+    apart = sub(log(within(negated(regular), x_in, 1.0)), log(within(negated(regular), y_in, 1.0)))
+    logarithm = add(log(within(regular, ratio, 1.0)), apart)
+    value = add(only_where(inside, mul(x_in, logarithm)), only_where(outside, number(math.inf)))
     return add(value, only_where(missing, add(x, y))), outside
 
 
@@ -109,16 +122,21 @@ def _cosm1(x: MX) -> MX:
     return mul(number(-2.0), mul(sine, sine))
 
 
-def _power_transform(log_of: Callable[[MX], MX]) -> Callable[[MX, MX], MX]:
-    """Return Box and Cox's transformation, (x**lambda - 1) / lambda, log(x) at lambda = 0."""
+def _power_transform(shift: float, log_of: Callable[[MX], MX]) -> Callable[[MX, MX], MX]:
+    """Return Box and Cox's transformation of x and a shift, (x**lambda - 1) / lambda, log(x) at lambda = 0."""
 
     def transform(x: MX, exponent: MX) -> MX:
-        logarithm = log_of(x)
-        infinite = _is_infinite(_unary(cs.OP_FABS, exponent))
-        value = mul(logarithm, _exprel(mul(within(negated(infinite), exponent, 1.0), logarithm)))
-        # As the quotient of the definition: nan where the power is infinite too.
-        at_infinity = div(_expm1(mul(exponent, logarithm)), exponent)
-        return add(only_where(negated(infinite), value), only_where(infinite, at_infinity))
+        base = add(x, number(shift)) if shift else x
+        without_power = is_zero(exponent)
+        at_end = _binary(cs.OP_OR, is_zero(base), _is_infinite(base))
+        regular = negated(_binary(cs.OP_OR, _is_unbounded(exponent), at_end))
+        logarithm = log_of(within(regular, x, 1.0))
+        value = mul(logarithm, _exprel(mul(within(regular, exponent, 1.0), logarithm)))
+        # Where logarithms or exponents are infinite, the definition.
+        power = _power(within(negated(regular), base, 1.0), within(negated(without_power), exponent, 1.0))
+        quotient = div(sub(power, number(1.0)), within(negated(without_power), exponent, 1.0))
+        limit = log(within(_binary(cs.OP_AND, without_power, negated(regular)), base, 1.0))
+        return select(regular, value, select(without_power, limit, quotient))
 
     return transform
 
@@ -132,29 +150,46 @@ def _relative_log1p(x: MX) -> MX:
 
 
 def _inverse_power_transform(exp_of: Callable[[MX], MX]) -> Callable[[MX, MX], MX]:
-    return lambda y, exponent: exp_of(mul(y, _relative_log1p(mul(exponent, y))))
+    def transform(y: MX, exponent: MX) -> MX:
+        product = mul(exponent, y)
+        # At infinity, where the other form is infinity times 0, the definition; for no exponent it is y that counts.
+        infinite = _binary(cs.OP_AND, _is_unbounded(y), negated(is_zero(exponent)))
+        growth = mul(within(negated(infinite), y, 1.0), _relative_log1p(within(negated(infinite), product, 0.0)))
+        at_infinity = div(_log1p(within(infinite, product, 0.0)), within(infinite, exponent, 1.0))
+        plain = _binary(cs.OP_AND, _is_unbounded(y), is_zero(exponent))
+        return exp_of(select(plain, y, select(infinite, at_infinity, within(negated(plain), growth, 0.0))))
+
+    return transform
 
 
 def _huber(delta: MX, r: MX) -> MX:
     size = _unary(cs.OP_FABS, r)
     inner = mul(number(0.5), mul(r, r))
     outer = mul(delta, sub(size, mul(number(0.5), delta)))
-    valid = _binary(cs.OP_LE, number(0.0), delta)
+    negative = less(delta, number(0.0))
     value = select(_binary(cs.OP_LE, size, delta), inner, outer)
-    return add(only_where(valid, value), only_where(negated(valid), number(math.inf)))
+    return add(only_where(negated(negative), value), only_where(negative, number(math.inf)))
 
 
 def _pseudo_huber(delta: MX, r: MX) -> MX:
-    ratio = div(r, delta)
+    zero, negative = is_zero(delta), less(delta, number(0.0))
+    ratio = div(r, within(negated(zero), delta, 1.0))
     square = mul(ratio, ratio)
     infinite = _is_infinite(square)
     finite = within(negated(infinite), square, 0.0)
     growth = div(finite, add(_unary(cs.OP_SQRT, add(number(1.0), finite)), number(1.0)))
-    return mul(mul(delta, delta), add(growth, only_where(infinite, square)))
+    value = mul(mul(delta, delta), add(growth, only_where(infinite, square)))
+    outside = _binary(cs.OP_OR, zero, negative)
+    return add(only_where(negated(outside), value), only_where(negative, number(math.inf)))
 
 
 def _powm1(x: MX, y: MX) -> MX:
-    return _expm1(mul(y, log(x)))
+    """x**y - 1, to full relative precision where x > 0."""
+    within_range = _binary(cs.OP_AND, less(number(0.0), x), less(x, number(math.inf)))
+    regular = _binary(cs.OP_AND, within_range, less(_unary(cs.OP_FABS, y), number(math.inf)))
+    precise = _expm1(mul(within(regular, y, 1.0), log(within(regular, x, 1.0))))
+    other = _power(within(negated(regular), x, 1.0), within(negated(regular), y, 1.0))
+    return select(regular, precise, sub(other, number(1.0)))
 
 
 def _logarithm_of_gamma(x: MX) -> MX:
@@ -203,7 +238,7 @@ _GRAPHS: dict[str, Callable[..., MX]] = {
     "xlogy": _xlogy, "xlog1py": _xlog1py, "entr": _entr, "rel_entr": _rel_entr, "kl_div": _kl_div,
     "exprel": _exprel, "expm1": _expm1, "log1p": _log1p, "cosm1": _cosm1, "powm1": _powm1,
     "exp2": _power_of(2.0), "exp10": _power_of(10.0), "cbrt": ELEMENTWISE[np.cbrt], "round": ELEMENTWISE[np.rint],
-    "boxcox": _power_transform(log), "boxcox1p": _power_transform(_log1p),
+    "boxcox": _power_transform(0.0, log), "boxcox1p": _power_transform(1.0, _log1p),
     "inv_boxcox": _inverse_power_transform(exp), "inv_boxcox1p": _inverse_power_transform(_expm1),
     "huber": _huber, "pseudo_huber": _pseudo_huber,
 }  # fmt: skip

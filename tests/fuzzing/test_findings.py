@@ -430,3 +430,24 @@ def test_quotients_of_gamma_functions_of_large_numbers(name, x, m):
     np.testing.assert_allclose(value, float(exact), rtol=rtol)
     if slope is not None:
         np.testing.assert_allclose(got, slope, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "arguments", "slopes"), [
+    ("powm1", (-1.5, 3.0), (6.75, None)), ("powm1", (0.0, 0.0), (None, None)), ("powm1", (0.0, 2.0), (0.0, 0.0)),
+    ("powm1", (1.3, 0.5), (0.5 * 1.3**-0.5, 1.3**0.5 * np.log(1.3))), ("powm1", (-2.0, 2.0), (-4.0, None)),
+    ("boxcox", (0.0, 2.0), (0.0, 0.25)), ("boxcox", (0.0, 1.0), (1.0, 1.0)), ("boxcox1p", (-1.0, 2.0), (0.0, 0.25)),
+    ("boxcox", (np.inf, 0.0), (None, None)), ("boxcox", (1.7, 0.0), (1 / 1.7, np.log(1.7) ** 2 / 2)),
+    ("boxcox", (np.inf, 2.0), (None, None)), ("inv_boxcox", (np.inf, 0.5), (None, None)),
+    ("inv_boxcox", (-np.inf, 0.0), (0.0, None)), ("inv_boxcox", (0.7, 0.5), (1.35, None)),
+    ("inv_boxcox1p", (np.inf, 2.0), (None, None)), ("rel_entr", (1e10, 1e-300), (None, None)),
+    ("rel_entr", (0.3, 0.4), (np.log(0.75) + 1, -0.75)), ("huber", (np.nan, 0.5), (None, None)),
+    ("huber", (-1.0, 0.5), (None, None)), ("pseudo_huber", (0.0, 0.5), (None, None)),
+    ("pseudo_huber", (-1.0, 0.5), (None, None)), ("pseudo_huber", (1.0, 0.0), (0.0, 0.0)),
+])  # fmt: skip
+def test_special_functions_at_the_borders_of_their_formulas(name, arguments, slopes):
+    function = getattr(special, name)
+    arguments = tuple(map(np.float64, arguments))
+    np.testing.assert_allclose(arc.compile(lambda *a: function(*a))(*arguments), function(*arguments), rtol=1e-13)
+    for slope, expected in zip(arc.grad(lambda *a: function(*a), argnums=(0, 1))(*arguments), slopes, strict=True):
+        if expected is not None:
+            np.testing.assert_allclose(slope, expected, rtol=1e-12, atol=1e-15)
