@@ -63,8 +63,7 @@ def _is_unbounded(x: MX) -> MX:
     return _is_infinite(_unary(cs.OP_FABS, x))
 
 
-def _power(x: MX, y: MX) -> MX:
-    return ELEMENTWISE[np.power](x, y)
+_power: Callable[[MX, MX], MX] = ELEMENTWISE[np.power]
 
 
 def _xlogy(x: MX, y: MX) -> MX:
