@@ -60,6 +60,20 @@ static inline double picked(const double *from, double place, long size)
     const long k = (long)place;
     return k >= 0 && k < size ? from[k] : NAN;
 }}
+
+/* Sums of stretches, numbered from 0, in pairs, these in pairs, and so on: a level holds the sum of a power of two. */
+static inline void add_in_pairs(double *levels, long number, double sum)
+{{
+    for (; number & 1; number >>= 1) sum += *levels++;
+    *levels = sum;
+}}
+static inline double sum_of_pairs(const double *levels, long count)
+{{
+    double sum = 0.0;
+    for (; count; count >>= 1, ++levels)
+        if (count & 1) sum += *levels;
+    return sum;
+}}
 """
 
 _LOADED = """\

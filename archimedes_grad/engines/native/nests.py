@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from archimedes_grad.engines.native.indices import Index, NotAffineError, SplitError, follow, in_order, split, spread
 from archimedes_grad.engines.native.operations import OPERATIONS, literal
@@ -14,6 +14,9 @@ Loops = tuple[int, ...]
 
 #: In a loop of so few turns those behind the last whole vector count.
 _SHORT = 64
+#: Longer loops reduce in stretches of so many turns, whose sums are added in pairs: rounding errors hardly grow with
+#: the number of turns.
+_STRETCH = 1024
 #: A turn of this weight calls a function that the C library has a vector form of.
 _CALLS_FUNCTION = 20
 
@@ -284,11 +287,15 @@ class Nest:
         a reduction. Where that counts, terms are stored, and reduced in a loop of their own.
         """
         counter, length = len(self.loops) - 1, self.loops[-1]
-        bound = "count" if self.tile is not None and self.outer == counter else str(length)
+        is_cut = self.tile is not None and self.outer == counter
+        bound = "count" if is_cut else str(length)
         statements = [*self.before[-1]]
         updates = [(a, _REDUCTIONS[a.kind][1]) for a in self.accumulators]
-        is_short = bound == str(length) and length < _SHORT and length % 8 and self.weight >= _CALLS_FUNCTION
+        is_short = not is_cut and length < _SHORT and length % 8 and self.weight >= _CALLS_FUNCTION
         if not (updates and is_short and self.may_vectorise):
+            most = min(length, self.tile.block) if self.tile is not None and is_cut else length
+            if most > _STRETCH and any(a.kind == "sum" for a in self.accumulators):
+                return self._in_stretches(counter, bound)
             statements += (update.format(a.name, a.term) for a, update in updates)
             return [*self._vectorised(), f"{_loop(counter, bound)} {{", *_indented([*statements, *self.after[-1]]), "}"]
         terms = [f"{a.name}_terms" for a, _ in updates]
@@ -299,6 +306,32 @@ class Nest:
             "VECTORISE(omp simd)", f"{_loop(counter, bound)} {{", *_indented([*statements, *self.after[-1]]), "}",
             *self._vectorised(), f"{_loop(counter, bound)} {{", *_indented(added), "}",
         ]  # fmt: skip
+
+    def _in_stretches(self, counter: int, bound: str) -> list[str]:
+        """Return the innermost loop in stretches, each of which is reduced by itself."""
+        whole = self.accumulators
+        self.accumulators = [replace(a, name=f"{a.name}_here") for a in whole]
+        sums = [a.name for a in whole if a.kind == "sum"]
+        levels = (self.loops[-1] // _STRETCH + 1).bit_length()
+        starts = [f"double {a.name} = {_REDUCTIONS[a.kind][0]};" for a in self.accumulators]
+        here = [_REDUCTIONS[a.kind][1].format(a.name, a.term) for a in self.accumulators]
+        done = [
+            f"add_in_pairs({a.name}_pairs, stretch / {_STRETCH}, {a.name}_here);" if a.kind == "sum"
+            else _REDUCTIONS[a.kind][1].format(a.name, f"{a.name}_here")
+            for a in whole
+        ]  # fmt: skip
+        return [
+            *(f"double {name}_pairs[{levels}];" for name in sums),
+            f"for (long stretch = 0; stretch < {bound}; stretch += {_STRETCH}) {{",
+            f"    const long end = stretch + {_STRETCH} < {bound} ? stretch + {_STRETCH} : {bound};",
+            *_indented([*starts, *self._vectorised()]),
+            f"    for (long i{counter} = stretch; i{counter} < end; ++i{counter}) {{",
+            *_indented(_indented([*self.before[-1], *here, *self.after[-1]])),
+            "    }",
+            *_indented(done),
+            "}",
+            *(f"{name} += sum_of_pairs({name}_pairs, ({bound} + {_STRETCH - 1}) / {_STRETCH});" for name in sums),
+        ]
 
     def _vectorised(self) -> list[str]:
         """Return the pragma of the innermost loop."""
