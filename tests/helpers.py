@@ -1,12 +1,14 @@
 """The one checker: values against plain NumPy, gradients against central differences."""
 
+import contextlib
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 import archimedes_grad as arc
+from archimedes_grad.engines.selection import default_engine
 
 # --- arguments ------------------------------------------------------------------------------------
 
@@ -30,6 +32,20 @@ def sample(shape: tuple[int, ...], domain: str = "real", seed: Any = 0) -> Any:
     entries = rng.uniform(low, high, shape)
     entries = entries + 2e-3 * (np.abs(entries - np.round(entries)) < 1e-3)
     return np.float64(entries) if shape == () else entries
+
+
+# --- engines --------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def by_the_interpreter() -> Iterator[None]:
+    """Within it, nothing is compiled that names no engine: for references that are long unrolled graphs."""
+    before = default_engine()
+    arc.set_engine("vm")
+    try:
+        yield
+    finally:
+        arc.set_engine(before)
 
 
 # --- values ---------------------------------------------------------------------------------------
