@@ -9,7 +9,8 @@ from __future__ import annotations
 import casadi as cs
 
 from archimedes_grad.arrays.constants import scalar_node
-from archimedes_grad.arrays.trace_state import Guard, current_trace, outlived, trace_error, user_line
+from archimedes_grad.arrays.trace_state import Guard, current_trace, outlived, trace_error
+from archimedes_grad.arrays.user_code import user_line
 
 #: A loop that decides more often than this is taken for one that never ends.
 MAX_DECISIONS = 100_000

@@ -7,13 +7,8 @@ import math
 import sys
 from types import FrameType
 
-from archimedes_grad.arrays.trace_state import (
-    current_trace,
-    outlived,
-    scipy_function_under_way,
-    trace_error,
-    user_frame,
-)
+from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
+from archimedes_grad.arrays.user_code import scipy_function_under_way, user_frame
 from archimedes_grad.errors import TraceError
 
 _NUMPY_NAME_OF_MATH = {

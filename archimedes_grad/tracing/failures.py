@@ -11,13 +11,8 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import is_traced
 from archimedes_grad.arrays.plain_numbers import way_on_from_scipy
-from archimedes_grad.arrays.trace_state import (
-    came_through_scipy,
-    current_trace,
-    line_that_raised,
-    scipy_function_that_raised,
-    trace_error,
-)
+from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.arrays.user_code import came_through_scipy, line_that_raised, scipy_function_that_raised
 from archimedes_grad.errors import TraceError
 
 #: What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry, or

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from os.path import basename
 from typing import Any
 
-from archimedes_grad.arrays.trace_state import frame_of_user
+from archimedes_grad.arrays.user_code import frame_of_user
 
 #: Seconds before a bar appears, and between two looks.
 DELAY, INTERVAL = 0.5, 0.1
