@@ -1,14 +1,36 @@
-"""The one checker: values against plain NumPy, gradients against central differences."""
+"""The one checker: values against plain NumPy, gradients against central differences; and what several modules need."""
 
 import contextlib
+import shutil
+import threading
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import pytest
 
 import archimedes_grad as arc
 from archimedes_grad.engines.selection import default_engine
+
+needs_compiler = pytest.mark.skipif(
+    not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
+)
+
+
+def in_threads(work: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:
+    """Return what a function gives for each argument, each in a thread; raise what one of them raises."""
+    arguments = list(arguments)
+    start = threading.Barrier(len(arguments))
+
+    def started(argument: Any) -> Any:
+        start.wait()
+        return work(argument)
+
+    with ThreadPoolExecutor(len(arguments)) as pool:
+        return list(pool.map(started, arguments))
+
 
 # --- arguments ------------------------------------------------------------------------------------
 

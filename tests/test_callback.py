@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gc
 import math
-import threading
 import weakref
 
 import numpy as np
 import pytest
+from helpers import in_threads
 
 import archimedes_grad as arc
 
@@ -131,11 +131,7 @@ def test_threads_get_their_own_results_and_exceptions():
             if got != (repr(float(x)) if x < 0 else 2 * x):
                 wrong.append((x, got))
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, range(4))
     assert wrong == []
 
 

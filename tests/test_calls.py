@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import optree
 import pytest
-from helpers import assert_same, check_gradient, sample
+from helpers import assert_same, check_gradient, in_threads, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -805,11 +805,7 @@ def test_eight_threads_call_one_function(warm):
             ):  # fmt: skip
                 failures.append((seed, round_))
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, range(8))
     assert failures == []
 
 

@@ -7,10 +7,10 @@ complex numbers with an imaginary step of 1e-30, whose imaginary part is the exa
 from __future__ import annotations
 
 import builtins
-import threading
 
 import numpy as np
 import pytest
+from helpers import in_threads
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -180,19 +180,9 @@ def test_the_same_from_four_threads_and_past_the_limit_of_paths(source, seed):
     xs = points(seed, 12)
     expected = references(source, xs)
     compiled = arc.value_and_grad(compiled_form(source), max_paths=2 if seed % 2 else 128)
-    failures = []
 
     def work(offset):
         for k in np.random.default_rng(offset).permutation(np.repeat(np.arange(len(xs)), 3)):
-            try:
-                assert_equal(compiled(xs[k]), expected[k], source)
-            except BaseException as error:
-                failures.append(error)
+            assert_equal(compiled(xs[k]), expected[k], source)
 
-    threads = [threading.Thread(target=work, args=(offset,)) for offset in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    in_threads(work, range(4))

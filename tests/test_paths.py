@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import threading
 import warnings
 
 import numpy as np
 import pytest
+from helpers import in_threads
 
 import archimedes_grad as arc
 
@@ -472,11 +472,7 @@ def test_threads_on_random_paths_never_mix_results():
             if abs(gradient(x) - expected) > 1e-9:
                 wrong.append((x, expected))
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, range(16))
     assert wrong == []
 
 

@@ -1,17 +1,13 @@
 """Sixteen threads that call, trace, drop and clear the same and different functions; forked and spawned processes."""
 
 import multiprocessing
-import sys
-import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import in_threads
+from threads import Campaign
 
 import archimedes_grad as arc
-
-sys.path.append(str(Path(__file__).resolve().parent.parent / "benchmarks"))
-from threads import Campaign
 
 X = np.linspace(0.1, 1.0, 5)
 EXPECTED = np.cos(X)
@@ -33,22 +29,14 @@ def test_sixteen_threads_call_trace_drop_and_clear():
 
 def test_two_threads_that_meet_a_new_form_trace_it_once():
     traces = []
-    start = threading.Barrier(8)
 
     @arc.grad
     def slow(x):
         traces.append(1)
         return np.sum(np.sin(x))
 
-    def call():
-        start.wait()
-        np.testing.assert_allclose(slow(X), EXPECTED, rtol=1e-14)
-
-    threads = [threading.Thread(target=call) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    for result in in_threads(slow, [X] * 8):
+        np.testing.assert_allclose(result, EXPECTED, rtol=1e-14)
     assert len(traces) == 1
 
 

@@ -1,9 +1,8 @@
 """What the fuzzer found, small, each as it was printed or by hand: fails as long as the library is wrong about it."""
 
-import shutil
-
 import numpy as np
 import pytest
+from helpers import needs_compiler
 from scipy import special
 
 import archimedes_grad as arc
@@ -312,7 +311,7 @@ def test_pieces_joined_by_index_are_a_traced_array(joined, shape):
     check(lambda x: np.heaviside(joined(x), 0.5) * np.sin(joined(x)), [[x]], ("jvp", "vmap", "hvp"))
 
 
-@pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine")
+@needs_compiler
 def test_a_sum_of_one_entry_within_a_compiled_loop():
     def program(z):
         def scaled(t):
@@ -342,7 +341,7 @@ def test_complex_quotients_of_numbers_whose_squares_overflow_or_vanish():
     check_program(program, [np.array([0.3, -1.2, 2.1])], [np.array([1.4, -0.7, 0.2])])
 
 
-@pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine")
+@needs_compiler
 def test_a_piece_of_no_entries_in_a_compiled_loop():
     def program(x):
         pair = np.array([x[1], 1.5])

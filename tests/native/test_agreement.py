@@ -1,17 +1,13 @@
 """How far values of compiled code may be from the interpreter's, operation by operation."""
 
-import shutil
-
 import numpy as np
 import pytest
+from helpers import needs_compiler
 from scipy import special
 
 import archimedes_grad as arc
-from archimedes_grad.engines.native import toolchain
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
-)
+pytestmark = [needs_compiler, pytest.mark.usefixtures("own_cache")]
 
 #: glibc states at most 4 units in the last place for its vector forms, and 1 for the others.
 UNITS = 5
@@ -21,11 +17,6 @@ WIDE = np.concatenate([RNG.normal(size=10_000) * 10.0 ** RNG.uniform(-12, 2.5, 1
 OTHER = RNG.permutation(WIDE)
 POSITIVE = np.abs(WIDE)
 SMALL = np.clip(WIDE, -0.999, 0.999)
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path / "cache"))
 
 
 def units_between(got, expected):

@@ -4,25 +4,18 @@ The limits that keep small programs from blocks are lowered here, so that small 
 """
 
 import re
-import shutil
 import sys
 
 import numpy as np
 import pytest
+from helpers import needs_compiler
 
 import archimedes_grad as arc
-from archimedes_grad.engines.native import blocking, products, toolchain, values
+from archimedes_grad.engines.native import blocking, products, values
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
-)
+pytestmark = [needs_compiler, pytest.mark.usefixtures("own_cache")]
 
 RNG = np.random.default_rng(23)
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path / "cache"))
 
 
 def lower_limits(patch, numbers=80):

@@ -1,7 +1,6 @@
 """The libraries on disk: whole or not used, whoever writes at the same time or is killed while he writes."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -9,12 +8,13 @@ import textwrap
 
 import numpy as np
 import pytest
+from helpers import needs_compiler
 
 import archimedes_grad as arc
 from archimedes_grad.engines.native import toolchain
 
 pytestmark = [
-    pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"),
+    needs_compiler,
     pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX"),
 ]
 
@@ -39,12 +39,6 @@ def slope(x):
     return np.sum(np.sin(x**2))
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def started(before="pass"):
     """Start a process that compiles the function, after a statement of its own."""
     command = [sys.executable, "-c", SCRIPT.format(before=textwrap.dedent(before))]
@@ -59,18 +53,18 @@ def require_right_here():
     assert gradient.explain(X).engine == "native"
 
 
-def found_whole(cache):
+def found_whole(own_cache):
     """Return the libraries that a process would load: under names by content, as they were written."""
-    return [path for path in cache.glob("*.so") if len(path.stem) == 32 and toolchain._is_whole(path)]
+    return [path for path in own_cache.glob("*.so") if len(path.stem) == 32 and toolchain._is_whole(path)]
 
 
-def require_one_library(cache):
+def require_one_library(own_cache):
     """One library lies there, with its digest, and nothing else."""
-    (library,) = found_whole(cache)
-    assert sorted(cache.iterdir()) == [library.with_suffix(".sha256"), library]
+    (library,) = found_whole(own_cache)
+    assert sorted(own_cache.iterdir()) == [library.with_suffix(".sha256"), library]
 
 
-def test_two_processes_that_compile_the_same_function_at_once(cache, tmp_path):
+def test_two_processes_that_compile_the_same_function_at_once(own_cache, tmp_path):
     # Each waits for the other where the compiler would be called.
     before = f"""
         compiled = toolchain._compile
@@ -86,10 +80,10 @@ def test_two_processes_that_compile_the_same_function_at_once(cache, tmp_path):
         out, err = process.communicate(timeout=120)
         assert out.split() == ["True", "native"], err
     require_right_here()
-    require_one_library(cache)
+    require_one_library(own_cache)
 
 
-def test_the_cache_is_cleared_while_another_process_compiles(cache, tmp_path):
+def test_the_cache_is_cleared_while_another_process_compiles(own_cache, tmp_path):
     before = f"""
         compiled = toolchain.compile_library
         def slowly(*args):
@@ -106,15 +100,15 @@ def test_the_cache_is_cleared_while_another_process_compiles(cache, tmp_path):
     (tmp_path / "cleared").touch()
     out, err = process.communicate(timeout=120)
     assert out.split() == ["True", "native"], err
-    require_one_library(cache)
+    require_one_library(own_cache)
 
 
 @pytest.mark.parametrize("renames", [0, 1], ids=["before it is put in place", "between library and digest"])
 @pytest.mark.parametrize("earlier", [False, True], ids=["empty cache", "over a broken library"])
-def test_a_process_killed_while_it_writes_leaves_nothing_that_is_loaded(cache, renames, earlier):
+def test_a_process_killed_while_it_writes_leaves_nothing_that_is_loaded(own_cache, renames, earlier):
     if earlier:
         require_right_here()
-        (library,) = cache.glob("*.so")
+        (library,) = own_cache.glob("*.so")
         library.write_bytes(library.read_bytes()[:-100])
     before = f"""
         renamed, done = os.replace, []
@@ -128,14 +122,14 @@ def test_a_process_killed_while_it_writes_leaves_nothing_that_is_loaded(cache, r
     process = started(before)
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
-    assert not found_whole(cache)
+    assert not found_whole(own_cache)
     require_right_here()
-    assert len(found_whole(cache)) == 1
+    assert len(found_whole(own_cache)) == 1
     toolchain.clear()
-    assert list(cache.iterdir()) == []
+    assert list(own_cache.iterdir()) == []
 
 
-def test_what_a_disk_without_room_does_not_keep_is_evaluated_by_the_interpreter(cache, monkeypatch):
+def test_what_a_disk_without_room_does_not_keep_is_evaluated_by_the_interpreter(own_cache, monkeypatch):
     def no_room(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
@@ -147,7 +141,7 @@ def test_what_a_disk_without_room_does_not_keep_is_evaluated_by_the_interpreter(
 
 
 @pytest.mark.parametrize("size", [1_000, 5_000])
-def test_a_limit_on_the_size_of_files_gives_no_wrong_result(cache, size):
+def test_a_limit_on_the_size_of_files_gives_no_wrong_result(own_cache, size):
     # The source does not fit, or the library does not.
     before = f"""
         import resource, warnings
@@ -157,35 +151,35 @@ def test_a_limit_on_the_size_of_files_gives_no_wrong_result(cache, size):
     """
     out, err = started(before).communicate(timeout=120)
     assert out.split()[:2] == ["True", "vm"], err
-    assert not found_whole(cache)
+    assert not found_whole(own_cache)
     require_right_here()
 
 
-def test_a_changed_byte_is_noticed_before_the_library_is_loaded(cache):
+def test_a_changed_byte_is_noticed_before_the_library_is_loaded(own_cache):
     require_right_here()
-    (library,) = cache.glob("*.so")
+    (library,) = own_cache.glob("*.so")
     content = bytearray(library.read_bytes())
     content[len(content) // 2] ^= 1
     library.write_bytes(content)
     assert not toolchain._is_whole(library)
     require_right_here()
-    require_one_library(cache)
+    require_one_library(own_cache)
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
-def test_a_directory_that_others_may_write_to_is_neither_read_nor_written(cache, mode):
+def test_a_directory_that_others_may_write_to_is_neither_read_nor_written(own_cache, mode):
     require_right_here()
-    (library,) = cache.glob("*.so")
+    (library,) = own_cache.glob("*.so")
     # Somebody else's code under the right name, with the digest that belongs to it.
     library.write_bytes(b"not a library")
     library.with_suffix(".sha256").write_text(toolchain._digest(library))
-    cache.chmod(mode)
+    own_cache.chmod(mode)
     require_right_here()
     assert library.read_bytes() == b"not a library"
-    cache.chmod(0o700)
+    own_cache.chmod(0o700)
 
 
-def test_nothing_of_the_users_text_is_in_the_c_and_no_shell_runs(cache, monkeypatch):
+def test_nothing_of_the_users_text_is_in_the_c_and_no_shell_runs(own_cache, monkeypatch):
     sources, commands = [], []
     run = subprocess.run
 

@@ -1,26 +1,16 @@
 """Linear equations of compiled code, triangular and not: sizes that fill the blocks they are solved in, and others."""
 
-import shutil
 
 import numpy as np
 import pytest
 import scipy.linalg
+from helpers import needs_compiler
 
 import archimedes_grad as arc
-from archimedes_grad.engines.native import toolchain
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
-)
+pytestmark = [needs_compiler, pytest.mark.usefixtures("modules_cache")]
 
 RNG = np.random.default_rng(5)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 def full(n):

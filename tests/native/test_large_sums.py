@@ -3,28 +3,24 @@
 The limit below which nothing is large is lowered here.
 """
 
-import shutil
 
 import casadi as cs
 import numpy as np
 import pytest
+from helpers import needs_compiler
 
 import archimedes_grad as arc
 from archimedes_grad.engines import native
-from archimedes_grad.engines.native import toolchain
 from archimedes_grad.nodes import broadcasts
 from archimedes_grad.nodes.blas import on_blas
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
-)
+pytestmark = [needs_compiler, pytest.mark.usefixtures("own_cache")]
 
 RNG = np.random.default_rng(31)
 
 
 @pytest.fixture(autouse=True)
-def everything_is_large(tmp_path, monkeypatch):
-    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path / "cache"))
+def everything_is_large(monkeypatch):
     monkeypatch.setattr(broadcasts, "_LARGE", 2)
 
 

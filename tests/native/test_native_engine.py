@@ -2,12 +2,12 @@
 
 import shutil
 import subprocess
-import threading
 import time
 
 import casadi as cs
 import numpy as np
 import pytest
+from helpers import in_threads, needs_compiler
 from scipy.special import erf
 
 import archimedes_grad as arc
@@ -16,18 +16,10 @@ from archimedes_grad.engines.native.program import source_of
 from archimedes_grad.engines.native.tape import read
 from archimedes_grad.engines.native.values import Data
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
-)
+pytestmark = [needs_compiler, pytest.mark.usefixtures("own_cache")]
 
 RNG = np.random.default_rng(7)
 PLACES = RNG.integers(0, 40, 25)
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 def written(x):
@@ -370,16 +362,7 @@ def test_no_compiler_is_a_warning_that_says_the_way_on(monkeypatch, another_comp
 
 
 def test_threads_that_compile_the_same_function(own_cache):
-    results = []
-
-    def work():
-        results.append(arc.grad(square_sum, engine="native")(np.ones(57)).tolist())
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    results = in_threads(lambda _: arc.grad(square_sum, engine="native")(np.ones(57)).tolist(), range(4))
     assert results == [[2.0] * 57] * 4
     assert len(libraries(own_cache)) == 1
 

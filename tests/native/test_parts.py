@@ -1,21 +1,20 @@
 """Large loops on several threads: the same numbers, whichever thread computes which part, from whatever process."""
 
 import os
-import shutil
 import subprocess
 import sys
-import threading
 
 import casadi as cs
 import numpy as np
 import pytest
+from helpers import in_threads, needs_compiler
 
 import archimedes_grad as arc
 from archimedes_grad.engines import selection
 from archimedes_grad.engines.native.program import source_of
 
 pytestmark = [
-    pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"),
+    needs_compiler,
     pytest.mark.skipif(sys.platform == "win32", reason="threads of POSIX"),
 ]
 
@@ -95,11 +94,7 @@ def test_several_threads_of_the_program_may_call_at_once():
             if value != expected[number][0] or not np.array_equal(gradient, expected[number][1]):
                 wrong.append(number)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, range(4))
     assert wrong == []
 
 

@@ -1,25 +1,15 @@
 """Matrix products of compiled code: every shape of the kernel's vectors, strips and depths, and what BLAS takes."""
 
-import shutil
 
 import numpy as np
 import pytest
+from helpers import needs_compiler
 
 import archimedes_grad as arc
-from archimedes_grad.engines.native import toolchain
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
-)
+pytestmark = [needs_compiler, pytest.mark.usefixtures("modules_cache")]
 
 RNG = np.random.default_rng(17)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(toolchain.CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 #: Rows, inner and columns: whole vectors and strips, one row beyond, less than one, more than one depth, BLAS.

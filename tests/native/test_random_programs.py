@@ -1,20 +1,18 @@
 """Random chains of movements, elementwise operations and sums: both engines give the same.
 
 Each array is read again in several ways, in line, shifted, by places and as a part, which decides what the compiler may
-compute in one loop. More of them: ``python tests/native/test_random_programs.py FIRST LAST``.
+compute in one loop. More of them: ``PYTHONPATH=tests python tests/native/test_random_programs.py FIRST LAST``.
 """
 
-import shutil
 import sys
 
 import numpy as np
 import pytest
+from helpers import needs_compiler
 
 import archimedes_grad as arc
 
-pytestmark = pytest.mark.skipif(
-    not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
-)
+pytestmark = needs_compiler
 
 ROWS, COLUMNS = 12, 9
 

@@ -76,6 +76,7 @@ def test_work_is_done_by_many_threads():
         return work.smooth(p)
 
     gradient(function, X, n_workers=2)
+    assert waited == [1, 1]
 
 
 def test_points_of_one_derivative_are_spread(threads):
