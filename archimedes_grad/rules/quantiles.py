@@ -20,6 +20,9 @@ from archimedes_grad.rules.composition import NO_VALUE, composed
 from archimedes_grad.rules.reductions import reduced_axes
 from archimedes_grad.rules.sorting import partitioned_last, sorted_by, sorted_last
 
+#: What lies between two neighbours, of these and of the fraction of the way.
+Between = Callable[[Any, Any, Any], Any]
+
 # (alpha, beta) of the continuous methods: the place is n q + alpha + q (1 - alpha - beta) - 1.
 _CONTINUOUS = {
     "linear": (1.0, 1.0), "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0),
@@ -65,25 +68,31 @@ def _places(n: Any, q: Any, method: Any) -> Any:
 def _between(below: Any, above: Any, fraction: Any) -> Any:
     """Return what lies at a fraction of the way, computed as NumPy does: from the nearer end."""
     distance = above - below
+    if not is_traced(fraction) and np.ndim(fraction) == 0:
+        return above - distance * (1 - fraction) if fraction >= 0.5 else below + distance * fraction
     return np.where(np.greater_equal(fraction, 0.5), above - distance * (1 - fraction), below + distance * fraction)
 
 
-def _at_static_place(ordered: SymbolicArray, place: float) -> Any:
+def _in_the_middle(below: Any, above: Any, fraction: Any) -> Any:
+    """Return the mean, as NumPy's medians: infinite where one of the two is."""
+    return 0.5 * (below + above)
+
+
+def _at_static_place(ordered: SymbolicArray, place: float, between: Between) -> Any:
     below = int(np.floor(place))
     fraction = place - below
     if fraction == 0:
         return ordered[..., below]
-    first, second = ordered[..., below], ordered[..., below + 1]
-    return second - (second - first) * (1 - fraction) if fraction >= 0.5 else first + (second - first) * fraction
+    return between(ordered[..., below], ordered[..., below + 1], fraction)
 
 
-def _at_traced_place(ordered: Any, place: Any) -> Any:
+def _at_traced_place(ordered: Any, place: Any, between: Between) -> Any:
     """Return entries at places that are known only when the graph runs."""
     below = np.floor(place)
     first = _entry_at(ordered, below)
     second = _entry_at(ordered, np.minimum(below + 1, ordered.shape[-1] - 1))
     fraction = place - below
-    return np.where(np.equal(fraction, 0), first, _between(first, second, fraction))
+    return np.where(np.equal(fraction, 0), first, between(first, second, fraction))
 
 
 def _entry_at(ordered: Any, place: Any) -> Any:
@@ -112,7 +121,9 @@ def _with_axes(result: Any, axes: tuple[int, ...], keepdims: Any, leading: int =
     return np.expand_dims(result, tuple(axis + leading for axis in sorted(axes)))
 
 
-def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: Any, ignore_nan: bool) -> Any:
+def _quantiles(
+    a: Any, q: Any, axis: Any, method: str, keepdims: Any, ignore_nan: bool, between: Between = _between
+) -> Any:
     merged, axes = _merged(a, axis)
     if merged.dtype.kind != "f":
         merged = merged.astype(float)
@@ -123,12 +134,13 @@ def _quantiles(a: Any, q: Any, axis: Any, method: str, keepdims: Any, ignore_nan
         if ignore_nan:
             count = np.sum(np.logical_not(np.isnan(ordered)), -1)
             place = _places(array_of(count), number, method)
-            result = np.where(np.equal(count, 0), np.nan, _at_traced_place(ordered, place))
+            result = np.where(np.equal(count, 0), np.nan, _at_traced_place(ordered, place, between))
         elif is_traced(number):
             place = np.broadcast_to(_places(merged.shape[-1], number, method), merged.shape[:-1])
-            result = _or_nan(ordered, _at_traced_place(ordered, place))
+            result = _or_nan(ordered, _at_traced_place(ordered, place, between))
         else:
-            result = _or_nan(ordered, _at_static_place(ordered, float(_places(merged.shape[-1], number, method))))
+            static_place = float(_places(merged.shape[-1], number, method))
+            result = _or_nan(ordered, _at_static_place(ordered, static_place, between))
         results.append(_with_axes(result, axes, keepdims))
     shape = np.shape(value_of(q))
     return np.reshape(np.stack(results), shape + results[0].shape) if shape else results[0]
@@ -213,7 +225,7 @@ def _median_rule(function: Callable[..., Any], ignore_nan: bool) -> None:
     def program(
         a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
     ) -> Any:
-        return _quantiles(a, 0.5, axis, "linear", keepdims, ignore_nan)
+        return _quantiles(a, 0.5, axis, "linear", keepdims, ignore_nan, _in_the_middle)
 
 
 _median_rule(np.median, ignore_nan=False)

@@ -101,10 +101,17 @@ def ix_(*args: Any) -> tuple[Any, ...]:
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
     """Numbers in geometric progression between two ends of the same sign."""
     sign = np.sign(start)
+    shape = np.broadcast_shapes(np.shape(value_of(start)), np.shape(value_of(stop)))
     powers = np.linspace(0.0, 1.0, num, endpoint) if num else np.zeros(0)
-    weights = np.reshape(powers, (-1,) + (1,) * max(np.ndim(value_of(start)), np.ndim(value_of(stop))))
+    weights = np.reshape(powers, (-1, *(1,) * len(shape)))
     first, last = np.log(np.abs(start)), np.log(np.abs(stop))
-    points = np.exp(first * (1 - weights) + last * weights) * sign
+    points = np.exp(first + (last - first) * weights) * sign
+    # The ends as they were given, infinite ones too; nan where the other end is, as the sign is.
+    ends = [np.broadcast_to(x, (1, *shape)) for x in (start, stop * np.abs(sign))]
+    if num:
+        points = np.concatenate([ends[0], points[1:]])
+    if num > 1 and endpoint:
+        points = np.concatenate([points[:-1], ends[1]])
     return np.moveaxis(points, 0, axis)
 
 

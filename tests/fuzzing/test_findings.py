@@ -450,3 +450,19 @@ def test_special_functions_at_the_borders_of_their_formulas(name, arguments, slo
     for slope, expected in zip(arc.grad(lambda *a: function(*a), argnums=(0, 1))(*arguments), slopes, strict=True):
         if expected is not None:
             np.testing.assert_allclose(slope, expected, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("function", [
+    np.median, np.nanmedian, lambda x: np.median(x, axis=0), lambda x: np.nanmedian(x, axis=-1, keepdims=True),
+    lambda x: np.geomspace(np.abs(x[0]) + 1, 5.0, 3), lambda x: np.geomspace(2.0, np.abs(x[1]) + 1, 4),
+    lambda x: np.geomspace(np.abs(x[0]) + 1, 5.0, 3, endpoint=False), lambda x: np.geomspace(-2 - x[0] ** 2, -5.0, 3),
+])  # fmt: skip
+def test_medians_and_ends_that_are_infinite(function):
+    # Half of the way from infinity to a number, and infinity times 0, were nan.
+    shape = (2, 2)
+    entries = [
+        [0.3, -1.2, 0.8, 2.1], [np.inf, 1.0, 2.0, 3.0], [1.0, 2.0, np.inf, np.inf], [-np.inf, 1.0, np.inf, np.inf],
+        [np.nan, 1.0, np.inf, 2.0], [np.inf, -np.inf, 1.0, -np.inf],
+    ]  # fmt: skip
+    points = [[np.reshape(row, shape)] for row in entries]
+    check(lambda x: function(x), points, ("vmap", "jvp", "hvp", "scalar", "array"))
