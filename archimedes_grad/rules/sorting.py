@@ -211,12 +211,13 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     if not found.compared_in_graph(x.size * bins.size):
         return found.bins_of(x, bins, right)
     column = np.expand_dims(x, -1)
-    below, above = (np.less, np.greater_equal) if right else (np.less_equal, np.greater)
+    # By what lies above: nan comes after every number.
+    above = np.sum((np.greater_equal if right else np.greater)(bins, column), -1, dtype=np.intp)
+    if not bins.size:
+        return above
     if is_traced(bins):
-        ascending, descending = (np.sum(f(bins, column), -1, dtype=np.intp) for f in (below, above))
-        return np.where(bins[0] > bins[-1], descending, ascending)
-    descends = bins.size > 0 and bins[0] > bins[-1]
-    return np.sum(above(bins, column) if descends else below(bins, column), -1, dtype=np.intp)
+        return np.where(bins[0] > bins[-1], above, bins.size - above)
+    return above if bins[0] > bins[-1] else bins.size - above
 
 
 @composed(np.isin)

@@ -257,11 +257,15 @@ def _interp(x: Any, xp: Any, fp: Any) -> Any:
 
 
 def _through_mpmath(name: str) -> Callable[..., Any]:
+    of_scipy = getattr(scipy_special, name)
+
     # A gradient moves one entry after the other, the rest stay where they were.
     @functools.lru_cache(maxsize=4_000)
     def entry(*arguments: Any) -> Any:
         import mpmath
 
+        if not all(np.isfinite(x) for x in arguments):
+            return LONG(of_scipy(*map(float, arguments)))
         Effort.spend(_OF_ONE_ENTRY)
 
         with mpmath.workprec(90):
@@ -274,7 +278,7 @@ def _through_mpmath(name: str) -> Callable[..., Any]:
             return LONG(head) + LONG(float(result - mpmath.mpf(head)))
 
     entries = np.vectorize(entry, otypes=[LONG])
-    return _long(lambda *xs: entries(*xs)[()], getattr(scipy_special, name))
+    return _long(lambda *xs: entries(*xs)[()], of_scipy)
 
 
 def _student(m: Any, df: Any, t: Any) -> Any:

@@ -466,3 +466,13 @@ def test_medians_and_ends_that_are_infinite(function):
     ]  # fmt: skip
     points = [[np.reshape(row, shape)] for row in entries]
     check(lambda x: function(x), points, ("vmap", "jvp", "hvp", "scalar", "array"))
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("bins", [[-0.5, 0.5], [0.5, -0.5], [0.5], []])
+@pytest.mark.parametrize("count", [6, 3000])
+def test_what_is_no_number_is_in_the_bin_that_numpy_puts_it(bins, right, count):
+    x = np.resize([0.1, np.nan, np.inf, -np.inf, 0.5, -0.5], count)
+    digitized = arc.compile(lambda x, bins: np.digitize(x, bins, right=right))
+    for traced in (digitized, arc.compile(lambda x, bins: np.digitize(x, bins, right=right), static_argnames="bins")):
+        assert traced(x, np.array(bins)).tolist() == np.digitize(x, bins, right=right).tolist()
