@@ -33,6 +33,14 @@ def test_movements(indices):
     check_taken(indices)
 
 
+@pytest.mark.parametrize(("indices", "runs"), [
+    (np.delete(NUMBERS, [3]), [(0, 3, 1), (4, 356, 1)]), (np.roll(NUMBERS, 5), [(355, 5, 1), (0, 355, 1)]),
+    (np.r_[NUMBERS[:300], 5], [(0, 300, 1), (5, 1, 1)]), (np.r_[NUMBERS[::-1], 4, 9], [(359, 360, -1), (4, 2, 5)]),
+])  # fmt: skip
+def test_a_gap_begins_one_run(indices, runs):
+    assert gather._runs(indices) == runs
+
+
 @settings(max_examples=200)
 @given(st.lists(st.tuples(st.integers(0, 359), st.integers(-4, 4), st.integers(1, 150)), min_size=1, max_size=6))
 def test_any_runs(runs):

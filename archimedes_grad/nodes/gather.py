@@ -177,8 +177,8 @@ def _runs(entries: IndexArray) -> list[tuple[int, int, int]]:
         return []
     for change in changes.tolist():
         # The step to the next run belongs to none.
-        if change >= start:
-            runs.append((int(entries[start]), change - start + 1, int(steps[start]) if change > start else 1))
+        if change > start:
+            runs.append((int(entries[start]), change - start + 1, int(steps[start])))
             start = change + 1
     if start < entries.size:
         runs.append((int(entries[start]), entries.size - start, 1))

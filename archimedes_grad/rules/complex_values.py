@@ -53,8 +53,6 @@ def _linear(ufunc: np.ufunc) -> None:
         return paired(ufunc(a, c), _added(b, d))
 
     def _added(b: Any, d: Any) -> Any:
-        if b is None and d is None:
-            return None
         total = ufunc(0.0 if b is None else b, 0.0 if d is None else d)
         return float(total) if {type(b), type(d)} <= {float, type(None)} else total
 

@@ -20,6 +20,7 @@ from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import small_matrices as small
+from archimedes_grad.rules.composition import chosen
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.lapack import Kind, matrix_call, note_call
 
@@ -195,7 +196,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     residuals = value[1]
     if np.size(residuals):
         misfit = b - np.matmul(a, solution)
-        squares = np.sum(misfit * misfit, axis=0) / (rank == n)
+        squares = chosen(rank == n, np.sum(misfit * misfit, axis=0), np.nan)
         residuals = new_array(reshaped(squares.node, np.shape(value[1])), value[1])
     results = [solution, residuals, rank, s]
     return tuple(

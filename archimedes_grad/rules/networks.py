@@ -58,9 +58,10 @@ def _stages(rows: int) -> Iterator[tuple[int, int]]:
 def _pairs(rows: int, size: int, distance: int) -> npt.NDArray[np.intp]:
     """Return the lower rows of the pairs of a stage; a pair that reaches beyond the last row is in order."""
     lower: npt.NDArray[np.intp] = np.arange(rows - distance)
-    offset = lower if distance == size else lower - distance
     same_block = lower // (2 * size) == (lower + distance) // (2 * size)
-    chosen: npt.NDArray[np.intp] = lower[same_block & (offset >= 0) & (offset % (2 * distance) < distance)]
+    # In the first stage of a merge every second run of ``distance`` rows, later the ones between.
+    in_turn = lower // distance % 2 == (distance != size)
+    chosen: npt.NDArray[np.intp] = lower[same_block & in_turn]
     return chosen
 
 

@@ -133,7 +133,7 @@ def _quantiles(
     for number in numbers:
         if ignore_nan:
             count = np.sum(np.logical_not(np.isnan(ordered)), -1)
-            place = _places(array_of(count), number, method)
+            place = _places(count, number, method)
             result = np.where(np.equal(count, 0), np.nan, _at_traced_place(ordered, place, between))
         elif is_traced(number):
             place = np.broadcast_to(_places(merged.shape[-1], number, method), merged.shape[:-1])

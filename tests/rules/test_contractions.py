@@ -1,10 +1,13 @@
 """einsum, tensordot and their kin: values, gradients and second derivatives."""
 
+import functools
+
 import numpy as np
 import pytest
 from helpers import check, check_second_order, check_value, sample
 
 import archimedes_grad as arc
+from archimedes_grad.rules import contractions
 
 M23, M34, M44, V3, V4 = sample((2, 3)), sample((3, 4)), sample((4, 4)), sample((3,)), sample((4,))
 B = sample((5, 2, 3))
@@ -190,3 +193,22 @@ def test_batches_of_matrices(left, right, engine):
     twice = arc.hvp(lambda a: np.sum(weights * np.matmul(a, b) ** 2), engine=engine)(a, direction[0])
     again = arc.grad(lambda a: np.sum(weights * np.matmul(a, b) ** 2), engine=engine)(direction[0])
     np.testing.assert_allclose(twice, again, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("edges", [[3, 4, 5], [9, 2, 7, 3], [2, 30, 1, 8, 40], [5, 3, 4, 7, 2, 6], [9, 1, 9, 1, 9, 2]])
+def test_a_chain_of_matrices_is_multiplied_in_the_cheapest_order(edges):
+    @functools.cache
+    def least(i, j):
+        if i == j:
+            return 0
+        return min(least(i, k) + least(k + 1, j) + edges[i] * edges[k + 1] * edges[j + 1] for k in range(i, j))
+
+    split = contractions._splits(edges)
+
+    def cost(i, j):
+        if i == j:
+            return 0
+        k = split[i, j]
+        return cost(i, k) + cost(k + 1, j) + edges[i] * edges[k + 1] * edges[j + 1]
+
+    assert cost(0, len(edges) - 2) == least(0, len(edges) - 2)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import check, check_gradient, check_second_order, check_value, sample
+from helpers import check, check_gradient, check_second_order, check_value, sample, weighted
 
 import archimedes_grad as arc
 
@@ -92,6 +92,8 @@ CASES = {
     "cond fro": (lambda a: np.linalg.cond(a, "fro"), S5), "cond nuc": (lambda a: np.linalg.cond(a, "nuc"), S5),
     "cond 1": (lambda a: np.linalg.cond(a, 1), S5), "cond inf": (lambda a: np.linalg.cond(a, math.inf), STACK),
     "cond -1": (lambda a: np.linalg.cond(a, -1), S5), "cond tall": (np.linalg.cond, TALL),
+    "cond tall 2": (lambda a: np.linalg.cond(a, 2), TALL), "cond wide -2": (lambda a: np.linalg.cond(a, -2), WIDE),
+    "det large": (np.linalg.det, sample((6, 6))), "det large stack": (np.linalg.det, sample((2, 6, 6))),
     "norm": (np.linalg.norm, TALL), "norm vector": (np.linalg.norm, B3), "norm 3d": (np.linalg.norm, STACK),
     "norm axis": (lambda a: np.linalg.norm(a, axis=0), TALL),
     "norm keepdims": (lambda a: np.linalg.norm(a, axis=1, keepdims=True), TALL),
@@ -113,6 +115,18 @@ for _order in (None, "fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf):
 def test_value_and_gradient(name):
     function, *args = CASES[name]
     check(function, *args, rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_forward_is_reverse(name):
+    function, *args = CASES[name]
+    scalar = weighted(function)
+    directions = tuple(sample(a.shape, seed=1) for a in args)
+    argnums = tuple(range(len(args)))
+    gradients = arc.grad(scalar, argnums=argnums)(*args)
+    forward = arc.jvp(scalar, argnums=argnums)(*args, directions)
+    expected = sum(np.sum(gradient * direction) for gradient, direction in zip(gradients, directions, strict=True))
+    np.testing.assert_allclose(forward, expected, rtol=1e-9)
 
 
 CONSTANT = {

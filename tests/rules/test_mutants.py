@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.special
 from helpers import check, check_value
 
@@ -266,3 +267,20 @@ def test_cofactors_near_a_singular_matrix():
     large[:5, :5] = near
     large[5:, 5:] = np.eye(4)
     np.testing.assert_allclose(arc.grad(np.linalg.det)(large)[:5, :5], cofactors, rtol=1e-8, atol=1e-8)
+
+
+def test_residuals_of_least_squares_that_meet_another_rank_are_not_known():
+    residuals = arc.compile(lambda a, b: np.linalg.lstsq(a, b, rcond=None)[1])
+    a, b = GRID.T, np.sin(np.arange(4.0))
+    np.testing.assert_allclose(residuals(a, b), np.linalg.lstsq(a, b, rcond=None)[1], rtol=1e-10)
+    assert np.isnan(residuals(a * np.array([1.0, 1.0, 0.0]), b)).all()
+
+
+@pytest.mark.parametrize("entry", [np.nan, np.inf])
+def test_what_is_not_finite_passes_through_substitution(entry):
+    solve = arc.compile(lambda a, b: scipy.linalg.solve_triangular(a, b, lower=True))
+    a, b = np.eye(3) + np.tri(3), np.array([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(solve(a, b), np.linalg.solve(a, b), rtol=1e-14)
+    found = solve(a, np.array([1.0, entry, 3.0]))
+    assert found[0] == 0.5
+    assert not np.isfinite(found[1:]).any()

@@ -1,8 +1,13 @@
 """Arguments that are seldom given, empty operands and refusals: lines of the rules that no other test ran."""
 
+import copy
+
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.sparse
 import scipy.special
+import scipy.stats
 from helpers import check, check_value
 
 import archimedes_grad as arc
@@ -13,6 +18,8 @@ MASK = np.array([True, False, True, True, False])
 LONG = np.sin(np.arange(2100.0))
 #: No two are near each other: differences keep their order.
 APART = np.random.default_rng(3).permutation(np.linspace(-3.0, 3.0, 120))
+SPARSE = scipy.sparse.csr_array(np.diag([1.0, 2.0, 3.0, 4.0, 5.0]) + np.eye(5, k=2))
+CLIP = np._core.umath.clip
 CELLS = np.array([[0.2, 0.6], [1.4, -0.3], [0.7, 0.9]])
 
 
@@ -40,6 +47,18 @@ def written_by(function):
         return function(x, out=y) * 2.0 + y
 
     return program
+
+
+def modf_into(x):
+    fraction, whole = np.zeros_like(x), np.zeros_like(x)
+    np.modf(x, fraction, whole)
+    return fraction + 2 * whole
+
+
+def put_nothing(x):
+    y = x * 1.0
+    y.put([], [])
+    return y
 
 
 def over_axes(x):
@@ -96,6 +115,35 @@ FORMS = {
     ),
     "take_along_axis of the run, flat": (lambda x: np.take_along_axis(x, np.argsort(x), axis=None), APART[:60]),
     "frexp of many": (lambda x: np.frexp(x)[0] * 1.0, LONG),
+    "full of a plain number": (lambda x: np.full((2, 5), 1.5, like=x) * x, FIVE),
+    "matmul with a complex matrix": (lambda x: np.abs(np.matmul(x, np.exp(1j * np.arange(8.0).reshape(4, 2)))), GRID),
+    "vecdot with a complex vector": (lambda x: np.abs(np.vecdot(x, np.exp(1j * np.arange(4.0)))), GRID),
+    "add.reduce of complex numbers": (lambda x: np.abs(np.add.reduce(x * np.exp(1j * x), axis=0)), GRID),
+    "a complex copy": (lambda x: np.abs((x * 1j + 1).copy()), FIVE),
+    "a cast to complex numbers": (lambda x: np.abs((x * 1j + 1).astype(complex)), FIVE),
+    "the ufunc of clip": (lambda x: CLIP(x, -0.5, 1.0), FIVE),
+    "the ufunc of clip, into": (written_by(lambda x, out=None: CLIP(x, -0.5, 1.0, out=out)), FIVE),
+    "trim_zeros of a list": (lambda x: np.stack(np.trim_zeros([x[0] * 0, x[1], x[2], 0.0 * x[1]])), FIVE),
+    "trim_zeros of zeros": (lambda x: np.trim_zeros(x * 0.0), FIVE),
+    "argsort of a number": (lambda x: np.argsort(x[0]), FIVE),
+    "lexsort of numbers": (lambda x: np.lexsort((x[0], x[1])), FIVE),
+    "expm of nothing": (lambda x: scipy.linalg.expm(x), np.zeros((0, 0))),
+    "no equations with a triangle": (lambda x: scipy.linalg.solve_triangular(x, x), np.zeros((0, 0))),
+    "vectorize of nothing": (
+        lambda x: np.vectorize(lambda a: a.sum(), signature="(n)->()", otypes=[float])(x[:0]), GRID,
+    ),
+    "modf into the places of two": (modf_into, FIVE),
+    "put of nothing": (lambda x: put_nothing(x), FIVE),
+    "copies of the module": (lambda x: copy.copy(x) * copy.deepcopy(x), FIVE),
+    "bytes and strides": (lambda x: x * x.nbytes + x.itemsize + x[::2].strides[0], FIVE),
+    "device": (lambda x: x.to_device("cpu") * (x.device == "cpu"), FIVE),
+    "base": (lambda x: x[1:] * (x[1:].base is not None) * (x.base is None), FIVE),
+    "histogramdd of lists": (
+        lambda x: np.histogramdd([[0.2, 1.4, 0.7], [0.6, -0.3, 0.9]], bins=2, weights=x[:3])[0], FIVE,
+    ),
+    "polyval at traced points": (lambda x: np.polynomial.polynomial.polyval(x, [1.0, 2.0, 3.0]), FIVE),
+    "a sparse matrix and a vector": (lambda x: SPARSE @ x, FIVE),
+    "a sparse matrix and a matrix": (lambda x: SPARSE @ x.T, np.stack([FIVE, FIVE**2])),
 }  # fmt: skip
 
 
@@ -108,7 +156,8 @@ def _nothing_written(x):
 #: Differences do not know these: nan and inf among the values, jumps, or nothing that depends on the argument.
 WITHOUT_SLOPE = (
     "nanquantile with weights", "roots of a monomial", "reduce of nothing", "cond of a singular matrix",
-    "frexp of many",
+    "frexp of many", "trim_zeros of zeros", "argsort of a number", "lexsort of numbers", "expm of nothing",
+    "no equations with a triangle",
 )  # fmt: skip
 
 
@@ -176,6 +225,30 @@ REFUSED = {
     ),
     "a ufunc without a rule": (lambda x: np.nextafter(x, 1.0), arc.TraceError, "numpy.nextafter"),
     "a function on strings": (np.strings.isalpha, arc.TraceError, "it works on strings"),
+    "a ufunc that Python made": (np.frompyfunc(lambda a: a, 1, 1), arc.TraceError, "object"),
+    "a whole target of reals": (
+        lambda x: np.add(x, 1.0, out=np.zeros_like(x, dtype=int)), TypeError, "Cannot cast ufunc 'add' output",
+    ),
+    "the smallest dtype of a number": (lambda x: np.min_scalar_type(x[0]), arc.TraceError, "depends on the number"),
+    "solve of a band": (
+        lambda x: scipy.linalg.solve(np.outer(x, x) + np.eye(5), x, assume_a="banded"), (arc.TraceError, ValueError),
+        "assume_a|not a recognized",
+    ),
+    "a distribution without a formula": (
+        lambda x: scipy.stats.norminvgauss.cdf(x, 1.0, 0.5), arc.TraceError, "norminvgauss.cdf has no formula",
+    ),
+    "a label": (lambda x: x["a"], IndexError, "no 'a'"),
+    "an indexer of pandas": (lambda x: x.iloc[0], AttributeError, "no 'iloc'"),
+    "a float as an index": (lambda x: np.insert(x, x[:1], 0.0), TypeError, "cannot be an index"),
+    "vectorize, a wrong count": (
+        lambda x: np.vectorize(lambda a, b: a, signature="(n),(n)->()")(x), TypeError, "wrong number of positional",
+    ),
+    "vectorize, too many results": (
+        lambda x: np.vectorize(lambda a: (a[0], a[1]), signature="(n)->()")(x), ValueError, "wrong number of outputs",
+    ),
+    "vectorize, an array for a number": (
+        lambda x: np.vectorize(lambda a: np.stack([a, a]))(x), ValueError, "setting an array element with a sequence",
+    ),
     "at a plain target": (lambda x: np.add.at(np.zeros(5), [0], x[:1]), arc.TraceError, "numpy.add.at"),
 }  # fmt: skip
 

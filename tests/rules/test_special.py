@@ -12,11 +12,15 @@ import archimedes_grad as arc
 
 special = pytest.importorskip("scipy.special")
 
-REAL, UNIT, POSITIVE = sample((3,)), sample((3,), "unit"), sample((3,), "positive")
+#: On either side of where functions and their formulas change: 0, a half, 1, 2.
+REAL = np.array([-1.9, -0.93, -0.37, 0.42, 0.95, 1.35])
+UNIT = np.array([-0.86, -0.41, -0.05, 0.19, 0.55, 0.91])
+POSITIVE = np.array([0.31, 1.38, 0.87, 2.32, 0.62, 4.6])
 PROBABILITY = (UNIT + 1) / 2
 WIDE = np.array([-30.3, -1.1, 3.3, 11.7])
 NEGATIVE = np.array([-0.3, -1.2, -5.4, 0.2])
 ABOVE = 1 + POSITIVE
+FAR = np.array([[0.0], [2000.0], [-900.0]])
 
 ONE = {
     "erf": REAL, "erfc": REAL, "erfcx": REAL, "ndtr": REAL, "log_ndtr": REAL, "gammaln": POSITIVE, "loggamma": POSITIVE,
@@ -76,6 +80,9 @@ MORE = {
     "logsumexp b": (lambda x, b: special.logsumexp(x, b=b), REAL, POSITIVE),
     "logsumexp b axis": (lambda x: special.logsumexp(x, 1, np.array([1.0, 0.0, 2.0, 3.0])), sample((3, 4))),
     "logsumexp sign": (lambda x, b: special.logsumexp(x, b=b, return_sign=True)[0], REAL, -POSITIVE),
+    "logsumexp, rows far apart": (lambda x: special.logsumexp(x + FAR, axis=1), sample((3, 4))),
+    "softmax, rows far apart": (lambda x: special.softmax(x + FAR, axis=1), sample((3, 4))),
+    "log_softmax, rows far apart": (lambda x: special.log_softmax(x + FAR, axis=1), sample((3, 4))),
     "softmax": (special.softmax, REAL), "softmax axis": (lambda x: special.softmax(x, axis=1), sample((3, 4))),
     "log_softmax": (special.log_softmax, REAL),
     "log_softmax axis": (lambda x: special.log_softmax(x, axis=-1), sample((3, 4))),
