@@ -10,6 +10,8 @@ import pytest
 from helpers import in_threads
 
 import archimedes_grad as arc
+from archimedes_grad.compilation import compiled as compiled_functions
+from archimedes_grad.compilation.merging import guards_alone
 
 
 def if_else(x):
@@ -268,18 +270,33 @@ def test_newton_to_convergence():
     assert gradient.explain(2.0).paths < 15
 
 
-def test_large_graphs_evaluate_guards_first_and_stay_right():
-    def function(x):
-        scale = int(x[0]) + 1
-        return scale * np.sum(np.exp(x) * np.sin(x))
+def test_large_graphs_evaluate_guards_first_and_stay_right(monkeypatch):
+    alone = []
 
-    gradient = arc.grad(function)
-    tail = np.random.default_rng(1).normal(size=20_000)
-    for _ in range(3):
+    def noted(derived):
+        alone.append(guards_alone(derived))
+        return alone[-1]
+
+    monkeypatch.setattr(compiled_functions, "guards_alone", noted)
+
+    def whole(x):
+        y = np.sort(x)  # by NumPy in the graph, which is one of arrays therefore
+        for _ in range(5):
+            y = np.sin(y) * x + y
+        return np.sum(y)
+
+    gradient, slope = arc.grad(lambda x: (int(x[0]) + 1) * whole(x)), arc.grad(whole)
+    tail = np.random.default_rng(1).normal(size=60)
+    for repetition in range(8):
         for k in (0, 3, 1, 2):
             x = np.r_[k + 0.5, tail]
-            expected = (k + 1) * np.exp(x) * (np.sin(x) + np.cos(x))
+            expected = (k + 1) * slope(x)
+            if repetition > 5:
+                # A call of another form comes between: the next one is not that of the last form.
+                np.testing.assert_allclose(gradient(x=x), expected, rtol=1e-12, atol=1e-14)
             np.testing.assert_allclose(gradient(x), expected, rtol=1e-12, atol=1e-14)
+    assert len(alone) == 4
+    assert all(guards is not None for guards in alone)
 
 
 def test_nan_is_true_and_compares_false_as_in_python():

@@ -214,12 +214,9 @@ def _inner_product(node: Node, entries: Entries) -> Needs:
 
 def _called(node: Node, entries: Entries) -> Needs:
     several, output = node.expression.dep(0), node.expression.which_output()
-    if several.op() == cs.OP_HORZSPLIT:
-        offset = several.info()["offset"][output]
-        return [(0, entries + offset * node.shape[0])], _first
-    if several.op() == cs.OP_VERTSPLIT:
-        rows, offset = node.shape[0], several.info()["offset"][output]
-        return [(0, entries % rows + offset + entries // rows * node.operands[0].shape[0])], _first
+    if several.op() in (cs.OP_HORZSPLIT, cs.OP_VERTSPLIT):
+        # CasADi splits columns only, of matrices and, downwards, one column: each part is entries in a row.
+        return [(0, entries + several.info()["offset"][output])], _first
     if several.op() != cs.OP_CALL:
         raise NoRuleError(f"a node of operation {several.op()}")
     function = several.which_function()

@@ -89,15 +89,17 @@ class _Finder(ast.NodeVisitor):
             self.add(node, start + match.start(), start + match.end(), new)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        if not self.depth:
+            self.around = node.lineno, node.end_lineno or node.lineno
         # Defaults are evaluated at import.
         for default in [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]:
             self.visit(default)
-        if not self.depth:
-            self.around = node.lineno, node.end_lineno or node.lineno
         self.depth += 1
         for statement in node.body:
             self.visit(statement)
         self.depth -= 1
+        if not self.depth:
+            self.around = (0, 0)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         if not self.depth:
@@ -105,6 +107,8 @@ class _Finder(ast.NodeVisitor):
         self.depth += 1
         self.visit(node.body)
         self.depth -= 1
+        if not self.depth:
+            self.around = (0, 0)
 
     def visit_Raise(self, node: ast.Raise) -> None:
         pass

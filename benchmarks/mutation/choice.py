@@ -50,8 +50,9 @@ class Tests:
         if not found and mutant.in_function:
             found = {test for line in range(*mutant.around) for test in by_line.get(line, [])}
         if not mutant.in_function:
-            # What runs at import counts for whatever the file does.
-            found |= {test for tests in by_line.values() for test in tests}
+            # What runs at import counts for whatever the file does; a default, for what its function does.
+            own = {test for line in range(*mutant.around) for test in by_line.get(line, [])}
+            found |= own or {test for tests in by_line.values() for test in tests}
         ordered = sorted(found, key=lambda test: (self.breadth[test], test))
         if len(ordered) <= most:
             return ordered

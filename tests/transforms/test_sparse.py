@@ -127,6 +127,35 @@ def test_a_sparse_hessian_is_the_dense_one(function, reduced):
     np.testing.assert_allclose(sparse.toarray(), dense, rtol=1e-12, atol=1e-12 * np.max(np.abs(dense)))
 
 
+#: What NumPy does along an axis of four entries, for many rows or columns at once.
+ALONG_AN_AXIS = {
+    "prod": np.prod, "max": np.max, "var": np.var, "cumprod": np.cumprod, "flip": np.flip,
+    "diff": lambda x, axis: np.diff(x, axis=axis) ** 3,
+    "fmin": lambda x, axis: np.fmin.reduce(x, axis=axis), "roll": lambda x, axis: np.roll(x, 1, axis) * x,
+    "parts": lambda x, axis: np.concatenate(np.split(x**3, [1, 3], axis)[::-1], axis),
+    "columns": lambda x, axis: np.take(x, [2, 0, 2], axis) * np.take(x, [1], axis),
+    "product": lambda x, axis: np.tensordot(x, MATRIX, ([axis], [0])) ** 3,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(-1, 4), (4, -1)])
+@pytest.mark.parametrize("name", ALONG_AN_AXIS)
+def test_along_an_axis_of_many_rows_or_columns(name, shape):
+    x = np.random.default_rng(1).permutation(np.linspace(0.5, 1.5, 400))
+
+    def function(x):
+        return np.ravel(ALONG_AN_AXIS[name](np.reshape(x, shape), axis=shape.index(4)))
+
+    dense = arc.jac(function)(x)
+    np.testing.assert_allclose(arc.jac(function, sparse=True)(x).toarray(), dense, rtol=1e-12, atol=1e-12)
+
+    def total(x):
+        return np.sum(np.sin(function(x)))
+
+    dense = arc.hess(total)(x)
+    np.testing.assert_allclose(arc.hess(total, sparse=True)(x).toarray(), dense, rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.parametrize("function", [mapped, whole_arrays, several_groups, stencil, transposed, batch_of_gradients])
 def test_the_structure_is_that_of_the_graph(function):
     jacobian = arc.jac(function, sparse=True)(X)
