@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.gather import Shape, flat, repeated_number, stored_shape
+from archimedes_grad.nodes.python_calls import PythonCall, write_outputs
 
 Array = npt.NDArray[np.float64]
 Matrices = Sequence[cs.MX]
@@ -52,7 +53,7 @@ class Kind:
     stack_reverse: StackReverse | None = None
 
 
-class MatrixCall(cs.Callback):
+class MatrixCall(PythonCall):
     """A function of stacks of matrices that NumPy evaluates.
 
     Parameters
@@ -64,36 +65,16 @@ class MatrixCall(cs.Callback):
     """
 
     def __init__(self, kind: Kind, shapes_in: Sequence[Shape], shapes_out: Sequence[Shape], count: int) -> None:
-        super().__init__()
+        def stacked(shape: Shape) -> tuple[int, int]:
+            rows, columns = stored_shape(shape)
+            return rows, columns * count
+
+        super().__init__(map(stacked, shapes_in), map(stacked, shapes_out))
         self.kind = kind
         self.shapes_in, self.shapes_out, self.count = tuple(shapes_in), tuple(shapes_out), count
         self.construct(kind.name, {})
 
     # What CasADi asks of a callback; the names are its own.
-
-    def get_n_in(self) -> int:
-        """Return the number of inputs."""
-        return len(self.shapes_in)
-
-    def get_n_out(self) -> int:
-        """Return the number of outputs."""
-        return len(self.shapes_out)
-
-    def get_sparsity_in(self, i: int) -> cs.Sparsity:
-        """Return the stored shape of an input."""
-        return self._stacked(self.shapes_in[i])
-
-    def get_sparsity_out(self, i: int) -> cs.Sparsity:
-        """Return the stored shape of an output."""
-        return self._stacked(self.shapes_out[i])
-
-    def _stacked(self, shape: Shape) -> cs.Sparsity:
-        rows, columns = stored_shape(shape)
-        return cs.Sparsity.dense(rows, columns * self.count)
-
-    def has_eval_buffer(self) -> bool:
-        """Evaluate on raw buffers: conversion to CasADi matrices costs more than a small factorisation."""
-        return True
 
     def eval_buffer(self, arg: Sequence[memoryview | None], res: Sequence[memoryview | None]) -> int:
         """Evaluate; 1 where NumPy raises, which the engine reports as a LinAlgError."""
@@ -103,18 +84,12 @@ class MatrixCall(cs.Callback):
                 outputs = self.kind.evaluate(inputs, [buffer is not None for buffer in res])
         except (np.linalg.LinAlgError, ValueError):
             return 1
-        for buffer, output in zip(res, outputs, strict=True):
-            if buffer is not None:
-                np.frombuffer(buffer)[:] = np.ravel(output)
+        write_outputs(res, outputs)
         return 0
 
     def _view(self, buffer: memoryview | None, shape: Shape) -> Array:
         full = (self.count, *shape)
         return np.zeros(full) if buffer is None else np.frombuffer(buffer).reshape(full)
-
-    def has_reverse(self, nadj: int) -> bool:
-        """One direction at a time; CasADi maps it for more."""
-        return nadj == 1
 
     def get_reverse(self, nadj: int, name: str, inames: Any, onames: Any, opts: Any) -> cs.Function:
         """Return the function that takes sensitivities from the outputs to the inputs."""
@@ -129,10 +104,6 @@ class MatrixCall(cs.Callback):
         seeds = self._symbols("seed", self.shapes_out)
         sensitivities = self._pulled_back(inputs, outputs, seeds)
         return self._per_item(name, [*inputs, *outputs, *seeds], sensitivities, inames, onames, opts)
-
-    def has_forward(self, nfwd: int) -> bool:
-        """One direction at a time; CasADi maps it for more."""
-        return nfwd == 1
 
     def get_forward(self, nfwd: int, name: str, inames: Any, onames: Any, opts: Any) -> cs.Function:
         """Return the function that takes directions from the inputs to the outputs: the transposed reverse."""

@@ -7,6 +7,7 @@ thread that evaluates, the outputs are nan, and the engine raises it once the gu
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from archimedes_grad import numeric
 from archimedes_grad.engines.vm import failures
 from archimedes_grad.nodes.gather import Shape
+from archimedes_grad.nodes.python_calls import PythonCall, write_outputs
 
 Array = npt.NDArray[np.float64]
 
@@ -29,7 +31,7 @@ Evaluate = Callable[..., Sequence[Any]]
 PullBack = Callable[..., Sequence[Any]]
 
 
-class BlackBox(cs.Callback):
+class BlackBox(PythonCall):
     """A function of arrays, differentiated by a numeric method or by a given pull-back.
 
     Parameters
@@ -44,7 +46,7 @@ class BlackBox(cs.Callback):
         self, name: str, evaluate: Evaluate, shapes_in: Sequence[Shape], shapes_out: Sequence[Shape],
         method: str, pull_back: PullBack | None = None,
     ) -> None:  # fmt: skip
-        super().__init__()
+        super().__init__(map(_column, shapes_in), map(_column, shapes_out))
         self.evaluate = evaluate
         self.shapes_in, self.shapes_out = tuple(shapes_in), tuple(shapes_out)
         self.method = method
@@ -55,26 +57,6 @@ class BlackBox(cs.Callback):
 
     # What CasADi asks of a callback; the names are its own.
 
-    def get_n_in(self) -> int:
-        """Return the number of inputs."""
-        return len(self.shapes_in)
-
-    def get_n_out(self) -> int:
-        """Return the number of outputs."""
-        return len(self.shapes_out)
-
-    def get_sparsity_in(self, i: int) -> cs.Sparsity:
-        """Return the shape of an input: a column of its entries in C order."""
-        return cs.Sparsity.dense(int(np.prod(self.shapes_in[i])), 1)
-
-    def get_sparsity_out(self, i: int) -> cs.Sparsity:
-        """Return the shape of an output: a column of its entries in C order."""
-        return cs.Sparsity.dense(int(np.prod(self.shapes_out[i])), 1)
-
-    def has_eval_buffer(self) -> bool:
-        """Evaluate on raw buffers."""
-        return True
-
     def eval_buffer(self, arg: Sequence[memoryview | None], res: Sequence[memoryview | None]) -> int:
         """Evaluate; keep an exception for the engine, with nan as outputs."""
         try:
@@ -82,14 +64,8 @@ class BlackBox(cs.Callback):
         except BaseException as error:  # raised by the engine, in the thread that evaluates
             failures.setdefault(threading.get_ident(), error)
             outputs = [np.full(shape, np.nan) for shape in self.shapes_out]
-        for buffer, output in zip(res, outputs, strict=True):
-            if buffer is not None:
-                np.frombuffer(buffer)[:] = np.ravel(output)
+        write_outputs(res, outputs)
         return 0
-
-    def has_reverse(self, nadj: int) -> bool:
-        """One direction at a time; CasADi maps it for more."""
-        return nadj == 1
 
     def get_reverse(self, nadj: int, name: str, inames: Any, onames: Any, opts: Any) -> cs.Function:
         """Return the function that takes cotangents from the outputs to the inputs: a black box again."""
@@ -104,10 +80,6 @@ class BlackBox(cs.Callback):
         x, y = _columns("x", self.shapes_in), _columns("y", self.shapes_out)
         seeds = _columns("w", self.shapes_out)
         return cs.Function(name, [*x, *y, *seeds], box.call([*x, *seeds]), inames, onames, opts)
-
-    def has_forward(self, nfwd: int) -> bool:
-        """One direction at a time; CasADi maps it for more."""
-        return nfwd == 1
 
     def get_forward(self, nfwd: int, name: str, inames: Any, onames: Any, opts: Any) -> cs.Function:
         """Return the function that takes directions from the inputs to the outputs: a black box again."""
@@ -162,8 +134,13 @@ def _copied(buffer: memoryview | None, shape: Shape) -> Any:
     return array[()]
 
 
+def _column(shape: Shape) -> tuple[int, int]:
+    """Return how an array is stored: a column of its entries in C order."""
+    return math.prod(shape), 1
+
+
 def _columns(name: str, shapes: Sequence[Shape]) -> list[cs.MX]:
-    return [cs.MX.sym(f"{name}{i}", int(np.prod(shape)), 1) for i, shape in enumerate(shapes)]
+    return [cs.MX.sym(f"{name}{i}", *_column(shape)) for i, shape in enumerate(shapes)]
 
 
 def _flat(arrays: Sequence[Any]) -> Array:
