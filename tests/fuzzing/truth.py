@@ -24,11 +24,13 @@ _APART_AT_INFINITY = frozenset({
     "complex", "histogram", "einsum", "convolve", "correlate", "interp", "quantile", "percentile", "nanquantile",
 })  # fmt: skip
 
-#: What may give a zero of either sign by the conventions, so that its reciprocal is infinite with either.
+#: What may give a zero of either sign by the conventions, so that its reciprocal is infinite with either; and what
+#: else reads the sign.
 _OF_EITHER_ZERO = frozenset({
     "sort", "partition", "median", "max", "min", "maximum", "minimum", "fmax", "fmin", "clip", "quantile", "percentile",
     "nanquantile", "dot", "matmul", "einsum", "tensordot", "inner", "vdot", "sum", "convolve", "unique", "union1d",
 })  # fmt: skip
+_READS_SIGNS = frozenset({"arctan2", "angle", "copysign", "signbit"})
 
 #: Evaluations that the reference may take for a program at a point.
 _EFFORT = 20_000
@@ -224,9 +226,10 @@ def require_value(got: Any, point: Point, way: str) -> None:
             if not exact.first_is_sure and not point.is_at_a_border:
                 raise Unsure
             wrong = _apart(result, expected, tolerance)
-            either = point.is_at_a_border and _OF_EITHER_ZERO & {*point.names}
-            if either and (np.isinf(np.asarray(expected)[wrong]) & (np.asarray(result) == -expected)[wrong]).all():
-                raise Unsure
+            if point.is_at_a_border and _OF_EITHER_ZERO & {*point.names}:
+                opposite = np.isinf(np.asarray(expected)) & (np.asarray(result) == -np.asarray(expected))
+                if opposite[wrong].all() or _READS_SIGNS & {*point.names}:
+                    raise Unsure
             if point.names_at_infinity and _one_is_nan(result, expected)[wrong].all():
                 raise Unsure
             _require_no_decision_within_rounding(point, k, wrong, tolerance)
