@@ -227,7 +227,8 @@ def require_value(got: Any, point: Point, way: str) -> None:
                 raise Unsure
             wrong = _apart(result, expected, tolerance)
             if point.is_at_a_border and _OF_EITHER_ZERO & {*point.names}:
-                opposite = np.isinf(np.asarray(expected)) & (np.asarray(result) == -np.asarray(expected))
+                infinite = np.asarray(expected, float)
+                opposite = np.isinf(infinite) & (np.asarray(result, float) == -infinite)
                 if opposite[wrong].all() or _READS_SIGNS & {*point.names}:
                     raise Unsure
             if point.names_at_infinity and _one_is_nan(result, expected)[wrong].all():
