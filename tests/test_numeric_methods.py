@@ -148,3 +148,37 @@ def test_an_automatic_derivative_reports_as_a_symbolic_one(tmp_path):
     with pytest.raises(TypeError, match="has no sparse structure"):
         jacobian.sparsity(np.ones(3))
     assert jacobian.codegen(tmp_path / "jacobian.c", np.ones(3))[0].exists()
+
+
+def test_auto_tells_of_the_graph_while_tracing_is_possible():
+    slope = arc.grad(lambda x: np.sin(x) * x, method="auto")
+    assert slope(1.0) == arc.grad(lambda x: np.sin(x) * x)(1.0)
+    assert slope.explain(1.0).paths == 1
+    assert slope.graph(1.0).n_operations > 0
+    assert float(slope.to_casadi(1.0)(1.0)) == slope(1.0)
+    slope.clear_cache()
+    assert slope(1.0) == np.sin(1.0) + np.cos(1.0)
+
+
+def test_auto_has_no_graph_to_tell_of_where_tracing_is_impossible():
+    slope = arc.grad(lambda x: np.float64(math.sin(float(x))), method="auto")
+    for _ in range(2):
+        with pytest.warns(arc.FallbackWarning, match="differentiated numerically"):
+            np.testing.assert_allclose(slope(1.0), np.cos(1.0), rtol=1e-9)
+        for tell in (slope.explain, slope.graph, slope.to_casadi):
+            with pytest.raises(ValueError, match="has no graph"):
+                tell(1.0)
+        slope.clear_cache()
+
+
+@pytest.mark.parametrize("method", ["symbolic", "finite", "adaptive", "complex", "auto"])
+def test_derivatives_are_methods_of_a_class(method):
+    class Spring:
+        stiffness = 3.0
+
+        def energy(self, x):
+            return self.stiffness * x**2
+
+        force = arc.grad(energy, argnums=1, static_argnames="self", method=method)
+
+    np.testing.assert_allclose(Spring().force(2.0), 12.0, rtol=1e-8)
