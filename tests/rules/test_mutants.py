@@ -42,6 +42,9 @@ VALUES = {
     "digitize, a list of edges": (lambda x: np.digitize(x, [2.0, 0.0, -1.0]), FIVE),
     "digitize, right": (lambda e: np.digitize(np.array([0.0, 1.0]), e, right=True), EDGES),
     "digitize, edges that descend": (lambda e: np.digitize(FIVE, e), EDGES[::-1].copy()),
+    **{f"digitize, edges {edges}": (lambda e, right=right: np.digitize(np.array([-0.5, 1.0, 3.0]), e, right), edges)
+       for edges in map(np.array, ([1.0, 1.0, 0.0], [0.0, 1.0, 1.0], [2.0, 0.0, 0.0], [0.5], [1.0, 1.0]))
+       for right in (False, True)},
     "unwrap, integers with odd period": (lambda x: np.unwrap(x, period=5), np.array([0, 3, 6, 4, 11, 2])),
     "unwrap, integers with even period": (lambda x: np.unwrap(x, period=4), np.array([0, 2, 4, 3, 9, 1])),
     "unwrap, half a period": (lambda x: np.unwrap(x, period=2.0), np.array([0.0, 1.0, -1.0, 2.0])),
@@ -284,3 +287,29 @@ def test_what_is_not_finite_passes_through_substitution(entry):
     found = solve(a, np.array([1.0, entry, 3.0]))
     assert found[0] == 0.5
     assert not np.isfinite(found[1:]).any()
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("name", ["nuc", 2, "fro"])
+def test_curvatures_of_norms_of_small_and_large_matrices(name, size):
+    matrix, direction = size * GRID, np.cos(np.arange(12.0)).reshape(3, 4)
+
+    def norm(a):
+        return np.linalg.norm(a, name)
+
+    # A norm is homogeneous: its curvature falls as the matrix grows.
+    found = size * arc.hvp(norm)(matrix, direction)
+    np.testing.assert_allclose(found, arc.hvp(norm)(GRID, direction), rtol=1e-9, atol=1e-12)
+    step = 1e-4 * direction
+    slope = arc.grad(norm)
+    np.testing.assert_allclose(found, (slope(GRID + step) - slope(GRID - step)) / 2e-4, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:`axes` should not be `None`:DeprecationWarning")
+@pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "irfftn"])
+def test_lengths_without_axes_are_those_of_the_last_axes(name):
+    def parts(x):
+        found = getattr(np.fft, name)(x, (3, 6))
+        return np.real(found), np.imag(found)
+
+    check_value(parts, CUBE)
