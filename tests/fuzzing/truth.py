@@ -231,7 +231,7 @@ def require_value(got: Any, point: Point, way: str) -> None:
                 opposite = np.isinf(infinite) & (np.asarray(result, float) == -infinite)
                 if opposite[wrong].all() or _READS_SIGNS & {*point.names}:
                     raise Unsure
-            if point.names_at_infinity and _one_is_nan(result, expected)[wrong].all():
+            if point.names_at_infinity and _spreads_otherwise(point, result, expected)[wrong].all():
                 raise Unsure
             _require_no_decision_within_rounding(point, k, wrong, tolerance)
             raise AssertionError(f"{way}: value\n{result}\nin place of\n{expected}")
@@ -243,8 +243,11 @@ def _apart(got: Any, expected: Any, tolerance: Any) -> Any:
     return ~np.isclose(got, expected, rtol=0, atol=tolerance, equal_nan=True)
 
 
-def _one_is_nan(got: Any, expected: Any) -> Any:
-    return np.isnan(np.asarray(got, float)) != np.isnan(np.asarray(expected, float))
+def _spreads_otherwise(point: Point, got: Any, expected: Any) -> Any:
+    """Return where one of two is nan, or of complex numbers infinite: the root of infinity and nan is infinite."""
+    got, expected = np.asarray(got, float), np.asarray(expected, float)
+    one_is_nan = np.isnan(got) != np.isnan(expected)
+    return one_is_nan | np.isinf(expected) if point.has_complex_numbers else one_is_nan
 
 
 def _require_no_decision_within_rounding(point: Point, k: int, wrong: Any, tolerance: Any) -> None:
