@@ -14,6 +14,7 @@ from archimedes_grad.arrays.dispatch import INTERCEPTED
 from archimedes_grad.arrays.operands import full_node, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.composition import as_numpy_gives
+from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.elementwise import only_where
 from archimedes_grad.rules.special_calls import DERIVATIVES, ufunc_of
 from archimedes_grad.rules.special_graphs import digamma, gamma, gammaln, zeta
@@ -40,6 +41,9 @@ def _logsumexp(original: Callable[..., Any], a: Any, axis: Any = None, b: Any = 
     value = original(value_of(a), axis=axis, b=plain_b, keepdims=keepdims, return_sign=return_sign)
     if b is not None:
         a, b = np.broadcast_arrays(a, b)
+    if not np.size(value_of(a)):
+        return tuple(map(constant, value)) if return_sign else constant(value)  # a sum of nothing
+    if b is not None:
         # A weight of zero takes its entry out, even an infinite one.
         a = np.where(np.equal(b, 0), -np.inf, a)
     shifted, shift = _shifted(a, axis)

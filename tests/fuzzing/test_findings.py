@@ -476,3 +476,16 @@ def test_what_is_no_number_is_in_the_bin_that_numpy_puts_it(bins, right, count):
     digitized = arc.compile(lambda x, bins: np.digitize(x, bins, right=right))
     for traced in (digitized, arc.compile(lambda x, bins: np.digitize(x, bins, right=right), static_argnames="bins")):
         assert traced(x, np.array(bins)).tolist() == np.digitize(x, bins, right=right).tolist()
+
+
+@pytest.mark.parametrize(("shape", "options"), [
+    ((0,), {}), ((0,), {"axis": -1}), ((2, 0), {"axis": -1}), ((0, 3), {"axis": 0}),
+    ((2, 0), {"axis": 1, "keepdims": True}),
+])  # fmt: skip
+def test_the_logarithm_of_a_sum_of_no_exponentials(shape, options):
+    program = lambda x: (special.logsumexp(x, **options), x)
+    check(program, [[np.zeros(shape)]], ("array", "vmap", "jvp", "nested"))
+    value, sign = arc.compile(lambda x: special.logsumexp(x, b=2 * x, return_sign=True, **options))(np.zeros(shape))
+    of_scipy = special.logsumexp(np.zeros(shape), b=0.0, return_sign=True, **options)
+    for got, expected in zip((value, sign), of_scipy, strict=True):
+        assert got.tolist() == expected.tolist()
