@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 Parameter = inspect.Parameter
 
@@ -14,8 +13,7 @@ Parameter = inspect.Parameter
 Selector = str | int
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """How the values of a call, positional ones first, fall to the parameters.
 
     Attributes

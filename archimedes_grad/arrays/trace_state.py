@@ -23,7 +23,7 @@ _thread = threading.local()
 #: Traces under way in all threads. Written under the tracing lock only; read without it.
 active_traces = 0
 
-@dataclass(slots=True, repr=False)
+@dataclass(eq=False, repr=False, slots=True)
 class Captured:
     """A constant array met while tracing: a hidden input of the graph."""
 
@@ -32,7 +32,7 @@ class Captured:
     symbol: cs.MX
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Guard:
     """A decision of the user's code on a traced value: the path holds while the node equals the outcome.
 

@@ -9,9 +9,8 @@ import linecache
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as cs
 import numpy as np
@@ -38,8 +37,7 @@ def _is_skipped(filename: str) -> bool:
     return filename.startswith(_SKIPPED_DIRECTORIES) or filename.endswith(".pyx") or filename == "<stringsource>"
 
 
-@dataclass(frozen=True, slots=True)
-class UserLine:
+class UserLine(NamedTuple):
     """A place in the user's code: the innermost line under way outside the library and NumPy."""
 
     filename: str

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pathlib
 import pickle
 import threading
 import time
@@ -37,6 +36,8 @@ from archimedes_grad.tracing.progress import unwatched, watched
 from archimedes_grad.tracing.trace import BoundArguments, trace
 
 if TYPE_CHECKING:
+    import pathlib
+
     from archimedes_grad.compilation.report import Explanation, TracedGraph
     from archimedes_grad.pictures.sparsity import SparsityPattern
 

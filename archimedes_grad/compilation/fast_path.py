@@ -25,7 +25,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,8 +63,7 @@ class EvaluationError(np.linalg.LinAlgError):
     """A linear solve or factorisation failed while a compiled function was evaluated."""
 
 
-@dataclasses.dataclass(frozen=True)
-class FastPath:
+class FastPath(NamedTuple):
     """A call's fast path.
 
     Attributes
@@ -83,8 +82,7 @@ class FastPath:
     hits: list[int]
 
 
-@dataclasses.dataclass(frozen=True)
-class Promotion:
+class Promotion(NamedTuple):
     """What a fast path starts in a thread of its own once its evaluations have taken so many seconds."""
 
     seconds: float

@@ -102,7 +102,7 @@ class Path:
 Tracer = Callable[[tuple[float, ...]], Path]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Paths:
     """All paths of one specialisation.
 

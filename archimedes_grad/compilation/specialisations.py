@@ -23,7 +23,7 @@ from archimedes_grad.tracing.graph import Leaf, Template
 from archimedes_grad.tracing.trace import BoundArguments
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Specialisation:
     """What is compiled for one form of call, shapes, dtypes and static values: one path or several.
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as cs
 import numpy as np
@@ -39,8 +38,7 @@ class Column:
         self.entries = entries
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(NamedTuple):
     """A number that a block takes: for each item an entry of a node of the graph."""
 
     node: cs.MX
@@ -49,8 +47,7 @@ class Input:
     differentiated: bool
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """What is evaluated for every item.
 
     Attributes

@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as cs
 import numpy as np
@@ -142,8 +141,7 @@ def phase(tape: Tape, start: int, period: int, times: int) -> int:
     return int(np.argmin(across))
 
 
-@dataclass(frozen=True)
-class Reads:
+class Reads(NamedTuple):
     """What the steps of a repetition read from elsewhere, and what is read of theirs.
 
     Attributes

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import casadi as cs
 
 from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arrays.trace_state import current_trace
-from archimedes_grad.derivatives.mapped_calls import in_lots
-from archimedes_grad.derivatives.rolling import Loop, repeated_steps
 from archimedes_grad.nodes.blas import on_blas
 from archimedes_grad.nodes.broadcasts import repeated_in
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.graph import Graph, Output, Template
+
+if TYPE_CHECKING:
+    from archimedes_grad.derivatives.rolling import Loop
 
 # What an operation costs to evaluate, in nanoseconds: benchmarks/representation.py refits these.
 _SCALAR_OPERATION = 2.2
@@ -36,7 +37,7 @@ _ROLLED_FROM = (1_300, 50_000)
 _SMALLEST_STEP = 40
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Derived:
     """A CasADi Function that computes a transformation's outputs from all inputs of a graph.
 
@@ -111,6 +112,8 @@ class Representation:
 
     def _roll(self, primal: cs.Function) -> None:
         """Make the steps of a Python loop a loop again, where they are many and all alike."""
+        from archimedes_grad.derivatives.rolling import repeated_steps
+
         while (loop := repeated_steps(primal)) is not None and (self.graph.engine != "vm" or _worth_calls(loop)):
             step = _step(self.graph, loop)
             *self.outputs, self.success, self.guards = loop.put_back(
@@ -170,7 +173,9 @@ def derived(representation: Representation, expressions: list[Any], outputs: lis
         if graph.large_products and representation.name == "array" and graph.engine != "native":
             used = on_blas(used)
         function = cs.Function("compiled", representation.inputs, used)
-        if representation.name == "array" and current_trace() is None:
+        if representation.name == "array" and current_trace() is None and function.find_functions():
+            from archimedes_grad.derivatives.mapped_calls import in_lots
+
             function = in_lots(function)
     kept_outputs = tuple(outputs[k] for k in kept)
     return Derived(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as cs
 import numpy as np
@@ -27,7 +27,7 @@ _MOST_TEMPLATES = 8
 _LARGEST_PACKED = 256
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Loop:
     """Equal steps of an unrolled graph.
 
@@ -89,8 +89,7 @@ def repeated_steps(function: cs.Function) -> Loop | None:
     return None
 
 
-@dataclass(frozen=True)
-class _Steps:
+class _Steps(NamedTuple):
     """Where the steps stand on the tape."""
 
     tape: Tape

@@ -32,7 +32,7 @@ def are_separate(count: int, work: int) -> bool:
     return work >= _SEPARATE_FROM and count <= _MOST_SEPARATE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Labelled:
     """An operand or the result of a batched product: its axes as stored, the first one contiguous.
 
@@ -63,7 +63,7 @@ class Labelled:
         return place
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BatchedProduct:
     """What a node of CasADi's ``einstein`` computes: ``base + left * right``, summed over what the result has not."""
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import glob
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import casadi as cs
@@ -93,26 +93,25 @@ def use_one_thread() -> None:
     little from a second thread (512 x 512: a factor of 2 on an idle machine), and lose more to NumPy's threads.
     Called when CasADi has loaded its plugin: loaded before that, the library could be a second copy.
     """
-    directory = Path(cs.GlobalOptions.getCasadiPath())
-    for plugin in sorted(directory.glob("*casadi_blas_classic*")):
+    for plugin in sorted(glob.glob(os.path.join(cs.GlobalOptions.getCasadiPath(), "*casadi_blas_classic*"))):
         set_threads = _set_threads(plugin)
         if set_threads is None:
             continue
-        numpys = _set_threads(Path(_umath_linalg.__file__))
+        numpys = _set_threads(_umath_linalg.__file__)
         # Where both are linked to one library there is one pool, and it is NumPy's.
         if numpys is None or _address(numpys) != _address(set_threads):
             set_threads(1)
         return
 
 
-def _set_threads(module: Path) -> Callable[[int], Any] | None:
+def _set_threads(module: str) -> Callable[[int], Any] | None:
     """Return what sets the number of threads in the OpenBLAS of a module; None where it is not loaded or has none."""
     # Only POSIX systems look a name up in what a library is linked to, and only of one that is loaded.
     only_loaded = getattr(os, "RTLD_NOLOAD", None)
     if only_loaded is None:
         return None
     try:
-        library = ctypes.CDLL(str(module), mode=only_loaded)
+        library = ctypes.CDLL(module, mode=only_loaded)
     except OSError:
         return None
     return getattr(library, "openblas_set_num_threads", None)

@@ -14,8 +14,7 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as cs
 
@@ -27,8 +26,7 @@ _LONGEST_CHAIN = 32
 _GUARDED_CHAIN = 32
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     """A link of a chain: a Function of some steps.
 
     Takes carries, slices side by side, and what all steps share; gives carries, then, where it keeps some, so many

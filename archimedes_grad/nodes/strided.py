@@ -6,14 +6,13 @@ Offsets and strides count entries, not bytes.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+class Geometry(NamedTuple):
     """A strided window on a flat array: the entry at position (i, j, ...) is ``offset + sum(stride * position)``."""
 
     shape: tuple[int, ...]

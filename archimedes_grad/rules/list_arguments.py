@@ -46,7 +46,7 @@ def _dispatchers() -> Iterator[FunctionType]:
     """Give the functions that say, for NumPy's functions, which arguments may take a call over."""
     for module in [module for name, module in sys.modules.items() if name.partition(".")[0] == "numpy"]:
         for name, found in list(vars(module).items()):
-            if name.startswith("_") and name.endswith("_dispatcher") and isinstance(found, FunctionType):
+            if name.endswith("_dispatcher") and name.startswith("_") and isinstance(found, FunctionType):
                 yield found
     # Those of functions written in C have no name any more: they are known by the namespace that they refer to.
     for found in gc.get_referrers(vars(_core.multiarray)):

@@ -17,9 +17,9 @@ from archimedes_grad.errors import TraceError
 
 #: What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry, or
 #: where the ufunc takes no objects; of the latter there are other causes.
-_OBJECT_LOOP = re.compile(r"loop of ufunc does not support argument \d+ of type \S+ which has no callable (\w+) method")
-_NO_METHOD = re.compile(r"'\w+' object has no attribute '(\w+)'")
-_NO_OBJECTS = re.compile(r"ufunc '\w+' not supported for the input types")
+_OBJECT_LOOP = r"loop of ufunc does not support argument \d+ of type \S+ which has no callable (\w+) method"
+_NO_METHOD = r"'\w+' object has no attribute '(\w+)'"
+_NO_OBJECTS = r"ufunc '\w+' not supported for the input types"
 
 
 def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -38,9 +38,9 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
         _raise_refusal(error)
         if (by_scipy := _by_scipy(error)) is not None:
             raise by_scipy from error
-        if _NO_OBJECTS.match(str(error)):
+        if re.match(_NO_OBJECTS, str(error)):
             error.add_note("If it got a list with traced values in it: make that an array first, np.array([...]).")
-        loop = _OBJECT_LOOP.search(str(error)) or _method_of_ufunc(error)
+        loop = re.search(_OBJECT_LOOP, str(error)) or _method_of_ufunc(error)
         if loop is None and not isinstance(error, AttributeError) and SymbolicArray.__name__ in str(error):
             way_on = "Give it plain numbers, and keep traced arrays to NumPy."
             if "a single integer" in str(error):
@@ -78,7 +78,7 @@ def _raise_refusal(error: Exception) -> None:
 
 def _method_of_ufunc(error: BaseException) -> re.Match[str] | None:
     """Return what tells that a number has no method that a ufunc of two arrays of objects asked it for, or None."""
-    missing = _NO_METHOD.match(str(error)) if isinstance(error, AttributeError) else None
+    missing = re.match(_NO_METHOD, str(error)) if isinstance(error, AttributeError) else None
     return missing if missing is not None and isinstance(getattr(np, missing[1], None), np.ufunc) else None
 
 

@@ -22,7 +22,7 @@ from archimedes_grad.arrays.trace_state import current_trace
 _MARK = "the route"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class _Route:
     """A function with its own code, and with the code that goes to its rule where an argument is traced."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as cs
 import numpy as np
@@ -15,8 +15,7 @@ from archimedes_grad.arrays.trace_state import Guard
 from archimedes_grad.nodes.gather import Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """A numeric leaf of an argument: one input of the graph.
 
     Attributes
@@ -40,8 +39,7 @@ class Leaf:
     python_type: type | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """A numeric output: its shape and dtype, and whether NumPy gives a scalar rather than a 0-d array."""
 
     shape: Shape
@@ -54,8 +52,7 @@ class Output:
         return value[()] if self.is_scalar else value
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """How outputs make up a result: an output, a constant, or a tree of these.
 
     Exactly one of ``output`` (an index), ``structure`` (a tree over ``children``) or ``constant`` counts:
@@ -92,8 +89,7 @@ class Template:
         return self.constant
 
 
-@dataclass(frozen=True)
-class _Form:
+class _Form(NamedTuple):
     """The structure of a tree as a tree of numbers: one of dataclasses is known only where these were met before."""
 
     tree: Any
@@ -110,7 +106,7 @@ def _template(output: int | None, structure: Any, children: tuple[Template, ...]
 
 
 # No repr: CasADi overflows the stack when it prints a deep expression.
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Graph:
     """What one run of a function on symbols gave.
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as cs
 import numpy as np
@@ -25,8 +24,7 @@ from archimedes_grad.nodes.broadcasts import repeated_in
 from archimedes_grad.nodes.simplification import forward_nodes
 
 
-@dataclass(frozen=True)
-class Native:
+class Native(NamedTuple):
     """A compiled function.
 
     Attributes

@@ -17,7 +17,7 @@ from archimedes_grad.engines.native.values import Assembly, Fill, Part, Value
 from archimedes_grad.nodes.strided import Geometry
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Piece:
     """Entries of an assembly that are computed by the same expression.
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import NamedTuple
 
 from archimedes_grad.engines.native.indices import Index, c_strides, in_order, refined, spread
 from archimedes_grad.engines.native.nests import Loops, Tile, fitting_loops
@@ -28,8 +29,7 @@ _FEWEST_IN_BLOCK = 2_048
 _SMALL = 16_384
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """How a product is cut along the outer loops.
 
     Attributes
@@ -47,7 +47,7 @@ class Split:
     sums: bool
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Uses:
     """What a group reads and writes for one turn of outer loops.
 
@@ -69,7 +69,7 @@ class _Uses:
         self.reads[value] = self.reads.get(value, True) and is_own
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Region:
     """Groups that run together for blocks of the same outer loops.
 
@@ -234,7 +234,7 @@ class Plan:
         return Region(Tile(item.axes, item.block, local), groups, item.sums, splits)
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Item:
     """Groups that are to run together over outer loops.
 

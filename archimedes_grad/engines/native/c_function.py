@@ -38,7 +38,7 @@ from archimedes_grad.engines.native.values import (
 )
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Shared:
     """What the C functions of a program have in common: the arrays that they read, and what they call.
 
@@ -62,7 +62,7 @@ class Shared:
         return self._places[key]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Callee:
     """A C function as others call it.
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from archimedes_grad.nodes.strided import Geometry
 
@@ -26,8 +26,7 @@ class NotAffineError(Exception):
     """No splitting of loops makes the index affine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(NamedTuple):
     """``offset + sum(step * counter)`` over the loops of a nest."""
 
     offset: int

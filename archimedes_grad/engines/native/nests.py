@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from archimedes_grad.engines.native.indices import Index, NotAffineError, SplitError, follow, in_order, split, spread
 from archimedes_grad.engines.native.operations import OPERATIONS, literal
@@ -84,8 +85,7 @@ def fitting_loops(
             loops = split(loops, error.loop, error.inner)
 
 
-@dataclass(frozen=True)
-class _Accumulator:
+class _Accumulator(NamedTuple):
     """A variable, how it is reduced, and the expression of the term of a turn."""
 
     name: str
@@ -93,7 +93,7 @@ class _Accumulator:
     term: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tile:
     """What a nest runs over of its outer loops: one turn of each but the last, and a block of that one.
 
@@ -125,7 +125,7 @@ class Tile:
         return [turn if step == 1 else f"{step}*{turn}" for step, turn in zip(steps, turns, strict=False) if step]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Nest:
     """The statements of one loop nest, by how many loops have been entered.
 
@@ -310,7 +310,7 @@ class Nest:
     def _in_stretches(self, counter: int, bound: str) -> list[str]:
         """Return the innermost loop in stretches, each of which is reduced by itself."""
         whole = self.accumulators
-        self.accumulators = [replace(a, name=f"{a.name}_here") for a in whole]
+        self.accumulators = [a._replace(name=f"{a.name}_here") for a in whole]
         sums = [a.name for a in whole if a.kind == "sum"]
         levels = (self.loops[-1] // _STRETCH + 1).bit_length()
         starts = [f"double {a.name} = {_REDUCTIONS[a.kind][0]};" for a in self.accumulators]

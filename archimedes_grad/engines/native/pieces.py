@@ -17,7 +17,7 @@ from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of, ordered, s
 _FEWEST_NUMBERS = 500
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Piece:
     """What can be computed between two nodes that are not compiled.
 
@@ -34,7 +34,7 @@ class Piece:
     results: list[cs.MX]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class _Level:
     nodes: list[cs.MX] = field(default_factory=list)
     wanted: dict[int, cs.MX] = field(default_factory=dict)

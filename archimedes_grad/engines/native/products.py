@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as cs
 
@@ -48,8 +47,7 @@ def contraction(values: Values, info: dict[str, Any], operands: list[Value]) -> 
     return product if is_zero(base) else values.elementwise_sum(base, product)
 
 
-@dataclass(frozen=True)
-class _Axis:
+class _Axis(NamedTuple):
     """A label of a contraction: its length, and its stride in both operands and in the result; 0 where it is not."""
 
     length: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as cs
 import numpy.typing as npt
@@ -12,16 +12,14 @@ from archimedes_grad.engines.native.c_function import Callee, CFunction, Shared
 from archimedes_grad.engines.native.tape import read
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A C function: its name, and how many numbers of working memory it needs."""
 
     name: str
     work: int
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """What is compiled.
 
     Attributes
@@ -71,7 +69,7 @@ def source_of(*functions: cs.Function, in_parts: bool = False) -> Source:
     return Source("\n".join(texts), written, tuple(shared.data), frozenset(shared.kernels))
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Program:
     """What is called, before who calls it."""
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from archimedes_grad.engines.native.assemblies import pieces, term_index
 from archimedes_grad.engines.native.indices import Index, in_order, refined, refined_strides
@@ -38,7 +39,7 @@ _SHORTEST_INNER = 16
 _HIGHEST_WEIGHT = 1000
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Group:
     """Values that are computed together: in one loop nest, or one that is computed in its own way.
 
@@ -231,8 +232,7 @@ def slice_in_memory(operand: Value) -> tuple[Value, int]:
     return operand, 0
 
 
-@dataclass(frozen=True)
-class Matrix:
+class Matrix(NamedTuple):
     """A column-major matrix as BLAS takes it: where it lies, how far apart columns are, whether it is transposed.
 
     ``step`` is how far behind it the next matrix of a batch lies.

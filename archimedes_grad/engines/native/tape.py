@@ -24,7 +24,7 @@ MOST_INSTRUCTIONS = 4_000
 _LIST_OF_NUMBERS = 200
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Form:
     """A function in the compiler's form: its outputs, and what made them."""
 

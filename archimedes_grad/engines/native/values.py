@@ -28,7 +28,7 @@ class UnsupportedError(Exception):
     """The graph holds something that is not compiled; the message says what."""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Value:
     """A flat array of numbers, computed from ``operands``; ``serial`` grows along every dependency."""
 
@@ -37,35 +37,35 @@ class Value:
     operands: tuple[Value, ...] = field(default=(), init=False)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Input(Value):
     """An argument of the function."""
 
     number: int
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Fill(Value):
     """The same number in every entry."""
 
     number: float
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Data(Value):
     """A constant array."""
 
     array: npt.NDArray[np.float64]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Elementwise(Value):
     """An operation on each entry; operands of one entry serve all. ``operation`` is a ``casadi.OP_*`` code."""
 
     operation: int
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class View(Value):
     """A strided window on another value."""
 
@@ -73,7 +73,7 @@ class View(Value):
     geometry: Geometry
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Gather(Value):
     """Entries of another value by a list of places; 0 where the place is negative."""
 
@@ -81,7 +81,7 @@ class Gather(Value):
     places: npt.NDArray[np.int64]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Pick(Value):
     """Entries of another value by computed places; nan where a place is out of range."""
 
@@ -89,7 +89,7 @@ class Pick(Value):
     places: Value
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Reduction(Value):
     """The sum, maximum or minimum over some axes of a value seen in a shape."""
 
@@ -99,7 +99,7 @@ class Reduction(Value):
     kept: tuple[bool, ...]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
 class Part:
     """Entries that go into an assembled array: where (a window, listed or computed places), and whether they add."""
 
@@ -108,7 +108,7 @@ class Part:
     adds: bool
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Assembly(Value):
     """An array with parts put into it, or added, one after the other."""
 
@@ -116,7 +116,7 @@ class Assembly(Value):
     parts: tuple[Part, ...]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Product(Value):
     """``base + left @ right`` of column-major matrices of (rows, inner) and (inner, columns) entries.
 
@@ -132,7 +132,7 @@ class Product(Value):
     count: int
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Solve(Value):
     """The solutions of linear equations: a column-major matrix of ``n`` rows, and as many columns of right sides."""
 
@@ -142,7 +142,7 @@ class Solve(Value):
     transposed: bool
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Call(Value):
     """A call of another function, ``repeats`` times on consecutive slices of what is not shared; ``size`` is 0."""
 
@@ -152,7 +152,7 @@ class Call(Value):
     shared: tuple[bool, ...]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Choice(Value):
     """A call of one of several functions, by a number; the last one where no other is meant; ``size`` is 0."""
 
@@ -161,7 +161,7 @@ class Choice(Value):
     arguments: tuple[Value, ...]
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Result(Value):
     """One output of a call."""
 
