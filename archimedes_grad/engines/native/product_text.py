@@ -68,6 +68,13 @@ static inline __attribute__((always_inline)) void add_terms(
     }
 }
 
+/* Entry by entry, where not all of a strip lies in the result. */
+static NOT_INLINED void store_part(const panel *s, const double *sum, long long columns, double *c)
+{
+    for (long long j = 0; j < columns; ++j, c += s->between_c, sum += 3 * LANES)
+        for (long long i = 0; i < s->rows; ++i) c[i] = s->adds ? c[i] + sum[i] : sum[i];
+}
+
 static inline __attribute__((always_inline)) void strip_product(const panel *s, const int vectors, long long first)
 {
     lanes sum[3][STRIP];
@@ -80,26 +87,28 @@ static inline __attribute__((always_inline)) void strip_product(const panel *s, 
         _Pragma("GCC unroll 3")
         for (int v = 0; v < vectors; ++v) sum[v][j] = (lanes){0.0};
     }
-    for (long long k = 0; k < depth - 1; ++k, a += step_a) add_terms(sum, vectors, a, b, k * step_b);
-    add_terms(sum, vectors, s->a_last, b, (depth - 1) * step_b);
-    const long long rest = s->rows - (vectors - 1) * LANES;
+    for (long long k = 0; k < depth; ++k, a += step_a)
+        add_terms(sum, vectors, k < depth - 1 ? a : s->a_last, b, k * step_b);
+    /* A whole vector may run on into the next columns, which are stored later. */
+    const long long rest = s->rows - (vectors - 1) * LANES, left = columns - first - STRIP;
+    double *c = s->c + first * s->between_c;
+    if (left < 0 || (rest < LANES && (s->adds || left * s->between_c < LANES - rest))) {
+        /* Of a copy: the sums themselves would be kept in memory if their address were taken. */
+        lanes copy[STRIP][3];
+        _Pragma("GCC unroll 8")
+        for (int j = 0; j < STRIP; ++j)
+            _Pragma("GCC unroll 3")
+            for (int v = 0; v < vectors; ++v) copy[j][v] = sum[v][j];
+        store_part(s, (const double *)copy, left < 0 ? columns - first : STRIP, c);
+        return;
+    }
     _Pragma("GCC unroll 8")
-    for (int j = 0; j < STRIP; ++j) {
-        if (first + j >= columns) return;
-        double *c = s->c + (first + j) * s->between_c;
-        /* A whole vector may run on into the next columns, which are stored later. */
-        const long long left = (columns - 1 - first - j) * s->between_c;
-        const int is_whole = rest == LANES || (!s->adds && left >= LANES - rest);
+    for (int j = 0; j < STRIP; ++j, c += s->between_c) {
         _Pragma("GCC unroll 3")
-        for (int v = 0; v < vectors; ++v, c += LANES) {
-            if (v < vectors - 1 || is_whole) {
-                if (s->adds) sum[v][j] += *(const lanes *)c;
-                *(lanes *)c = sum[v][j];
-            } else {
-                double last[LANES];
-                *(lanes *)last = sum[v][j];
-                for (long long i = 0; i < rest; ++i) c[i] = s->adds ? c[i] + last[i] : last[i];
-            }
+        for (int v = 0; v < vectors; ++v) {
+            lanes *const to = (lanes *)(c + v * LANES);
+            if (s->adds) sum[v][j] += *to;
+            *to = sum[v][j];
         }
     }
 }
