@@ -15,6 +15,7 @@ from archimedes_grad.engines.native.indices import c_strides, in_order, refined
 from archimedes_grad.engines.native.memory import Memory
 from archimedes_grad.engines.native.nests import Nest, Tile, fitting_loops, position, started, updated
 from archimedes_grad.engines.native.parts import call_in_parts, function_of_part, is_worth_it, tile_of_parts
+from archimedes_grad.engines.native.repeated_text import rolled
 from archimedes_grad.engines.native.schedule import (
     Group,
     Schedule,
@@ -125,7 +126,7 @@ class CFunction:
         variables = [f"double {', '.join(self.memory.variables)};"] if self.memory.variables else []
         unused = "(void)arg, (void)res, (void)w, (void)data;"
         self.callee.work = self.memory.work + self.deepest_call
-        body = [f"    {line}" for line in [*variables, unused, *self.lines, "return 0;"]]
+        body = [f"    {line}" for line in [*variables, unused, *rolled(self.lines), "return 0;"]]
         return "\n".join([*self.functions_of_parts, head, "{", *body, "}", ""])
 
     def _write(self, group: Group) -> None:
