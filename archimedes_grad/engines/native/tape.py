@@ -175,10 +175,20 @@ def _constant(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
 
 
 def _getnonzeros(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
+    if operands[0].size == 1 and node.nnz() >= _LIST_OF_NUMBERS and _is_spread(node):
+        return reader.values.view(operands[0], Geometry((node.nnz(),), 0, (0,)))
     places = places_of(node.info())
     if isinstance(places, Geometry):
         return reader.values.view(operands[0], places)
     return reader.values.gather(operands[0], places)
+
+
+def _is_spread(node: cs.MX) -> bool:
+    """Tell whether a node takes one number for each entry, and for none a zero instead."""
+    number = cs.MX.sym("number", node.dep(0).sparsity())
+    # A value for each entry is sooner there than a list of as many places.
+    (taken,) = evaluated(cs.Function("spread", [number], node.eval_mx([number])), [np.ones(1)])
+    return bool(np.all(taken == 1.0))
 
 
 def _setnonzeros(reader: _Arrays, node: cs.MX, operands: list[Value]) -> Value:
