@@ -98,6 +98,18 @@ def test_what_follows_a_failed_guard_raises_nothing():
     assert gradient(9.0)[0] == 3.0
 
 
+def test_a_complex_step_through_a_callback():
+    def inside(x):
+        return arc.callback(lambda t: np.sin(t) * t, np.zeros(3), x, derivative="complex")
+
+    np.testing.assert_allclose(arc.jac(inside)(X), np.diag(np.cos(X) * X + np.sin(X)), rtol=1e-15, atol=1e-15)
+    np.testing.assert_allclose(arc.jvp(inside)(X, X), (np.cos(X) * X + np.sin(X)) * X, rtol=1e-15)
+    total = lambda x: np.sum(inside(x))
+    np.testing.assert_allclose(np.diag(arc.hess(total)(X)), 2 * np.cos(X) - X * np.sin(X), rtol=1e-9)
+    with pytest.raises(TypeError, match="Use method='adaptive'"):
+        arc.grad(lambda x: arc.callback(abs, 0.0, x, derivative="complex"))(1.0)
+
+
 def test_nothing_is_kept_alive_after_the_function_is_dropped():
     class Simulator:
         def __call__(self, x):

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import archimedes_grad as arc
 
@@ -71,6 +72,81 @@ def test_equal_to_the_symbolic_transform(transform, function, args, keywords, me
     # Second differences of values lose half the digits, first ones a third.
     rtol = 1e-6 if transform in (arc.hess, arc.hvp) else 1e-7
     assert_trees_close(transform(function, method=method, **keywords)(*args), expected, rtol)
+
+
+def labelled(p):
+    return {"value": p["a"] * p["b"], "none": None, "label": "text", "truth": True, "whole": 3, "nothing": []}
+
+
+COTANGENT = {"value": np.array([1.0, -2.0]), "none": None, "label": None, "truth": None, "whole": 0.5, "nothing": []}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("transform", "more"), [
+    (arc.jac, ()), (arc.jvp, ({"a": np.array([1.0, 0.5]), "b": -1.0, "rest": [1.0, None]},)), (arc.vjp, (COTANGENT,)),
+], ids=["jac", "jvp", "vjp"])  # fmt: skip
+def test_what_is_no_number_passes_through(transform, more, method):
+    expected = transform(labelled)(P, *more)
+    assert_trees_close(transform(labelled, method=method)(P, *more), expected, 1e-7)
+
+
+NOTHING = np.zeros((0, 3))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("transform", "function", "args"), [
+    (arc.grad, np.sum, (NOTHING,)), (arc.hess, lambda x: np.sum(x**2), (NOTHING,)), (arc.jac, lambda x: x, (NOTHING,)),
+    (arc.jac, lambda x: x[:0], (X,)), (arc.jvp, lambda x: x * 2, (NOTHING, NOTHING)),
+    (arc.vjp, lambda x: x[:0], (X, X[:0])),
+    (arc.jvp, lambda x: x[:0], (X, X)), (arc.hvp, lambda x: np.sum(x**2), (NOTHING, NOTHING)),
+    (arc.vjp, lambda x: np.sum(x), (NOTHING, 1.0)), (arc.grad, lambda p: np.sum(p[0]) * p[1], ((NOTHING, 2.0),)),
+])  # fmt: skip
+def test_arrays_of_no_entries(transform, function, args, method):
+    assert_trees_close(transform(function, method=method)(*args), transform(function)(*args), 1e-7)
+
+
+@pytest.mark.parametrize("method", ["symbolic", *METHODS, "auto"])
+@pytest.mark.parametrize(("transform", "function", "args"), [
+    (arc.vjp, lambda x: {"a": x}, (X, {"b": X})), (arc.vjp, lambda x: (x,), (X, [X])),
+    (arc.vjp, lambda x: (x,), (X, X)),
+    (arc.jvp, lambda p: p["a"], ({"a": X}, {"b": X})), (arc.jvp, lambda p: p[0], ([X], X)),
+    (arc.hvp, lambda p: np.sum(p[0] ** 2), ([X], (X,))),
+])  # fmt: skip
+def test_a_direction_in_another_tree_is_refused(transform, function, args, method):
+    with pytest.raises(ValueError, match="same structure and shapes"):
+        transform(function, method=method)(*args)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "auto"])
+def test_sparse_results(method):
+    jacobian = arc.jac(lambda A: A.T**2, sparse=True, method=method)(A)
+    assert type(jacobian) is scipy.sparse.csc_array
+    np.testing.assert_allclose(jacobian.toarray(), arc.jac(lambda A: A.T**2, sparse=True)(A).toarray(), atol=1e-8)
+    if method != "auto":
+        assert jacobian.nnz == np.count_nonzero(A)
+    hessian, aux = arc.hess(lambda x: (np.sum(x**3), "aux"), has_aux=True, sparse=True, method=method)(X)
+    assert type(hessian) is scipy.sparse.csc_array
+    assert aux == "aux"
+    np.testing.assert_allclose(hessian.toarray(), np.diag(6 * X), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [*METHODS, "auto"])
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda **how: arc.jac(lambda x, y: x * y, argnums=(0, 1), sparse=True, **how)(X, X), "one array argument"),
+    (lambda **how: arc.hess(tree, sparse=True, **how)(P), "one array argument"),
+    (lambda **how: arc.jac(lambda x: (x, x), sparse=True, **how)(X), "returns one array"),
+])  # fmt: skip
+def test_sparse_results_are_of_one_array(call, said, method):
+    with pytest.raises(ValueError, match=said):
+        call(method=method)
+
+
+def test_messages_name_the_function():
+    def cast(x):
+        return np.sum(x.astype(float))
+
+    with pytest.raises(TypeError, match=r"^cast discards the imaginary part"):
+        arc.grad(cast, method="complex")(X)
 
 
 def test_a_direction_of_another_shape_is_named():

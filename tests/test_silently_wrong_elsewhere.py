@@ -312,6 +312,45 @@ def test_two_functions_with_other_defaults():
     assert [float(made(2)(3.0)), float(made(3)(3.0))] == [6.0, 27.0]
 
 
+# --- the sign of a constant zero, which CasADi drops ------------------------------------------------
+
+
+MINUS = np.array([-0.0, 0.0, -0.0])
+
+
+def overwritten(x):
+    y = x * 1.0
+    y[1], y[2] = -0.0, 0.0
+    return 1 / y
+
+
+SIGNS = [
+    lambda x: x / -0.0, lambda x: 1 / (x * -0.0), lambda x: 1 / (-0.0 / x), lambda x: x / np.float64(-0.0),
+    lambda x: x / MINUS, lambda x: np.copysign(x, -0.0), lambda x: np.copysign(x, MINUS),
+    lambda x: np.copysign(x, -np.zeros(3)), lambda x: np.arctan2(-0.0, -x), lambda x: np.arctan2(MINUS, -x),
+    lambda x: 1 / np.where(x > 1.5, -0.0, x), lambda x: 1 / np.where(x > 1.5, MINUS, x), overwritten,
+    lambda x: 1 / np.array([x[0], -0.0, 0.0]), lambda x: 1 / np.concatenate([x, MINUS]),
+    lambda x: 1 / np.full_like(x, -0.0), lambda x: x / arc.full(3, -0.0), lambda x: x / arc.array([-0.0, 0.0, -0.0]),
+    lambda x: x / arc.array([0.0, -0.0, 0.0]), lambda x: x / (-arc.zeros(3)), lambda x: x / (-np.zeros_like(x)),
+    lambda x: x / (np.zeros_like(x) * -2.0), lambda x: 1 / (-np.array([x[0], 0.0])), lambda x: 1 / (-np.diag(x)),
+    lambda x: 1 / (-np.pad(x, 1)), lambda x: np.copysign(1.0, np.maximum(-x, -0.0)), lambda x: 1 / (MINUS - x * 0),
+    lambda x: np.sqrt(np.conj(-x + 0j)).imag, lambda x: arc.vmap(lambda t: t / -0.0)(x),
+    lambda x: arc.scan(lambda c, t: (c, t / -0.0), 0.0, x)[1], lambda x: arc.jac(lambda y: y / MINUS)(x),
+    lambda x: arc.cond(x[0] > 0, lambda t: t / -0.0, lambda t: t, x),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ["vm", "native"])
+@pytest.mark.parametrize("function", SIGNS, ids=lambda function: f"line{function.__code__.co_firstlineno}")
+def test_a_constant_zero_keeps_its_sign(function, engine):
+    x = np.array([1.0, 2.0, 3.0])
+    with np.errstate(all="ignore"):
+        expected = np.asarray(function(x))
+        got = np.asarray(arc.compile(function, engine=engine)(x))
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(np.signbit(got), np.signbit(expected))
+
+
 # --- conventions ------------------------------------------------------------------------------------
 
 

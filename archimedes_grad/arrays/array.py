@@ -8,6 +8,7 @@ built as a node of the graph. What the operations do is in ``rules/``; this is o
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from archimedes_grad.arrays import dispatch
 from archimedes_grad.arrays.array_methods import ArrayMethods
 from archimedes_grad.arrays.decisions import decided_integer, decided_truth
 from archimedes_grad.arrays.operators import Operators
-from archimedes_grad.arrays.plain_numbers import plain_number_error
+from archimedes_grad.arrays.plain_numbers import plain_number_error, require_truth_asked_by_python
 from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
 from archimedes_grad.nodes.gather import Shape, filled, flat, geometry_of, reshaped, window
 from archimedes_grad.nodes.strided import Geometry
@@ -286,7 +287,9 @@ class SymbolicArray(Operators, ArrayMethods):
 
     def __bool__(self) -> bool:
         value = bool(self.value)
-        return decided_truth(self.node, self.dtype.kind == "b", value)
+        is_boolean = self.dtype.kind == "b"
+        require_truth_asked_by_python(sys._getframe(1), is_boolean)
+        return decided_truth(self.node, is_boolean, value)
 
     def __int__(self) -> int:
         value = int(self.value)
@@ -312,12 +315,14 @@ class SymbolicArray(Operators, ArrayMethods):
 
         Raises
         ------
-        TypeError
+        IndexError
             If the array is neither of booleans nor of integers.
         """
         kind = self.dtype.kind
         if kind not in "iub":
-            raise TypeError(f"a traced array of dtype {self.dtype} cannot be an index; one of integers or booleans can")
+            raise IndexError(
+                f"a traced array of dtype {self.dtype} cannot be an index; one of integers or booleans can"
+            )
         nodes = flat(self.node)
         outcomes = [
             decided_truth(nodes.get_nz(False, place), True, bool(value))

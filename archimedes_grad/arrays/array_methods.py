@@ -68,8 +68,6 @@ class ArrayMethods:
     argpartition = _method(np.argpartition)
     argsort = _method(np.argsort)
     choose = _method(np.choose)
-    conj = _method(np.conjugate)
-    conjugate = _method(np.conjugate)
     cumprod = _method(np.cumprod)
     cumsum = _method(np.cumsum)
     diagonal = _method(np.diagonal)
@@ -146,6 +144,13 @@ class ArrayMethods:
     def transpose(self, *axes: Any) -> Any:
         """As ``numpy.transpose``; the axes as one tuple, one by one, or none."""
         return np.transpose(self, _shape_arguments(axes) if axes else None)
+
+    def conjugate(self, out: Any = None) -> Any:
+        """As ``numpy.conjugate``; of real numbers the array itself."""
+        real = self.dtype.kind != "c"  # type: ignore[attr-defined]
+        return self if real and out is None else np.conjugate(self, out)
+
+    conj = conjugate
 
     def flatten(self, order: str = "C") -> Any:
         """Return a flat copy."""

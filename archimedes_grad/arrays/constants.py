@@ -1,7 +1,11 @@
-"""Plain numbers and arrays as CasADi nodes: small ones written into the graph, large ones as hidden inputs."""
+"""Plain numbers and arrays as CasADi nodes: small ones written into the graph, others as hidden inputs.
+
+Hidden inputs are the large ones, and those with a -0.0 in them, which CasADi would make 0.0.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import casadi as cs
@@ -16,6 +20,9 @@ LARGEST_LITERAL = 64
 
 _CACHE_SIZE = 4096
 
+# One object, which a trace captures once.
+_NEGATIVE_ZERO = np.array(-0.0)
+
 # Shared between threads: an entry is immutable, and a lost update only costs making the node again.
 _scalar_nodes: dict[float | int, cs.MX] = {}
 
@@ -24,7 +31,10 @@ def scalar_node(number: float | int) -> cs.MX:
     """Return the node of a number, from a cache: making one costs as much as an operation."""
     if number == 0:
         # 0.0 == -0.0, so a dictionary would mix up their signs.
-        return cs.MX(float(number))
+        trace = current_trace()
+        if trace is not None and math.copysign(1.0, number) < 0:
+            return trace.outermost.capture(_NEGATIVE_ZERO, 1, 1)
+        return cs.MX(0.0)
     node = _scalar_nodes.get(number)
     if node is None:
         if len(_scalar_nodes) >= _CACHE_SIZE:
@@ -55,7 +65,13 @@ def constant_node(constant: npt.NDArray[Any] | np.generic | float | int) -> cs.M
     if array.size == 0:
         return cs.MX(rows, columns)
     trace = current_trace()
-    if array.size > LARGEST_LITERAL and trace is not None:
+    if trace is not None and (array.size > LARGEST_LITERAL or has_negative_zero(array)):
         return trace.outermost.capture(array, rows, columns)
     # DM reads a Fortran-ordered matrix: the transpose of the C-ordered (columns, rows) entries.
     return cs.MX(cs.DM(np.ascontiguousarray(array, dtype=np.float64).reshape(columns, rows).T))
+
+
+def has_negative_zero(array: npt.NDArray[Any] | np.generic) -> bool:
+    """Tell whether an array has an entry -0.0."""
+    array = np.asarray(array)
+    return array.dtype.kind == "f" and not array.all() and bool(np.signbit(array[array == 0]).any())

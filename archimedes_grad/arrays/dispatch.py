@@ -164,8 +164,11 @@ def ufunc_rule(ufunc: np.ufunc, method: str) -> Rule:
 
 
 def _qualified_name(function: Callable[..., Any]) -> str:
-    module = getattr(function, "__module__", None) or "numpy"
-    return f"{module}.{getattr(function, '__name__', repr(function))}"
+    name = getattr(function, "__name__", repr(function))
+    # ufuncs know no module; those that are not NumPy's are SciPy's.
+    of_numpy = not isinstance(function, np.ufunc) or getattr(np, name, None) is function
+    module = getattr(function, "__module__", None) or ("numpy" if of_numpy else "scipy.special")
+    return f"{module}.{name}"
 
 
 def _refusal(name: str, reason: str | None) -> TraceError:

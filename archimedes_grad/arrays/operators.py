@@ -146,6 +146,9 @@ class Operators:
             if other == 3:
                 node = _binary_node(cs.OP_MUL, node, self._node)
             return type(self)(node, self.value**other)
+        if self.dtype.kind == "b" and type(other) is int:
+            # The operator of NumPy's arrays takes squares by another ufunc, whose dtype is another one here.
+            return np.power(self, other).astype((self.value**other).dtype, copy=False)
         return np.power(self, other)
 
     def __rpow__(self: Any, other: Any) -> Any:

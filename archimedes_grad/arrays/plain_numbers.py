@@ -5,7 +5,7 @@ from __future__ import annotations
 import dis
 import math
 import sys
-from types import FrameType
+from types import CodeType, FrameType
 
 from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
 from archimedes_grad.arrays.user_code import scipy_function_under_way, user_frame
@@ -28,6 +28,14 @@ _IN_PLACE_OF_SCIPYS = {
     "scipy.sparse": "Write A @ x for a product, arc.linear_solve(A, b) for a solve; other uses need A.toarray().",
     "scipy.spatial": "Write distances by NumPy: np.sqrt(np.sum((a[:, None] - b) ** 2, axis=-1)).",
 }
+
+
+_LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor", "logical_not"})
+
+_CACHE_SIZE = 4096
+
+#: Where a number was asked for its truth -> the logical function of NumPy that asked, or None.
+_asked: dict[tuple[CodeType, int], str | None] = {}
 
 
 def way_on_from_scipy(function: str) -> str:
@@ -74,6 +82,44 @@ def plain_number_error(kind: str) -> TraceError:
     error = trace_error(f"A traced value is turned into a plain {kind}{by}, which would lose its derivative.", way_on)
     trace.refusal = str(error)
     return error
+
+
+def require_truth_asked_by_python(frame: FrameType, is_boolean: bool) -> None:
+    """Raise TraceError where a ufunc that asks entries of a list for their truth would return no array of truths.
+
+    ``np.logical_and`` of lists of traced floats, which NumPy makes arrays of objects, is Python's ``and`` of each pair;
+    ``np.logical_not`` gives an array of objects.
+    """
+    place = (frame.f_code, frame.f_lasti)
+    if place not in _asked:
+        if len(_asked) >= _CACHE_SIZE:
+            _asked.clear()
+        _asked[place] = _logical_function(frame)
+    name = _asked[place]
+    if name is not None and (name == "logical_not" or not is_boolean):
+        raise trace_error(
+            f"numpy.{name} got a list or an array of objects with traced values in it.",
+            "Make it one traced array first: arc.array([...]) or np.array([...]).",
+        )
+
+
+def _logical_function(frame: FrameType) -> str | None:
+    """Return which of NumPy's logical functions the frame is calling, or None."""
+    instructions = list(dis.get_instructions(frame.f_code))
+    call = next((k for k, i in enumerate(instructions) if i.offset == frame.f_lasti), 0)
+    start = _start(instructions[call])
+    if not instructions[call].opname.startswith("CALL") or start is None:
+        return None
+    # What is called stands where the call begins: its names were loaded from there.
+    loaded = [i.argval for i in instructions[:call] if i.opname.startswith("LOAD_") and _start(i) == start]
+    return next((name for name in loaded if name in _LOGICAL), None)
+
+
+def _start(instruction: dis.Instruction) -> tuple[int, int] | None:
+    positions = instruction.positions
+    if positions is None or positions.lineno is None or positions.col_offset is None:
+        return None
+    return positions.lineno, positions.col_offset
 
 
 def _math_function(frame: FrameType) -> str | None:

@@ -207,9 +207,13 @@ def set_under_way(trace: Trace | None, active: int) -> None:
 
 def trace_error(what: str, way_on: str, line: UserLine | None = None) -> TraceError:
     """Return a TraceError that names a line, by default the user's under way, and one way to go on."""
-    line = line or user_line()
+    return TraceError(message_at_line(what, way_on, line or user_line()))
+
+
+def message_at_line(what: str, way_on: str, line: UserLine | None) -> str:
+    """Return a message that names a line and one way to go on."""
     place = f"\n  {line}" if line is not None else ""
-    return TraceError(f"{what}{place}\n  {way_on}")
+    return f"{what}{place}\n  {way_on}"
 
 
 _NOT_KEPT = (

@@ -202,12 +202,13 @@ class CompiledFunction(Generic[P, R]):
         ...
         """
         from archimedes_grad.compilation.report import Explanation
+        from archimedes_grad.derivatives.instructions import operation_counts
 
         path, paths = self._path(args, kwargs)
         derived = path.derived
         return Explanation(
             name=self.__name__, method="symbolic", engine=path.engine, representation=derived.representation,
-            reason=derived.reason, n_operations=derived.function.n_instructions(),
+            reason=derived.reason, n_operations=sum(operation_counts(derived.function).values()),
             n_specialisations=len(self._specialisations), seconds=dict(path.seconds),
             paths=len(paths.by_outcomes), hits=[p.fast_path.hits[0] for p in paths.by_outcomes.values()],
             decisions=paths.decisions(),

@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from archimedes_grad.compilation.paths import Paths
-from archimedes_grad.derivatives.instructions import BOOKKEEPING, operation_name, operations
+from archimedes_grad.derivatives.instructions import operation_counts, operations
 from archimedes_grad.derivatives.representation import Derived
 from archimedes_grad.nodes.gather import Shape
 
@@ -29,7 +29,7 @@ class Explanation:
     representation, reason
         ``"scalar"`` (a node per number) or ``"array"`` (a node per array operation), and why.
     n_operations
-        Instructions that an evaluation runs.
+        Instructions that compute something.
     hits
         How often each path was taken; empty counts where nothing is decided.
     decisions
@@ -134,9 +134,7 @@ class TracedGraph:
         self.inputs = [(leaf.name, leaf.shape) for leaf in derived.graph.leaves]
         self.outputs = [output.shape for output in derived.outputs]
         self._derived = derived
-        function = derived.function
-        kinds = (operation_name(function, k) for k in range(function.n_instructions()))
-        self.counts: Counter[str] = Counter(kind for kind in kinds if kind not in BOOKKEEPING)
+        self.counts: Counter[str] = operation_counts(derived.function)
         self.n_operations = sum(self.counts.values())
 
     def draw(self, path: str | PathLike[str] | None = None, *, layout: str = "auto", max_boxes: int = 60) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import casadi as cs
@@ -32,7 +33,7 @@ def value_and_gradient_function(graph: Graph, layout: Layout) -> Derived:
 
 
 def _gradients(graph: Graph, layout: Layout, with_value: bool) -> Derived:
-    require_scalar(graph)
+    require_scalar(graph.name, graph.result, graph.outputs)
     representation = Representation(graph)
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
@@ -84,14 +85,14 @@ def _as_float(value: Template) -> Template:
     return value if value.output is not None else Template(constant=np.float64(value.constant))
 
 
-def require_numbers(graph: Graph) -> None:
+def require_numbers(name: str, result: Template) -> None:
     """Raise TypeError where a result has no number in it: its derivative would be as empty, without a word."""
-    if not _has_number(graph.result):
-        constant = graph.result.constant
+    if not _has_number(result):
+        constant = result.constant
         returned = "None (is a return missing?)" if constant is None else f"a {type(constant).__name__}"
         raise TypeError(
-            f"{graph.name}: a derivative needs a function that returns an array, a number or a tree of these, and this "
-            f"returns {returned if graph.result.structure is None else 'a tree without numbers'}. Return what is to be "
+            f"{name}: a derivative needs a function that returns an array, a number or a tree of these, and this "
+            f"returns {returned if result.structure is None else 'a tree without numbers'}. Return what is to be "
             f"differentiated."
         )
 
@@ -104,24 +105,24 @@ def _has_number(template: Template) -> bool:
     return np.asarray(template.constant).dtype.kind in "fiub"
 
 
-def require_scalar(graph: Graph) -> None:
-    """Raise ValueError where the output is not one scalar of shape (), TypeError where it is no real number."""
-    result, constant = graph.result, graph.result.constant
+def require_scalar(name: str, result: Template, outputs: Sequence[Output] = ()) -> None:
+    """Raise ValueError where the result is not one scalar of shape (), TypeError where it is no real number."""
+    constant = result.constant
     if result.output is None and (result.structure is not None or constant is None):
         returned = "None (is a return missing?)" if result.structure is None else "a tree of outputs"
         raise ValueError(
-            f"{graph.name}: a gradient needs a function that returns one scalar of shape (), and this returns "
+            f"{name}: a gradient needs a function that returns one scalar of shape (), and this returns "
             f"{returned}. Use arc.jac for several outputs, has_aux=True for (output, aux)."
         )
-    output: Any = np.asarray(constant) if result.output is None else graph.outputs[result.output]
+    output: Any = np.asarray(constant) if result.output is None else outputs[result.output]
     if output.dtype.kind not in "fiub":
         raise TypeError(
-            f"{graph.name}: a gradient needs a real scalar output, and this returns {type(constant).__name__} "
+            f"{name}: a gradient needs a real scalar output, and this returns {type(constant).__name__} "
             f"of dtype {output.dtype}. Return the number that is to be differentiated."
         )
     if output.shape != ():
         raise ValueError(
-            f"{graph.name}: a gradient needs a function that returns one scalar of shape (), and this returns an "
+            f"{name}: a gradient needs a function that returns one scalar of shape (), and this returns an "
             f"array of shape {output.shape}. Use arc.jac for the derivative of an array, or reduce it (np.sum)."
         )
 

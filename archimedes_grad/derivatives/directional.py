@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import casadi as cs
@@ -26,7 +27,7 @@ from archimedes_grad.tracing.graph import Graph, Template
 
 def jvp_function(graph: Graph, layout: Layout) -> Derived:
     """Return J @ v by one forward sweep: the tangents of the outputs, in the output tree."""
-    require_numbers(graph)
+    require_numbers(graph.name, graph.result)
     representation, wanted, directions = _prepared(graph, layout)
     with derivative_sweep():
         inputs = [representation.inputs[i] for i in wanted]
@@ -39,9 +40,9 @@ def jvp_function(graph: Graph, layout: Layout) -> Derived:
 
 def vjp_function(graph: Graph, layout: Layout) -> Derived:
     """Return w @ J by one reverse sweep: the cotangents of the arguments, in their trees."""
-    require_numbers(graph)
+    require_numbers(graph.name, graph.result)
     representation = Representation(graph)
-    leaves = _leaves_with_cotangents(graph, layout)
+    leaves = leaves_with_cotangents(graph.result, layout, graph.argument_trees)
     shapes = [_shape_of(leaf, graph) for leaf in leaves]
     given = _directions(graph, layout, representation, shapes, graph.result, "the output of the function")
     # What does not depend on the arguments takes a cotangent as every output does, and hands nothing on.
@@ -55,7 +56,7 @@ def vjp_function(graph: Graph, layout: Layout) -> Derived:
 
 def hvp_function(graph: Graph, layout: Layout) -> Derived:
     """Return H @ v by one forward sweep over the gradient; H is never formed."""
-    require_scalar(graph)
+    require_scalar(graph.name, graph.result, graph.outputs)
     representation, wanted, directions = _prepared(graph, layout)
     with derivative_sweep():
         gradients = reverse_sweep(representation, wanted)
@@ -67,10 +68,15 @@ def _prepared(graph: Graph, layout: Layout) -> tuple[Representation, list[int], 
     representation = Representation(graph)
     wanted = differentiated_leaves(graph, layout)
     shapes = [graph.leaves[i].shape for i in wanted]
+    expected, of = form_of_arguments(layout, graph.argument_trees)
+    return representation, wanted, _directions(graph, layout, representation, shapes, expected, of)
+
+
+def form_of_arguments(layout: Layout, trees: Mapping[int, Template]) -> tuple[Template, str]:
+    """Return the form of a direction in the space of the differentiated arguments, and what these are called."""
+    chosen = tuple(trees[position] for position in layout.differentiated)
     names = ", ".join(repr(layout.names[position]) for position in layout.differentiated)
-    trees = tuple(graph.argument_trees[position] for position in layout.differentiated)
-    expected = trees[0] if layout.single else Template(structure=tuple, children=trees)
-    return representation, wanted, _directions(graph, layout, representation, shapes, expected, f"argument {names}")
+    return (chosen[0] if layout.single else Template(structure=tuple, children=chosen)), f"argument {names}"
 
 
 def _directions(
@@ -81,24 +87,26 @@ def _directions(
     assert layout.direction is not None
     leaves = [i for i, leaf in enumerate(graph.leaves) if leaf.position == layout.direction]
     given = [graph.leaves[i].shape for i in leaves]
-    if given != shapes:
-        raise ValueError(
-            f"{graph.name}: the direction {layout.names[layout.direction]!r} has {_shown(given)}, but {of} has "
-            f"{_shown(shapes)}; they must have the same structure and shapes. np.zeros_like of it has."
-        )
-    _require_same_tree(graph, layout, expected, of)
+    require_same_form(graph.name, layout, given, shapes, graph.argument_trees[layout.direction], expected, of)
     return [representation.inputs[i] for i in leaves]
 
 
-def _require_same_tree(graph: Graph, layout: Layout, expected: Template, of: str) -> None:
-    """Raise ValueError where a direction has the leaves in another tree: they would be mixed up without a word."""
+def require_same_form(
+    name: str, layout: Layout, given: list[tuple[int, ...]], shapes: list[tuple[int, ...]], direction: Template,
+    expected: Template, of: str,
+) -> None:  # fmt: skip
+    """Raise ValueError where a direction has leaves of other shapes, or in another tree: they would be mixed up."""
     assert layout.direction is not None
-    direction = graph.argument_trees[layout.direction]
+    shown = f"{name}: the direction {layout.names[layout.direction]!r}"
+    if given != shapes:
+        raise ValueError(
+            f"{shown} has {_shown(given)}, but {of} has {_shown(shapes)}; they must have the same structure and "
+            f"shapes. np.zeros_like of it has."
+        )
     if not _is_like(direction, expected):
         raise ValueError(
-            f"{graph.name}: the direction {layout.names[layout.direction]!r} is {_form(direction)}, but {of} is "
-            f"{_form(expected)}; they must have the same structure and shapes. Put its leaves into the same containers "
-            f"under the same keys."
+            f"{shown} is {_form(direction)}, but {of} is {_form(expected)}; they must have the same structure and "
+            f"shapes. Put its leaves into the same containers under the same keys."
         )
 
 
@@ -128,13 +136,13 @@ def _shown(shapes: list[tuple[int, ...]]) -> str:
     return f"shape {shapes[0]}" if len(shapes) == 1 else f"leaves of shapes {shapes}"
 
 
-def _leaves_with_cotangents(graph: Graph, layout: Layout) -> list[Template]:
+def leaves_with_cotangents(result: Template, layout: Layout, trees: Mapping[int, Template]) -> list[Template]:
     """Return the leaves of the result that are numbers, computed or constant.
 
     A constant truth value is one if the direction has a number there: on another path it is computed.
     """
     assert layout.direction is not None
-    leaves, given = _leaves(graph.result), _leaves(graph.argument_trees[layout.direction])
+    leaves, given = _leaves(result), _leaves(trees[layout.direction])
     directions = given if len(given) == len(leaves) else [Template()] * len(leaves)
     return [leaf for leaf, direction in zip(leaves, directions, strict=True) if _is_number(leaf, direction)]
 

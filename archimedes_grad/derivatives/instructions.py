@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,6 +70,12 @@ class Operation:
     def is_zero(self) -> bool:
         """Whether it is the constant 0."""
         return self.kind == "constant" and self.label == "0"
+
+
+def operation_counts(function: cs.Function) -> Counter[str]:
+    """Return how often each kind of operation occurs in a Function, of those that compute something."""
+    kinds = (operation_name(function, k) for k in range(function.n_instructions()))
+    return Counter(kind for kind in kinds if kind not in BOOKKEEPING)
 
 
 def operations(

@@ -41,7 +41,7 @@ def jacobian_function(graph: Graph, layout: Layout) -> Derived:
 
     CasADi sweeps forward or in reverse, whichever takes fewer colours of the structure.
     """
-    require_numbers(graph)
+    require_numbers(graph.name, graph.result)
     blocks = _Blocks(graph)
     with derivative_sweep():
         result = graph.result.mapped(lambda output: blocks.row(output, layout), _zeros(graph, layout))
@@ -52,12 +52,8 @@ def sparse_jacobian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Jacobian of one array output by one array argument as a ``scipy.sparse.csc_array``."""
     leaf = _only_leaf(graph, layout, "jac")
     result = graph.result
-    if result.structure is not None and result.output is None:
-        raise ValueError(
-            f"{graph.name}: jac(sparse=True) needs a function that returns one array, and this returns a tree. "
-            f"Leave sparse out."
-        )
-    require_numbers(graph)
+    require_one_output(graph.name, result.structure is not None and result.output is None)
+    require_numbers(graph.name, graph.result)
     if result.output is None:
         # On another path it may be computed.
         representation = Representation(graph)
@@ -74,7 +70,7 @@ def sparse_jacobian_function(graph: Graph, layout: Layout) -> Derived:
 
 def hessian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Hessian of a scalar output: the arguments' trees outside, and inside again."""
-    require_scalar(graph)
+    require_scalar(graph.name, graph.result, graph.outputs)
     blocks = _Blocks(graph)
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
@@ -88,7 +84,7 @@ def hessian_function(graph: Graph, layout: Layout) -> Derived:
 
 def sparse_hessian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Hessian by one array argument as a ``scipy.sparse.csc_array``."""
-    require_scalar(graph)
+    require_scalar(graph.name, graph.result, graph.outputs)
     leaf = _only_leaf(graph, layout, "hess")
     if graph.result.output is not None:
         by_blocks = hessian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])
@@ -143,7 +139,7 @@ def _zeros(graph: Graph, layout: Layout) -> Callable[[Any], Template]:
         if array.dtype.kind not in "fiub" or isinstance(constant, str):
             return Template()
         place = {
-            leaf: Template(constant=np.zeros(array.shape + graph.leaves[leaf].shape))
+            leaf: Template(constant=np.zeros(array.shape + graph.leaves[leaf].shape)[()])
             for leaf in differentiated_leaves(graph, layout)
         }
         return like_arguments(graph, layout, place)
@@ -153,13 +149,27 @@ def _zeros(graph: Graph, layout: Layout) -> Callable[[Any], Template]:
 
 def _only_leaf(graph: Graph, layout: Layout, transform: str) -> int:
     wanted = differentiated_leaves(graph, layout)
-    if len(layout.differentiated) != 1 or graph.argument_trees[layout.differentiated[0]].structure is not None:
-        raise ValueError(
-            f"{graph.name}: {transform}(sparse=True) takes one array argument, got "
-            f"{len(layout.differentiated)} argument{'s' * (len(layout.differentiated) != 1)} in a tree or tuple with "
-            f"{len(wanted)} array{'s' * (len(wanted) != 1)}. Ask for one array at a time."
-        )
+    require_one_argument(graph.name, transform, [graph.argument_trees[k] for k in layout.differentiated], len(wanted))
     return wanted[0]
+
+
+def require_one_argument(name: str, transform: str, arguments: Sequence[Template], n_arrays: int) -> None:
+    """Raise ValueError where a sparse derivative is asked by more than one array."""
+    if len(arguments) != 1 or arguments[0].structure is not None:
+        raise ValueError(
+            f"{name}: {transform}(sparse=True) takes one array argument, got "
+            f"{len(arguments)} argument{'s' * (len(arguments) != 1)} in a tree or tuple with "
+            f"{n_arrays} array{'s' * (n_arrays != 1)}. Ask for one array at a time."
+        )
+
+
+def require_one_output(name: str, is_tree: bool) -> None:
+    """Raise ValueError where a sparse derivative is asked of a tree."""
+    if is_tree:
+        raise ValueError(
+            f"{name}: jac(sparse=True) needs a function that returns one array, and this returns a tree. Leave sparse "
+            f"out."
+        )
 
 
 class SparseStructure:

@@ -74,6 +74,8 @@ def complex_derivative(
         If the function is not analytic along the line.
     """
     value = imaginary_part(function, point, direction, stepsize)
+    defined = np.isfinite(sampler.centre)
+    value = np.where(defined, value, np.nan)
     height = first_step(sampler.position) / 512
     above, below, *nearer = sampler(np.array([height, -height, height / 4, -height / 4]))
     difference = (above - below) / (2 * height)
@@ -82,6 +84,7 @@ def complex_derivative(
     rounding = 4 * EPSILON * np.maximum(np.abs(above), np.abs(below)) / height
     agrees = np.abs(value - difference) <= TOLERANCE * np.abs(difference) + rounding
     agrees &= nearer_bend <= 0.5 * bend + 4 * rounding  # at a kink it stays as it is
+    agrees |= ~defined
     if not agrees.all():
         slow = adaptive_derivative(sampler, 1)
         confirmed = slow.success & (np.abs(value - slow.value) <= 10 * slow.error + TOLERANCE * np.abs(slow.value))
@@ -93,8 +96,12 @@ def complex_derivative(
             )
     size = value.shape[0]
     error = 4 * EPSILON * (np.abs(value) + EPSILON * np.abs(sampler.centre))
-    message = ["complex step, confirmed by a real difference"] * size
-    return LineEstimate(value, error, np.full(size, stepsize), np.isfinite(value), ["converged"] * size, message)
+    status = ["converged" if entry else "failed" for entry in defined]
+    message = [
+        "complex step, confirmed by a real difference" if entry else "the function is not finite here"
+        for entry in defined
+    ]
+    return LineEstimate(value, error, np.full(size, stepsize), np.isfinite(value), status, message)
 
 
 class ComplexGradient:

@@ -11,9 +11,9 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
-from archimedes_grad.arrays.constants import constant_node
+from archimedes_grad.arrays.constants import constant_node, scalar_node
 from archimedes_grad.arrays.dispatch import CONSTRUCTOR_HOLDERS, FUNCTIONS, implements
-from archimedes_grad.arrays.operands import gathered, is_traced, literal, require_real, value_of
+from archimedes_grad.arrays.operands import dtype_of, gathered, is_traced, literal, require_real, value_of
 from archimedes_grad.nodes.gather import repeated_number, reshaped, stored_shape
 from archimedes_grad.rules.indexing import plain_key
 
@@ -27,8 +27,9 @@ def constant(value: Any) -> SymbolicArray:
 
 def _uniform_or_given(value: np.ndarray[Any, Any]) -> cs.MX:
     rows, columns = stored_shape(value.shape)
-    if value.size and not np.any(value.ravel()[1:] != value.ravel()[0]):
-        return repeated_number(cs.MX(float(value.ravel()[0])), rows, columns)
+    entries = value.ravel()
+    if value.size and not np.any(entries[1:] != entries[0]) and np.signbit(entries).any() == np.signbit(entries).all():
+        return repeated_number(scalar_node(float(entries[0])), rows, columns)
     return reshaped(constant_node(value), value.shape)
 
 
@@ -120,7 +121,7 @@ def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subo
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
              axis: int = 0, **device: Any) -> Any:  # fmt: skip
     """Evenly spaced numbers between two traced ends."""
-    start, stop, num = gathered(start), gathered(stop), operator.index(num)
+    start, stop, num = _inexact(start), _inexact(stop), operator.index(num)
     value = np.linspace(value_of(start), value_of(stop), num, endpoint, False, dtype, 0)
     intervals = num - 1 if endpoint else num
     fractions = np.arange(num) / intervals if intervals > 0 else np.zeros(num)
@@ -134,6 +135,12 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
     points = np.moveaxis(points, 0, axis)
     step = (stop - start) / intervals if intervals > 0 else np.nan
     return (points, step) if retstep else points
+
+
+def _inexact(end: Any) -> Any:
+    """Return an end as floats: the distance of whole ones that have no sign would wrap around."""
+    end = gathered(end)
+    return end * 1.0 if dtype_of(end).kind in "iub" else end
 
 
 _IF_NEEDED: Any = np._CopyMode.IF_NEEDED

@@ -138,6 +138,8 @@ def _implements(function: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
             # NumPy judges the shape and the dtype of out= too, by a copy.
             target = {} if out is None else {"out": np.array(require_target(out, f"np.fft.{function.__name__}").value)}
             value = function(value_of(a), *args, **kwargs, **target)
+            if np.size(value) == 0 and out is None:
+                return value
             return _with_values(transform(a, *args, **kwargs), value, out)
 
         rule.__name__ = transform.__name__

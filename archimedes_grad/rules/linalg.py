@@ -147,6 +147,8 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     """A norm of vectors or matrices along axes; its gradient at zero is 0, the least subgradient."""
     x = gathered(x)
     value = np.linalg.norm(value_of(x), ord, axis, keepdims)
+    if x.size == 0:
+        return value
     x = as_float(x)
     axes = reduced_axes(axis, x.ndim)
     if ord is None or len(axes) == 1:
@@ -161,6 +163,8 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     """A norm of all entries along axes."""
     x = gathered(x)
     value = np.linalg.vector_norm(value_of(x), axis=axis, keepdims=keepdims, ord=ord)
+    if x.size == 0:
+        return value
     x = as_float(x)
     axes = reduced_axes(axis, x.ndim)
     return new_array(reshaped(_vector_norm(x, ord, axes, keepdims).node, np.shape(value)), value)

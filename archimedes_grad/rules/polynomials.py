@@ -95,6 +95,8 @@ def poly(seq_of_zeros: Any) -> Any:
     """The coefficients of the polynomial with given roots."""
     roots = gathered(seq_of_zeros)
     value = np.poly(value_of(roots))
+    if roots.size == 0:
+        return value
     if roots.ndim == 2:
         return as_numpy_gives(_characteristic(roots), value)
     coefficients: Any = np.ones(1, value.dtype)

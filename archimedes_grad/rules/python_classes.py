@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -37,13 +38,23 @@ def _vectorized_with_signature(original: Callable[..., Any], self: Any, func: An
         if not rows:
             for result, core in zip(results, outputs, strict=True):
                 _implementation._update_dim_sizes(sizes, value_of(gathered(result)), core)
-        rows.append(results)
+        rows.append(tuple(_of_core(r, tuple(sizes[d] for d in c)) for r, c in zip(results, outputs, strict=True)))
     stacked = []
     for position, results in enumerate(zip(*rows, strict=True)):
         array: Any = np.stack(list(map(gathered, results)))
         array = np.reshape(array, lead + array.shape[1:])
         stacked.append(array.astype(self.otypes[position]) if self.otypes else array)
     return stacked[0] if len(outputs) == 1 else tuple(stacked)
+
+
+def _of_core(result: Any, core: tuple[int, ...]) -> Any:
+    """Return a result in the shape that the signature says; NumPy, which writes it into an array, judges it."""
+    result = gathered(result)
+    shape = np.shape(value_of(result))
+    if shape == core:
+        return result
+    np.empty((1, *core))[0] = value_of(result)
+    return np.reshape(result, core) if math.prod(shape) == math.prod(core) else np.broadcast_to(result, core)
 
 
 def _vectorized(original: Callable[..., Any], self: Any, func: Any, args: Any) -> Any:

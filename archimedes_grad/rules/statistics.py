@@ -51,7 +51,7 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
     w: Any = None
     for weights in (fweights, aweights):
         if weights is not None:
-            w = weights * np.float64(1.0) if w is None else w * weights
+            w = np.asarray(weights) * np.float64(1.0) if w is None else w * weights
     if w is None:
         center: Any = np.mean(X, 1, keepdims=True)
         degrees: Any = np.float64(X.shape[1] - ddof)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays import dispatch
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.complex_array import complex_rule
+from archimedes_grad.arrays.constants import constant_node, has_negative_zero, scalar_node
 from archimedes_grad.arrays.dispatch import implements_ufunc
 from archimedes_grad.arrays.operands import (
+    as_array,
     broadcast_node,
     cast_node,
     dtype_of,
@@ -48,7 +51,9 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
     if options.get("dtype") is not None and ufunc not in _PREDICATES:
         computing = np.dtype(options["dtype"])
         nodes = [cast_node(n, dtype_of(o), computing) for n, o in zip(nodes, operands, strict=True)]
-    computed = rule(*nodes)
+    computed = _of_negative_zeros(ufunc, nodes, results[0]) if first.kind == "f" else None
+    if computed is None:
+        computed = rule(*nodes)
     outputs = []
     for node, result in zip(computed if isinstance(computed, tuple) else (computed,), results, strict=True):
         dtype = dtype_of(result)
@@ -56,6 +61,18 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
     targets = out if isinstance(out, tuple) else (out,) * len(outputs)
     written = [_written(o, t, where, ufunc) for o, t in zip(outputs, targets, strict=True)]
     return written[0] if ufunc.nout == 1 else tuple(written)
+
+
+def _of_negative_zeros(ufunc: np.ufunc, nodes: list[cs.MX], result: Any) -> cs.MX | None:
+    """Return the node of a result with -0.0 in it where the rule's would be a constant 0.0, else None.
+
+    CasADi computes what depends on constants alone while it builds, and a graph of numbers entry by entry.
+    """
+    if ufunc is np.negative and has_negative_zero(result):
+        return cs.MX.binary(cs.OP_SUB, scalar_node(-0.0), nodes[0])
+    if ufunc.nout == 1 and all(node.is_constant() for node in nodes) and has_negative_zero(result):
+        return constant_node(result)
+    return None
 
 
 def _rule(ufunc: np.ufunc, dtype: np.dtype[Any]) -> dispatch.Rule:
@@ -120,7 +137,7 @@ def write_out(out: Any, result: Any, name: str) -> None:
 @implements_ufunc("outer", np.ufunc)
 def outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
     """Apply a ufunc to all pairs of entries."""
-    a, b = gathered(a), gathered(b)
+    a, b = as_array(gathered(a)), as_array(gathered(b))
     ones = (1,) * np.ndim(value_of(b))
     return ufunc(np.reshape(a, np.shape(value_of(a)) + ones), b, **options)
 

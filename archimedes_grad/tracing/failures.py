@@ -11,7 +11,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import is_traced
 from archimedes_grad.arrays.plain_numbers import way_on_from_scipy
-from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.arrays.trace_state import current_trace, message_at_line, trace_error
 from archimedes_grad.arrays.user_code import came_through_scipy, line_that_raised, scipy_function_that_raised
 from archimedes_grad.errors import TraceError
 
@@ -19,6 +19,8 @@ from archimedes_grad.errors import TraceError
 #: where the ufunc takes no objects; of the latter there are other causes.
 _OBJECT_LOOP = r"loop of ufunc does not support argument \d+ of type \S+ which has no callable (\w+) method"
 _NO_METHOD = r"'\w+' object has no attribute '(\w+)'"
+#: What NumPy says of an index of a plain array that is neither whole nor a truth value.
+_NO_INDEX = r"only integers, slices \(`:`\)"
 _NO_OBJECTS = r"ufunc '\w+' not supported for the input types"
 
 
@@ -38,6 +40,9 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
         _raise_refusal(error)
         if (by_scipy := _by_scipy(error)) is not None:
             raise by_scipy from error
+        if isinstance(error, IndexError) and re.match(_NO_INDEX, str(error)):
+            way_on = "A traced value of floats is no index: make it whole by .astype(int), or of one number by int()."
+            raise IndexError(message_at_line(f"{error}.", way_on, line_that_raised(error))) from None
         if re.match(_NO_OBJECTS, str(error)):
             error.add_note("If it got a list with traced values in it: make that an array first, np.array([...]).")
         loop = re.search(_OBJECT_LOOP, str(error)) or _method_of_ufunc(error)

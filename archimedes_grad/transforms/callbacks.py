@@ -82,7 +82,9 @@ def callback(
         return _checked(name, func(*operands), shape)
 
     def evaluate(*arrays: Any) -> list[Any]:
-        return [_checked(name, func(*arrays), shape)]
+        # A complex step asks for values of complex arguments.
+        kinds = "fiubc" if any(map(np.iscomplexobj, arrays)) else "fiub"
+        return [_checked(name, func(*arrays), shape, kinds)]
 
     pull_back = None
     if callable(derivative):
@@ -113,14 +115,14 @@ def _operand(name: str, k: int, arg: Any) -> Any:
     return arg if isinstance(arg, float | int) else number
 
 
-def _checked(name: str, result: Any, shape: tuple[int, ...]) -> Any:
+def _checked(name: str, result: Any, shape: tuple[int, ...], kinds: str = "fiub") -> Any:
     array = np.asarray(result)
     if array.shape != shape:
         raise ValueError(
             f"callback of {name}: the function returned shape {array.shape}, and result_like has shape {shape}; the "
             f"same was expected. Make result_like an array of the shape that it returns."
         )
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in kinds:
         raise TypeError(
             f"callback of {name}: the function returned dtype {array.dtype}; real numbers are expected. Convert the "
             f"result to float."

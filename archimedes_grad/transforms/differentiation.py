@@ -172,7 +172,7 @@ def jac(
     >>> arc.jac(lambda x: x**2)(np.array([1.0, 2.0])).tolist()
     [[2.0, 0.0], [0.0, 4.0]]
     """
-    require_sparse("jac", sparse, method)
+    require_sparse("jac", sparse)
     from archimedes_grad.derivatives.jacobians import jacobian_function, sparse_jacobian_function
 
     return _transformed(
@@ -204,7 +204,7 @@ def hess(
     >>> arc.hess(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0])).tolist()
     [[4.0, 2.0], [2.0, 0.0]]
     """
-    require_sparse("hess", sparse, method)
+    require_sparse("hess", sparse)
     from archimedes_grad.derivatives.jacobians import hessian_function, sparse_hessian_function
 
     return _transformed(
@@ -337,7 +337,9 @@ def _transformed(
     from archimedes_grad.transforms.numeric_functions import AutomaticFunction, NumericFunction
 
     called = "adaptive" if method == "auto" else method
-    numeric = NumericFunction(func, signature, transform.__name__, name, has_aux, called, options)
+    numeric = NumericFunction(
+        func, signature, transform.__name__, name, has_aux, called, options, more.get("sparse", False)
+    )
     return AutomaticFunction(compiled, numeric) if method == "auto" else numeric
 
 

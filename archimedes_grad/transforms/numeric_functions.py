@@ -7,6 +7,7 @@ points (``numeric/``).
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -16,13 +17,16 @@ import numpy.typing as npt
 
 from archimedes_grad import numeric
 from archimedes_grad.arguments.signature import CallSignature
-from archimedes_grad.arguments.specs import flatten, is_tree, leaves_of
+from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree, leaves_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.compilation.compiled import CompiledFunction
+from archimedes_grad.derivatives.autodiff import require_numbers, require_scalar
+from archimedes_grad.derivatives.directional import form_of_arguments, leaves_with_cotangents, require_same_form
+from archimedes_grad.derivatives.jacobians import require_one_argument, require_one_output
 from archimedes_grad.errors import FallbackWarning, TraceError
 from archimedes_grad.numeric.functions import real_output
 from archimedes_grad.tracing.graph import Template
-from archimedes_grad.tracing.trace import BoundArguments, auxiliary_pair, described
+from archimedes_grad.tracing.trace import BoundArguments, auxiliary_pair
 
 
 class NumericFunction:
@@ -33,14 +37,14 @@ class NumericFunction:
 
     def __init__(
         self, function: Callable[..., Any], signature: CallSignature, transform: str, name: str, has_aux: bool,
-        method: str, options: dict[str, Any],
+        method: str, options: dict[str, Any], sparse: bool = False,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, function)
         self.__name__ = self.__qualname__ = name
         self.__signature__ = signature.signature
         self._function = function
         self._signature = signature
-        self._compute = getattr(_Call, transform)
+        self._compute = getattr(_Call, f"sparse_{transform}" if sparse else transform)
         self._has_aux = has_aux
         self.method = method
         self.options = options
@@ -160,9 +164,10 @@ class _Call:
         ]
         self.shapes = [self.bound.leaves[i].shape for i in self.wanted]
         self.point = np.concatenate([np.ravel(np.asarray(self.bound.values[i], dtype=float)) for i in self.wanted])
-        self.output, self.auxiliary = self._evaluated(self.point)
-        for leaf in leaves_of(self.output):
-            real_output(leaf, self.bound.name)
+        output, self.auxiliary = self._evaluated(self.point)
+        self.output = _template_of(output)
+        self.output_shapes = [np.shape(real_output(leaf, self.bound.name)) for leaf in _numbers(output)]
+        self.n_outputs = sum(map(math.prod, self.output_shapes))
 
     # --- the function of the flat vector --------------------------------------------------------
 
@@ -186,58 +191,102 @@ class _Call:
         return self._evaluated(flat)[0]
 
     def _vector(self, flat: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.concatenate([np.ravel(leaf) for leaf in leaves_of(self._evaluated(flat)[0])])
+        return _flat(_numbers(self._evaluated(flat)[0]))
 
     # --- the transforms -------------------------------------------------------------------------
 
     def grad(self) -> Any:
-        self._require_scalar()
-        gradient = self._checked(numeric.gradient(self._scalar, self.point, **self.settings))
-        return self._like_arguments(self._parts(gradient))
+        require_scalar(self.bound.name, self.output)
+        return self._like_arguments(self._parts(self._gradient(self._scalar)))
 
     def value_and_grad(self) -> Any:
-        value = np.float64(self.output) if np.shape(self.output) == () else self.output
-        return ((value, self.auxiliary) if self.has_aux else value), self.grad()
+        gradient = self.grad()
+        value = np.float64(self.output.constant)
+        return ((value, self.auxiliary) if self.has_aux else value), gradient
 
     def jac(self) -> Any:
-        jacobian = self._checked(numeric.jacobian(self._vector, self.point, **self.settings))
-        return self._like_output(self._blocks(jacobian, self._output_shapes()))
+        require_numbers(self.bound.name, self.output)
+        return self._like_output(self._blocks(self._jacobian(), self.output_shapes))
 
     def hess(self) -> Any:
-        self._require_scalar()
-        hessian = self._checked(numeric.hessian(self._scalar, self.point, **self.settings))
-        return self._like_arguments(self._blocks(hessian, self.shapes))
+        require_scalar(self.bound.name, self.output)
+        return self._like_arguments(self._blocks(self._hessian(), self.shapes))
+
+    def sparse_jac(self) -> Any:
+        require_one_output(self.bound.name, self.output.structure is not None)
+        require_numbers(self.bound.name, self.output)
+        self._require_one_argument("jac")
+        return _sparse(self._jacobian())
+
+    def sparse_hess(self) -> Any:
+        require_scalar(self.bound.name, self.output)
+        self._require_one_argument("hess")
+        return _sparse(self._hessian())
 
     def jvp(self) -> Any:
-        direction = self._direction(self.shapes, "the chosen arguments")
-        along = numeric.derivative(lambda t: self._vector(self.point + t * direction), 0.0, **self.settings)
-        tangents = self._checked(along)
-        shapes = self._output_shapes()
-        parts = zip(_split(tangents, shapes), shapes, strict=True)
+        require_numbers(self.bound.name, self.output)
+        direction = self._tangent()
+        tangents = np.zeros(self.n_outputs)
+        if self.n_outputs and self.point.size:
+            along = self._named(lambda t: self._vector(self.point + t * direction))
+            tangents = self._checked(numeric.derivative(along, 0.0, **self.settings))
+        parts = zip(_split(tangents, self.output_shapes), self.output_shapes, strict=True)
         return self._like_output([part.reshape(shape)[()] for part, shape in parts])
 
     def vjp(self) -> Any:
-        cotangent = self._direction(self._output_shapes(), "the output")
-        product = numeric.gradient(lambda p: cotangent @ self._vector(p), self.point, **self.settings)
-        return self._like_arguments(self._parts(self._checked(product)))
+        require_numbers(self.bound.name, self.output)
+        leaves = leaves_with_cotangents(self.output, self.layout, self.bound.trees)
+        cotangent = self._direction([np.shape(leaf.constant) for leaf in leaves], self.output, "the output of the function")
+        # A truth value has a cotangent only where one is given.
+        places = [i for i, leaf in enumerate(_leaves(self.output)) if any(leaf is own for own in leaves)]
+
+        def product(flat: npt.NDArray[Any]) -> Any:
+            results = leaves_of(self._evaluated(flat)[0])
+            return cotangent @ _flat([results[i] for i in places])
+
+        return self._like_arguments(self._parts(self._gradient(product)))
 
     def hvp(self) -> Any:
-        self._require_scalar()
-        direction = self._direction(self.shapes, "the chosen arguments")
-        hessian = self._checked(numeric.hessian(self._scalar, self.point, **self.settings))
-        return self._like_arguments(self._parts(hessian @ direction))
+        require_scalar(self.bound.name, self.output)
+        direction = self._tangent()
+        return self._like_arguments(self._parts(self._hessian() @ direction))
 
-    def _direction(self, shapes: list[tuple[int, ...]], of: str) -> npt.NDArray[Any]:
-        """Return the direction as one vector; its leaves must have the shapes given."""
-        assert self.layout.direction is not None
-        leaves = [i for i, leaf in enumerate(self.bound.leaves) if leaf.position == self.layout.direction]
-        given = [self.bound.leaves[i].shape for i in leaves]
-        if given != shapes:
-            raise ValueError(
-                f"{self.bound.name}: the direction {self.layout.names[self.layout.direction]!r} has leaves of shapes "
-                f"{given}, but {of} {shapes}; they must be the same. np.zeros_like of it has them."
-            )
-        return np.concatenate([np.ravel(np.asarray(self.bound.values[i], dtype=float)) for i in leaves])
+    # --- what they have in common: derivatives as matrices, of nothing too ----------------------
+
+    def _gradient(self, function: Callable[..., Any]) -> npt.NDArray[Any]:
+        if not self.point.size:
+            return np.zeros(0)
+        return self._checked(numeric.gradient(self._named(function), self.point, **self.settings))
+
+    def _jacobian(self) -> npt.NDArray[Any]:
+        if not self.point.size or not self.n_outputs:
+            return np.zeros((self.n_outputs, self.point.size))
+        return self._checked(numeric.jacobian(self._named(self._vector), self.point, **self.settings))
+
+    def _hessian(self) -> npt.NDArray[Any]:
+        if not self.point.size:
+            return np.zeros((0, 0))
+        return self._checked(numeric.hessian(self._named(self._scalar), self.point, **self.settings))
+
+    def _named(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return _Named(self.bound.name, function)
+
+    def _tangent(self) -> npt.NDArray[Any]:
+        """Return the direction in the space of the differentiated arguments, as one vector."""
+        return self._direction(self.shapes, *form_of_arguments(self.layout, self.bound.trees))
+
+    def _direction(self, shapes: list[tuple[int, ...]], expected: Template, of: str) -> npt.NDArray[Any]:
+        """Return the direction as one vector; its leaves must have the shapes and stand in the tree given."""
+        at = self.layout.direction
+        assert at is not None
+        given = [v for leaf, v in zip(self.bound.leaves, self.bound.values, strict=True) if leaf.position == at]
+        found = [np.shape(v) for v in given]
+        require_same_form(self.bound.name, self.layout, found, shapes, self.bound.trees[at], expected, of)
+        return _flat(given)
+
+    def _require_one_argument(self, transform: str) -> None:
+        trees = [self.bound.trees[position] for position in self.layout.differentiated]
+        require_one_argument(self.bound.name, transform, trees, len(self.wanted))
 
     def _blocks(self, rows: npt.NDArray[Any], shapes: list[tuple[int, ...]]) -> list[Any]:
         """Return the rows of a derivative by what they belong to, arrays of these shapes; columns in the arguments."""
@@ -246,11 +295,11 @@ class _Call:
             for block, shape in zip(_split(rows, shapes), shapes, strict=True)
         ]
 
-    def _output_shapes(self) -> list[tuple[int, ...]]:
-        return [np.shape(leaf) for leaf in leaves_of(self.output)]
-
     def _like_output(self, parts: list[Any]) -> Any:
-        return flatten(self.output)[1].unflatten(parts) if is_tree(self.output) else parts[0]
+        """Return the output's tree with parts in the places of its numbers, and None in those of what is none."""
+        place = iter(parts)
+        leaves = [next(place) if _is_number(leaf.constant) else None for leaf in _leaves(self.output)]
+        return leaves[0] if self.output.structure is None else self.output.structure.unflatten(leaves)
 
     def _like_arguments(self, parts: list[Any]) -> Any:
         place = dict(zip(self.wanted, parts, strict=True))
@@ -260,13 +309,46 @@ class _Call:
     def _checked(self, result: numeric.DerivativeResult) -> npt.NDArray[Any]:
         return np.asarray(result.checked())
 
-    def _require_scalar(self) -> None:
-        shape = np.shape(self.output) if not is_tree(self.output) else "of a tree"
-        if shape != () or self.output is None:
-            raise ValueError(
-                f"{self.bound.name}: a gradient needs a function that returns one scalar of shape (), and this returns "
-                f"{described(self.output)} of shape {shape}. Use arc.jac for the derivative of an array."
-            )
+
+class _Named:
+    """A function of the flat vector under the name of the user's, for messages."""
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self.__name__ = name
+        self._function = function
+
+    def __call__(self, flat: Any) -> Any:
+        return self._function(flat)
+
+
+def _template_of(output: Any) -> Template:
+    """Return what a function returned as a template of constants."""
+    if not is_tree(output):
+        return Template(constant=output)
+    leaves, structure = flatten(output)
+    return Template(structure=structure, children=tuple(Template(constant=leaf) for leaf in leaves))
+
+
+def _leaves(output: Template) -> tuple[Template, ...]:
+    return (output,) if output.structure is None else output.children
+
+
+def _numbers(output: Any) -> list[Any]:
+    return [leaf for leaf in leaves_of(output) if _is_number(leaf)]
+
+
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, bool | np.bool_) or not is_static_by_nature(leaf)
+
+
+def _flat(numbers: list[Any]) -> npt.NDArray[Any]:
+    return np.concatenate([np.zeros(0), *(np.ravel(number) for number in numbers)])
+
+
+def _sparse(matrix: npt.NDArray[Any]) -> Any:
+    from scipy.sparse import csc_array
+
+    return csc_array(matrix)
 
 
 def _split(flat: npt.NDArray[Any], shapes: list[tuple[int, ...]], axis: int = 0) -> list[npt.NDArray[Any]]:

@@ -63,14 +63,9 @@ def require_options(transform: str, method: str, options: dict[str, Any]) -> Non
         validate_options("adaptive" if method == "auto" else method, own)
 
 
-def require_sparse(transform: str, sparse: bool, method: str) -> None:
-    """Raise where a sparse result cannot be had: by a numeric method, or without SciPy."""
+def require_sparse(transform: str, sparse: bool) -> None:
+    """Raise where a sparse result cannot be had: without SciPy."""
     require_truth(transform, "sparse", sparse)
-    if sparse and method != "symbolic":
-        raise ValueError(
-            f"{transform}: sparse=True was given with method={method!r}, and the structure is found from a graph: "
-            f"method 'symbolic' was expected. Leave sparse out, and make the result sparse by scipy.sparse.csc_array."
-        )
     if sparse:
         require("scipy", f"{transform}(sparse=True)")
 

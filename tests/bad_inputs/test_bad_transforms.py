@@ -230,14 +230,6 @@ ROWS = {
         lambda: arc.jac(vec, sparse="csc"), TypeError, "jac: sparse", "got str 'csc'", "True or False",
         "Write sparse=True"
     ),
-    "sparse of a numeric method": Row(
-        lambda: arc.jac(vec, sparse=True, method="finite"), ValueError, "jac: sparse=True", "method='finite'",
-        "'symbolic' was expected", "Leave sparse out",
-    ),
-    "sparse Hessian of a numeric method": Row(
-        lambda: arc.hess(f, sparse=True, method="adaptive"), ValueError, "hess: sparse=True", "method='adaptive'",
-        "'symbolic' was expected", "scipy.sparse.csc_array",
-    ),
     # --- options of numeric methods
     "finite: option unknown": Row(
         lambda: arc.grad(f, method="finite", step=0.1), ValueError, "grad: ",

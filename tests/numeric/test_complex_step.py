@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from archimedes_grad import CalculusKit
 from archimedes_grad.numeric import derivative, gradient, hessian, hyper_hessian, jacobian
 
 ANALYTIC = [
@@ -82,3 +83,10 @@ def test_higher_orders():
 def test_vector_outputs():
     result = jacobian(lambda p: np.array([p[0] * p[1], np.sin(p[1])]), [2.0, 0.5], method="complex")
     np.testing.assert_allclose(result.value, [[0.5, 2.0], [0.0, math.cos(0.5)]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("method", ["complex", "finite", "adaptive"])
+def test_a_function_that_is_not_finite_here_has_no_derivative(method):
+    kit = CalculusKit(lambda p: np.array([p[0], np.log(p[1])]), [1.0, -1.0])
+    with np.errstate(invalid="ignore"), pytest.raises(FloatingPointError, match="not finite"):
+        kit.jacobian(method=method)

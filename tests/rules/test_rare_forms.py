@@ -144,6 +144,13 @@ FORMS = {
     "polyval at traced points": (lambda x: np.polynomial.polynomial.polyval(x, [1.0, 2.0, 3.0]), FIVE),
     "a sparse matrix and a vector": (lambda x: SPARSE @ x, FIVE),
     "a sparse matrix and a matrix": (lambda x: SPARSE @ x.T, np.stack([FIVE, FIVE**2])),
+    "norm of nothing": (lambda x: np.linalg.norm(x[:0], np.inf) + x, FIVE),
+    "matrix norm of nothing": (lambda x: np.linalg.norm(x[:, :0], 2) + x, GRID),
+    "vector norm of nothing": (lambda x: np.linalg.vector_norm(x[:0], ord=3) + x, FIVE),
+    "fft of nothing, longer": (lambda x: np.fft.fft(x[:0].reshape(2, 0), n=5, axis=0).imag, FIVE),
+    "logsumexp of nothing": (lambda x: scipy.special.logsumexp(x[:0]) * 0 + x, FIVE),
+    "poly of nothing": (lambda x: np.poly(x[:0]) * x, FIVE),
+    "cov, weights in a list": (lambda x: np.cov(x, fweights=[1, 2, 1, 3, 1], aweights=[0.5, 1.0, 1.5, 1.0, 2.0]), FIVE),
 }  # fmt: skip
 
 
@@ -157,7 +164,7 @@ def _nothing_written(x):
 WITHOUT_SLOPE = (
     "nanquantile with weights", "roots of a monomial", "reduce of nothing", "cond of a singular matrix",
     "frexp of many", "trim_zeros of zeros", "argsort of a number", "lexsort of numbers", "expm of nothing",
-    "no equations with a triangle",
+    "no equations with a triangle", "norm of nothing", "matrix norm of nothing", "vector norm of nothing", "logsumexp of nothing",
 )  # fmt: skip
 
 
@@ -175,9 +182,51 @@ def test_whole_parts_of_complex_arrays():
     check_value(program, FIVE)
 
 
+def truths(x):
+    both = np.logical_and([x[0] > 0, x[1] > 0], [x[2] > 0, x[3] > 0])
+    number = x[4] if all([x[0], x[1]]) and bool(x[2]) and not x[0] * 0 else x[3]
+    return both, np.logical_and(x, x > 0), np.logical_not(x), np.logical_and(x[0], bool(x[1])), number
+
+
+def test_truths_that_python_asks_for_beside_logical_functions():
+    check_value(truths, FIVE)
+
+
 def test_eigenvalues_of_a_stack_of_stacks():
     stack = np.cos(np.arange(243.0)).reshape(1, 3, 9, 9) + np.diag(np.arange(9.0) * 3)
     check_value(lambda a: np.linalg.eigvalsh(a), stack)
+
+
+ROW = np.array([3, 200, 7], np.uint8)
+
+
+@pytest.mark.parametrize(("function", "at"), [
+    (lambda x: np.linspace(x, 1, 3, endpoint=False), ROW), (lambda x: np.linspace(250, x, 3, retstep=True), ROW),
+    (lambda x: np.linspace(x, x[0] * 2, 3), FIVE.astype(np.float32)),
+    (lambda x: np.maximum.outer(x, 0.5), FIVE.astype(np.float32)), (lambda x: np.add.outer(3, x), ROW),
+    (lambda x: np.dot(x, 2), FIVE.astype(np.float32)), (lambda x: np.dot(300, x), ROW),
+    (lambda x: x**2, MASK), (lambda x: x**3, MASK), (lambda x: pow(x, 2), MASK), (lambda x: x.conj(), MASK),
+    (lambda x: x.conjugate() + x, ROW),
+], ids=lambda given: str(getattr(given, "dtype", "")))  # fmt: skip
+def test_dtypes_of_plain_numbers_beside_arrays(function, at):
+    check_value(function, at)
+
+
+def test_conj_of_real_numbers_is_the_array_itself():
+    def program(x):
+        y = x * 1.0
+        y.conj()[0] = x[1]
+        return y
+
+    check(program, FIVE)
+
+
+@pytest.mark.parametrize("signature", ["(n)->()", "(n)->(k,m)", "(n)->(n,n)"])
+def test_vectorize_takes_no_result_of_another_shape_than_its_signature(signature):
+    with pytest.raises(ValueError, match=r"."):
+        np.vectorize(lambda v: v * 2, signature=signature)(GRID)
+    with pytest.raises(ValueError, match=r"."):
+        arc.compile(lambda x: np.vectorize(lambda v: v * 2, signature=signature)(x))(GRID)
 
 
 def test_exponents_of_many():
@@ -224,6 +273,20 @@ REFUSED = {
         "one plain number as rcond=",
     ),
     "a ufunc without a rule": (lambda x: np.nextafter(x, 1.0), arc.TraceError, "numpy.nextafter"),
+    "a function of SciPy": (scipy.special.sici, arc.TraceError, "scipy.special.sici does not take"),
+    "a plain array at floats": (
+        lambda x: FIVE[x], IndexError, r"(?s)only integers.*test_rare_forms\.py.*astype\(int\)",
+    ),
+    "an array at floats": (lambda x: x[x[0]], IndexError, "float64 cannot be an index"),
+    "logical_and of lists": (
+        lambda x: np.logical_and([x[0], x[1]], [1.0, x[2]]), arc.TraceError, r"(?s)logical_and got a list.*np\.array",
+    ),
+    "logical_not of a list": (
+        lambda x: np.logical_not([x[0] > 0, x[1] > 0]), arc.TraceError, r"(?s)logical_not got a list.*np\.array",
+    ),
+    "logical_or of lists, reduced": (
+        lambda x: np.logical_or.reduce([x[0], x[1]]), arc.TraceError, r"(?s)logical_or got a list.*np\.array",
+    ),
     "a function on strings": (np.strings.isalpha, arc.TraceError, "it works on strings"),
     "a ufunc that Python made": (np.frompyfunc(lambda a: a, 1, 1), arc.TraceError, "object"),
     "a whole target of reals": (
@@ -241,7 +304,7 @@ REFUSED = {
        for kind in (object, complex, "U5", "M8[s]", "S3")},
     "a label": (lambda x: x["a"], IndexError, "no 'a'"),
     "an indexer of pandas": (lambda x: x.iloc[0], AttributeError, "no 'iloc'"),
-    "a float as an index": (lambda x: np.insert(x, x[:1], 0.0), TypeError, "cannot be an index"),
+    "a float as an index": (lambda x: np.insert(x, x[:1], 0.0), IndexError, "cannot be an index"),
     "vectorize, a wrong count": (
         lambda x: np.vectorize(lambda a, b: a, signature="(n),(n)->()")(x), TypeError, "wrong number of positional",
     ),
