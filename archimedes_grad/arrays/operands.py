@@ -107,11 +107,6 @@ def node_of(operand: Any) -> cs.MX:
     return constant_node(operand)
 
 
-def as_array(operand: Any) -> Any:
-    """Return an operand as an array, traced if it is traced: a plain number, whose dtype then counts as an array's."""
-    return operand if isinstance(operand, SymbolicArray) else np.asarray(operand)
-
-
 def as_traced(array: Any) -> SymbolicArray:
     """Return an array, or the constant that a plain one is, as a traced array of dtype float64."""
     if isinstance(array, SymbolicArray):

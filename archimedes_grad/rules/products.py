@@ -12,7 +12,7 @@ import numpy as np
 from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.complex_array import complex_rule
 from archimedes_grad.arrays.dispatch import implements, implements_ufunc
-from archimedes_grad.arrays.operands import as_array, gathered, node_of, typed, value_of
+from archimedes_grad.arrays.operands import array_of, gathered, node_of, typed, value_of
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.batched_products import are_separate, batched_product
 from archimedes_grad.nodes.blas import is_large, matrix_product
@@ -99,7 +99,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
     a, b = gathered(a), gathered(b)
     dim_a, dim_b = np.ndim(value_of(a)), np.ndim(value_of(b))
     if dim_a == 0 or dim_b == 0:
-        return np.multiply(as_array(a), as_array(b), out=out)
+        return np.multiply(array_of(a), array_of(b), out=out)
     np.dot(value_of(a), value_of(b))
     if dim_b <= 2:
         return np.matmul(a, b, out=out)

@@ -13,7 +13,7 @@ from archimedes_grad.arrays.complex_array import complex_rule
 from archimedes_grad.arrays.constants import constant_node, has_negative_zero, scalar_node
 from archimedes_grad.arrays.dispatch import implements_ufunc
 from archimedes_grad.arrays.operands import (
-    as_array,
+    array_of,
     broadcast_node,
     cast_node,
     dtype_of,
@@ -137,7 +137,7 @@ def write_out(out: Any, result: Any, name: str) -> None:
 @implements_ufunc("outer", np.ufunc)
 def outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
     """Apply a ufunc to all pairs of entries."""
-    a, b = as_array(gathered(a)), as_array(gathered(b))
+    a, b = array_of(gathered(a)), array_of(gathered(b))
     ones = (1,) * np.ndim(value_of(b))
     return ufunc(np.reshape(a, np.shape(value_of(a)) + ones), b, **options)
 

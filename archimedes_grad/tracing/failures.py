@@ -51,7 +51,7 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
             if "a single integer" in str(error):
                 way_on = "Sizes are whole numbers: pass the argument that decides them through static_argnames."
             raise trace_error(
-                f"A function that does not take traced arrays was given one: {error}.",
+                f"A function that does not take traced arrays was given one: {str(error).rstrip('.')}.",
                 way_on,
                 line_that_raised(error),
             ) from error

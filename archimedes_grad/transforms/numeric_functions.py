@@ -236,7 +236,8 @@ class _Call:
     def vjp(self) -> Any:
         require_numbers(self.bound.name, self.output)
         leaves = leaves_with_cotangents(self.output, self.layout, self.bound.trees)
-        cotangent = self._direction([np.shape(leaf.constant) for leaf in leaves], self.output, "the output of the function")
+        shapes = [np.shape(leaf.constant) for leaf in leaves]
+        cotangent = self._direction(shapes, self.output, "the output of the function")
         # A truth value has a cotangent only where one is given.
         places = [i for i, leaf in enumerate(_leaves(self.output)) if any(leaf is own for own in leaves)]
 
