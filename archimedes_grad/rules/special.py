@@ -201,9 +201,12 @@ def _power_of(base: float) -> Callable[[MX], MX]:
 
 
 def _hurwitz_zeta(s: MX, q: MX) -> MX:
-    valid = _binary(cs.OP_AND, less(number(1.0), s), less(number(0.0), q))
+    converges = less(number(1.0), s)
+    valid = _binary(cs.OP_AND, converges, less(number(0.0), q))
     value = graphs.zeta(within(valid, s, 2.0), within(valid, q, 1.0))
-    pole = _binary(cs.OP_EQ, s, number(1.0))
+    # A sum with the term 1 / 0 has a pole too.
+    with_zero = _binary(cs.OP_AND, _at_most(q, 0.0), _binary(cs.OP_EQ, _unary(cs.OP_FLOOR, q), q))
+    pole = _binary(cs.OP_OR, _binary(cs.OP_EQ, s, number(1.0)), _binary(cs.OP_AND, converges, with_zero))
     at_pole = add(only_where(pole, number(math.inf)), only_where(negated(pole), number(math.nan)))
     return add(only_where(valid, value), only_where(negated(valid), at_pole))
 

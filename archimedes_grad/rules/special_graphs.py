@@ -316,7 +316,11 @@ def _in_order(a: MX, b: MX) -> tuple[MX, MX]:
 def betaln(a: MX, b: MX) -> MX:
     """log |beta(a, b)|."""
     smaller, larger = _in_order(a, b)
-    return sub(gammaln(smaller), log_gamma_ratio(larger, smaller))
+    # At the origin two infinite terms would make nan of inf.
+    nothing = number(0.0)
+    at_origin = _binary(cs.OP_AND, _binary(cs.OP_EQ, a, nothing), _binary(cs.OP_EQ, b, nothing))
+    ratio = log_gamma_ratio(within(negated(at_origin), larger, 1.0), smaller)
+    return sub(gammaln(smaller), ratio)
 
 
 def beta(a: MX, b: MX) -> MX:

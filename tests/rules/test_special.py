@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers import check, check_gradient, check_second_order, check_value, sample
+from helpers import assert_same, check, check_gradient, check_second_order, check_value, sample
 
 import archimedes_grad as arc
 
@@ -231,3 +231,49 @@ def test_arguments_without_a_derivative_are_refused():
 def test_scipy_is_not_imported_with_the_library():
     code = "import sys, archimedes_grad as arc; arc.grad(lambda x: x * x)(1.0); assert 'scipy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+#: Two arguments each, at the ends of their domains: where SciPy gives a limit, so does the graph.
+ENDS = [0.0, 0.5, 1.0, 2.0, np.inf]
+AT_ENDS = {
+    "beta": [(a, b) for a in ENDS for b in ENDS],
+    "betaln": [(a, b) for a in ENDS for b in ENDS],
+    "boxcox": [(x, k) for x in (0.0, 2.0, np.inf) for k in (-2.0, -0.5, 0.0, 0.5, 1.0, 2.0)],
+    "boxcox1p": [(x, k) for x in (-1.0, 2.0, np.inf) for k in (-2.0, -0.5, 0.0, 0.5, 1.0, 2.0)],
+    "inv_boxcox": [(y, k) for y in (-np.inf, -0.2, np.inf) for k in (-2.0, -0.5, 0.0, 0.5, 2.0)],
+    "inv_boxcox1p": [(y, k) for y in (-np.inf, -0.2, np.inf) for k in (-2.0, -0.5, 0.0, 0.5, 2.0)],
+    "xlogy": [(x, y) for x in (0.0, 1.0) for y in (-1.0, 0.0, 2.0, np.inf, np.nan)],
+    "xlog1py": [(x, y) for x in (0.0, 1.0) for y in (-2.0, -1.0, 2.0, np.inf, np.nan)],
+    "huber": [(d, r) for d in (-1.0, 0.0, 1.0, np.inf, np.nan) for r in (-2.0, 0.0, 0.5, np.inf)],
+    "pseudo_huber": [(d, r) for d in (-1.0, 0.0, 2.0) for r in (-np.inf, 0.0, 1.0, 1e80, np.inf)],
+    "powm1": [(x, y) for x in (-2.0, -1.0, 0.0, 1.0, 1.5, np.inf) for y in (-2.0, 0.0, 1.0, 3.0)],
+    "zeta": [(s, q) for s in (1.0, 2.0, 3.5) for q in (-3.0, -1.0, 0.0, 0.5, np.inf)],
+}
+
+
+@pytest.mark.parametrize("name", AT_ENDS)
+def test_two_arguments_at_the_ends_of_their_domains(name):
+    function = getattr(special, name)
+    points = np.array(AT_ENDS[name])
+    with np.errstate(all="ignore"):
+        expected = function(points[:, 0], points[:, 1])
+    compiled = arc.compile(lambda a, b: function(a, b))
+    assert_same(compiled(points[:, 0], points[:, 1]), expected, 1e-11)
+    assert_same([compiled(*point) for point in points], list(expected), 1e-11)
+
+
+SLOPES_AT_ENDS = [
+    (special.boxcox, (0.0, 2.0), (0.0, 0.25)), (special.boxcox, (0.0, 1.0), (1.0, 1.0)),
+    (special.boxcox, (0.0, 0.5), (np.inf, 4.0)), (special.boxcox1p, (-1.0, 2.0), (0.0, 0.25)),
+    (special.powm1, (-2.0, 3.0), (12.0, np.nan)), (special.powm1, (2.0, 0.0), (0.0, np.log(2.0))),
+    (special.pseudo_huber, (0.0, 1.0), (0.0, 0.0)), (special.pseudo_huber, (2.0, 1e101), (1e101, 2.0)),
+    (special.inv_boxcox, (0.5, 0.0), (np.exp(0.5), -np.exp(0.5) / 8)), (special.xlogy, (0.0, 2.0), (np.log(2.0), 0.0)),
+]
+
+
+@pytest.mark.parametrize(("function", "at", "expected"), SLOPES_AT_ENDS)
+def test_slopes_at_the_ends(function, at, expected):
+    np.testing.assert_allclose(arc.grad(function, argnums=(0, 1))(*at), expected, rtol=1e-14)
+    columns = arc.jac(function, argnums=(0, 1))(*(np.full(3, number) for number in at))
+    for column, slope in zip(columns, expected, strict=True):
+        np.testing.assert_allclose(np.diag(column), np.full(3, slope), rtol=1e-14)
