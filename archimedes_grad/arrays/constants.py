@@ -73,5 +73,6 @@ def constant_node(constant: npt.NDArray[Any] | np.generic | float | int) -> cs.M
 
 def has_negative_zero(array: npt.NDArray[Any] | np.generic) -> bool:
     """Tell whether an array has an entry -0.0."""
-    array = np.asarray(array)
-    return array.dtype.kind == "f" and not array.all() and bool(np.signbit(array[array == 0]).any())
+    if np.count_nonzero(array) == array.size or array.dtype.kind != "f":
+        return False
+    return bool(np.any(np.signbit(array) & (array == 0)))

@@ -31,7 +31,9 @@ def _combined(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     def program(a1: Any, a2: Any) -> Any:
         a1, a2 = np.atleast_1d(array_of(a1)), np.atleast_1d(array_of(a2))
         length = max(a1.shape[0], a2.shape[0])
-        return ufunc(*(np.concatenate([np.zeros(length - a.shape[0], a.dtype), a]) for a in (a1, a2)))
+        # What has all coefficients may have axes behind them, as NumPy lets it.
+        full = [a if len(a) == length else np.concatenate([np.zeros(length - len(a), a.dtype), a]) for a in (a1, a2)]
+        return ufunc(*full)
 
     return program
 

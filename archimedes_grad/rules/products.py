@@ -121,7 +121,7 @@ def inner(a: Any, b: Any, /) -> Any:
     """The product over the last axes."""
     a, b = gathered(a), gathered(b)
     if np.ndim(value_of(a)) == 0 or np.ndim(value_of(b)) == 0:
-        return np.multiply(a, b)
+        return np.multiply(array_of(a), array_of(b))
     np.inner(value_of(a), value_of(b))
     shape_a, shape_b = np.shape(value_of(a)), np.shape(value_of(b))
     rows_a, rows_b = math.prod(shape_a[:-1]), math.prod(shape_b[:-1])

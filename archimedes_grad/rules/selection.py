@@ -10,7 +10,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements, implements_ufunc
-from archimedes_grad.arrays.operands import array_of, broadcast_node, gathered, is_traced, value_of, values_in
+from archimedes_grad.arrays.operands import array_of, broadcast_node, dtype_of, gathered, is_traced, value_of, values_in
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, composed, written
 from archimedes_grad.rules.elementwise import add, is_nan, only_where
@@ -42,7 +42,7 @@ def clip(a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, out: Any = None, 
     value: Any = np.clip(value_of(a), *positional, **keywords, **options)  # type: ignore[call-overload]
     low = next((w for w in (a_min, min) if w is not NO_VALUE), None)
     high = next((w for w in (a_max, max) if w is not NO_VALUE), None)
-    result = _limited(a, low, high)
+    result = _limited(a, _reachable(low, dtype_of(a)), _reachable(high, dtype_of(a)))
     result = result.copy() if result is a else result.astype(np.asarray(value).dtype, copy=False)
     if where is not True:
         if out is None:
@@ -52,6 +52,13 @@ def clip(a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, out: Any = None, 
             )
         result = np.where(where, result, out)
     return written(out, result, "clip")
+
+
+def _reachable(limit: Any, dtype: np.dtype[Any]) -> Any:
+    """Return a limit, or None for a whole number beyond what integers of a dtype can be: NumPy has let it through."""
+    if type(limit) is not int or dtype.kind not in "iu":
+        return limit
+    return limit if np.iinfo(dtype).min <= limit <= np.iinfo(dtype).max else None
 
 
 _clip_ufunc: np.ufunc = np._core.umath.clip  # type: ignore[attr-defined]

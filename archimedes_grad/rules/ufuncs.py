@@ -51,7 +51,9 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
     if options.get("dtype") is not None and ufunc not in _PREDICATES:
         computing = np.dtype(options["dtype"])
         nodes = [cast_node(n, dtype_of(o), computing) for n, o in zip(nodes, operands, strict=True)]
-    computed = _of_negative_zeros(ufunc, nodes, results[0]) if first.kind == "f" else None
+    computed = None
+    if first.kind == "f" and (ufunc is np.negative or nodes[0].is_constant()):
+        computed = _of_negative_zeros(ufunc, nodes, results[0])
     if computed is None:
         computed = rule(*nodes)
     outputs = []
