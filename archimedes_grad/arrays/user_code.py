@@ -75,6 +75,12 @@ def _raised_through(error: BaseException) -> Iterator[tuple[FrameType, int]]:
         traceback = traceback.tb_next
 
 
+def raised_by_user(error: BaseException) -> bool:
+    """Tell whether an exception comes from a line of the user's function itself, or from C that it called."""
+    frames = [frame for frame, _ in _raised_through(error)]
+    return bool(frames) and not _is_skipped(frames[-1].f_code.co_filename)
+
+
 def line_that_raised(error: BaseException) -> UserLine | None:
     """Return the innermost line of the user's function that an exception came through, or None."""
     line = None

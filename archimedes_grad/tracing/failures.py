@@ -12,7 +12,12 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import is_traced
 from archimedes_grad.arrays.plain_numbers import way_on_from_scipy
 from archimedes_grad.arrays.trace_state import current_trace, message_at_line, trace_error
-from archimedes_grad.arrays.user_code import came_through_scipy, line_that_raised, scipy_function_that_raised
+from archimedes_grad.arrays.user_code import (
+    came_through_scipy,
+    line_that_raised,
+    raised_by_user,
+    scipy_function_that_raised,
+)
 from archimedes_grad.errors import TraceError
 
 #: What NumPy says of a ufunc of a list with traced values in it, where it looks for a method of each entry, or
@@ -40,8 +45,8 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
         _raise_refusal(error)
         if (by_scipy := _by_scipy(error)) is not None:
             raise by_scipy from error
-        if isinstance(error, IndexError) and re.match(_NO_INDEX, str(error)):
-            way_on = "A traced value of floats is no index: make it whole by .astype(int), or of one number by int()."
+        if isinstance(error, IndexError) and re.match(_NO_INDEX, str(error)) and raised_by_user(error):
+            way_on = "A traced value of floats is no index: make it whole by .astype(int), or a number by int()."
             raise IndexError(message_at_line(f"{error}.", way_on, line_that_raised(error))) from None
         if re.match(_NO_OBJECTS, str(error)):
             error.add_note("If it got a list with traced values in it: make that an array first, np.array([...]).")

@@ -262,7 +262,7 @@ ROWS = {
         "an array of real numbers", "np.concatenate",
     ),
     "implicit_root: equations": Row(
-        lambda: arc.implicit_root(lambda x: x * X, 1.0), ValueError, "implicit_root: <lambda>", "got (3,)",
+        lambda: arc.implicit_root(lambda x: x * X, 1.0), ValueError, "implicit_root: <lambda>", "got shape (3,)",
         "as many entries as x has, 1", "Solve for as many",
     ),
     "implicit_root: tol negative": Row(
@@ -301,7 +301,7 @@ ROWS = {
         "plain numbers were expected", "Scale the equation",
     ),
     "odeint: shape": Row(
-        lambda: arc.odeint(lambda x, t: X, 1.0, TIMES), ValueError, "odeint: <lambda>", "got (3,)",
+        lambda: arc.odeint(lambda x, t: X, 1.0, TIMES), ValueError, "odeint: <lambda>", "got shape (3,)",
         "the shape of x, ()", "It gives dx/dt",
     ),
     "odeint: rtol": Row(

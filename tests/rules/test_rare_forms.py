@@ -164,7 +164,8 @@ def _nothing_written(x):
 WITHOUT_SLOPE = (
     "nanquantile with weights", "roots of a monomial", "reduce of nothing", "cond of a singular matrix",
     "frexp of many", "trim_zeros of zeros", "argsort of a number", "lexsort of numbers", "expm of nothing",
-    "no equations with a triangle", "norm of nothing", "matrix norm of nothing", "vector norm of nothing", "logsumexp of nothing",
+    "no equations with a triangle", "norm of nothing", "matrix norm of nothing", "vector norm of nothing",
+    "logsumexp of nothing",
 )  # fmt: skip
 
 

@@ -207,7 +207,7 @@ def test_an_integrator_that_fails_raises_with_its_status(capfd):
 
 
 def test_bad_equations():
-    with pytest.raises(ValueError, match=r"the shape of x, \(2,\); got \(3,\)"):
+    with pytest.raises(ValueError, match=r"the shape of x, \(2,\); got shape \(3,\)"):
         arc.odeint(lambda x, t: np.ones(3), np.ones(2), T)
     with pytest.raises(ValueError, match="increasing"):
         arc.odeint(lambda x, t: x, 1.0, T[::-1])
