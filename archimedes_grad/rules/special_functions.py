@@ -39,8 +39,6 @@ def _logsumexp(original: Callable[..., Any], a: Any, axis: Any = None, b: Any = 
     a, b = gathered(a), gathered(b)
     plain_b = None if b is None else value_of(b)
     value = original(value_of(a), axis=axis, b=plain_b, keepdims=keepdims, return_sign=return_sign)
-    if a.size == 0:
-        return value
     if b is not None:
         a, b = np.broadcast_arrays(a, b)
     if not np.size(value_of(a)):
