@@ -8,7 +8,7 @@ import casadi as cs
 import numpy as np
 import pytest
 from helpers import in_threads, needs_compiler
-from scipy.special import erf
+from scipy.special import erf, gammaln
 
 import archimedes_grad as arc
 from archimedes_grad.engines.native import compilers, toolchain
@@ -418,3 +418,26 @@ def test_what_has_no_stand_alone_c_is_refused(tmp_path):
         arc.grad(lambda a: np.sum(np.linalg.eigvalsh(a))).codegen(tmp_path / "g.c", np.eye(9))
     with pytest.raises(arc.TraceError, match="one path only"):
         arc.grad(lambda x: x if x > 0 else -x).codegen(tmp_path / "g.c", 1.0)
+
+
+def test_what_is_compiled_around_calls_of_numpy_is_not_simplified():
+    x = np.sort(RNG.normal(size=700))[::-1].copy()
+    x[[3, 200]], x[[5, 300]] = np.inf, np.nan
+    for function in (
+        lambda x: np.sqrt(np.sort(x)) ** 2 + (np.sort(x) - np.sort(x)),
+        lambda x: np.nanquantile(x, [0.0, 0.3, 0.7]),
+        lambda x: np.sum(np.isnan(np.sort(x))) + np.sort(x) / np.sort(x),
+    ):
+        compiled = arc.compile(function, engine="native")
+        np.testing.assert_allclose(compiled(x), arc.compile(function, engine="vm")(x), rtol=1e-14)
+        assert "around" in compiled.explain(x).engine
+
+
+def test_what_no_argument_goes_into_around_calls_of_numpy():
+    x = np.tile([-2.3, -0.7, 0.4, 1.8, 5.2], 200)
+    found = []
+    for engine in ("vm", "native"):
+        slope = arc.grad(lambda x: np.sum(gammaln(x)), engine=engine)
+        curvature = arc.grad(lambda x: np.sum(slope(x) * np.arange(x.size)), engine=engine)
+        found.append([slope(x), curvature(x)])
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-13)

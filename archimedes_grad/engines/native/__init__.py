@@ -86,7 +86,8 @@ def _around_what_is_not_compiled(function: cs.Function, reason: UnsupportedError
     UnsupportedError
         If there is no piece that is worth it.
     """
-    cut = Cut(function, is_compiled) if function.is_a("MXFunction") else None
+    with forward_nodes():
+        cut = Cut(function, is_compiled) if function.is_a("MXFunction") else None
     if cut is None or not cut.pieces:
         raise reason
     entries, data = _loaded([piece.function for piece in cut.pieces])

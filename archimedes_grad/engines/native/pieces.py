@@ -41,7 +41,7 @@ class _Level:
 
 
 class Cut:
-    """A function's graph, cut at the nodes that are not compiled.
+    """A function's graph, cut at the nodes that are not compiled, under `forward_nodes`: it is built again.
 
     Parameters
     ----------
@@ -115,7 +115,8 @@ class Cut:
         rebuilding = Rebuilding()
         for piece, function in zip(self.pieces, functions, strict=True):
             results = function.call([*rebuilding.of(piece.arguments), *data], False, True)
-            rebuilding.known |= {hash(old): new for old, new in zip(piece.results, results, strict=True)}
+            # A call without arguments, CasADi has evaluated: they are numbers.
+            rebuilding.known |= {hash(old): cs.MX(new) for old, new in zip(piece.results, results, strict=True)}
         return rebuilding.of(self._outputs)
 
 
