@@ -84,16 +84,24 @@ def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float
 
 @implements(np.require)
 def require(a: Any, dtype: Any = None, requirements: Any = None, **layout: Any) -> Any:
-    """An array of a dtype; how it lies in memory is the graph's own business."""
+    """An array of a dtype: the same one, or a copy where NumPy needs one to lay it out as required."""
     if is_traced(a):
-        return array(a, dtype, copy=False)
+        return _laid_out(array(a, dtype, copy=None), lambda value: np.require(value, None, requirements))
     return constant(np.require(a, dtype, requirements))
 
 
-@implements(np.asfortranarray)
-def asfortranarray(a: Any, dtype: Any = None, **layout: Any) -> Any:
-    """An array of a dtype; how it lies in memory is the graph's own business."""
-    return require(a, dtype)
+def _laid_out(array: SymbolicArray, in_numpy: Callable[[Any], Any]) -> SymbolicArray:
+    """Return a traced array, or a copy where NumPy makes one."""
+    value = np.asarray(array.value)
+    return array if np.shares_memory(in_numpy(value), value) else array.copy()
+
+
+for _function in (np.ascontiguousarray, np.asfortranarray):
+
+    def _in_order(a: Any, dtype: Any = None, *, _function: Callable[..., Any] = _function, **device: Any) -> Any:
+        return _laid_out(array(a, dtype, copy=None, ndmin=1), _function)
+
+    FUNCTIONS[_function] = _in_order
 
 
 @implements(np.full)
@@ -150,7 +158,13 @@ _IF_NEEDED: Any = np._CopyMode.IF_NEEDED
 CONSTRUCTOR_HOLDERS.append(sys.modules[type(np.r_).__module__])
 
 
-@implements(np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.copy)
+@implements(np.asarray, np.asanyarray)
+def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **device: Any) -> Any:
+    """A traced array itself, where its dtype and order are those asked for."""
+    return _laid_out(array(a, dtype, copy=copy), lambda value: np.asarray(value, order=order))
+
+
+@implements(np.array, np.copy)
 def array(a: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0, **layout: Any) -> Any:
     """A traced array from a traced array or nested lists of traced entries."""
     result = literal(a) if not isinstance(a, SymbolicArray) else a

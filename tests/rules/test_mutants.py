@@ -313,3 +313,42 @@ def test_lengths_without_axes_are_those_of_the_last_axes(name):
         return np.real(found), np.imag(found)
 
     check_value(parts, CUBE)
+
+
+SAME_ENTRIES = {
+    "clip without limits": lambda a: np.clip(a, None, None), "nan_to_num": np.nan_to_num, "round": np.round,
+    "nan_to_num in place": lambda a: np.nan_to_num(a, copy=False), "diff of none": lambda a: np.diff(a, 0),
+    "positive": np.positive, "conjugate": np.conjugate, "copy": np.copy, "ravel": np.ravel, "real": np.real,
+    "squeeze": np.squeeze, "atleast_1d": np.atleast_1d, "asarray": lambda a: np.asarray(a),
+    "array": lambda a: np.array(a), "astype": lambda a: a.astype(a.dtype),
+    "astype, no copy": lambda a: a.astype(a.dtype, copy=False), "reshape": lambda a: np.reshape(a, 5),
+    "require": lambda a: np.require(a, a.dtype), "flatten": lambda a: a.flatten(),
+    "asfortranarray": lambda a: np.asfortranarray(a), "append": lambda a: np.append(a, []),
+    "delete": lambda a: np.delete(a, []), "roll": lambda a: np.roll(a, 0), "pad": lambda a: np.pad(a, 0),
+    "repeat": lambda a: np.repeat(a, 1), "tile": lambda a: np.tile(a, 1),
+    "concatenate": lambda a: np.concatenate([a]), "fix": np.trunc, "floor": np.floor,
+    "where": lambda a: np.where(True, a, a), "take": lambda a: np.take(a, range(5)), "a slice": lambda a: a[:],
+    "an ellipsis": lambda a: a[...], "a list": lambda a: a[[0, 1, 2, 3, 4]], "resize": lambda a: np.resize(a, 5),
+    "insert": lambda a: np.insert(a, [], []), "fftshift": np.fft.fftshift, "einsum": lambda a: np.einsum("i->i", a),
+    "rot90": lambda a: np.rot90(np.atleast_2d(a), 0)[0], "ascontiguousarray": lambda a: np.ascontiguousarray(a),
+    "cumsum of rows": lambda a: np.cumsum(a[None], 0)[0], "sum of one row": lambda a: np.sum(a[None], 0),
+    "max of one row": lambda a: np.max(a[None], 0), "meshgrid": lambda a: np.meshgrid(a)[0],
+    "asarray, ordered": lambda a: np.asarray(np.stack([a, a]).T, order="C")[:, 0],
+    "asanyarray": lambda a: np.asanyarray(a), "require, ordered": lambda a: np.require(a[::1], a.dtype, "C"),
+    "every other": lambda a: np.asarray(a[::2]), "every other in a column": lambda a: np.asfortranarray(a[::2]),
+    "a row of one": lambda a: np.asfortranarray(a[:, None])[:, 0],
+    "rows": lambda a: np.asfortranarray(np.stack([a, a]))[0],
+    "every other in a row": lambda a: np.ascontiguousarray(a[::2]), "split": lambda a: np.split(a, 1)[0],
+    "broadcast": lambda a: np.broadcast_arrays(a)[0] * 1, "moveaxis": lambda a: np.moveaxis(a, 0, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [float, int])
+@pytest.mark.parametrize("name", SAME_ENTRIES)
+def test_what_is_written_to_a_result_reaches_the_argument_where_it_does_in_numpy(name, dtype):
+    def program(x):
+        a = (x * 3).astype(dtype)
+        SAME_ENTRIES[name](a)[1:3] = 7
+        return a
+
+    check_value(program, FIVE)
