@@ -35,6 +35,12 @@ def test_quantiles_at_traced_places(method):
         check_value(lambda q, x=x: np.quantile(x, q, method=method), np.array([0.0, 0.02, 0.1, 0.3, 0.5, 0.97, 1.0]))
 
 
+def into_a_tuple(function, x, *rest):
+    out = np.zeros_like(x)
+    assert function(x, *rest, out=(out,)) is out
+    return out
+
+
 VALUES = {
     "digitize, traced edges": (lambda e: np.digitize(np.array([-0.5, 1.5]), e), EDGES),
     "digitize, one plain number": (lambda e: np.digitize(0.5, e), EDGES),
@@ -45,6 +51,12 @@ VALUES = {
     **{f"digitize, edges {edges}": (lambda e, right=right: np.digitize(np.array([-0.5, 1.0, 3.0]), e, right), edges)
        for edges in map(np.array, ([1.0, 1.0, 0.0], [0.0, 1.0, 1.0], [2.0, 0.0, 0.0], [0.5], [1.0, 1.0]))
        for right in (False, True)},
+    **{f"digitize, many at {where} edges, right={right}": (
+        lambda x, e=edges, right=right: np.digitize(x, e, right), np.repeat(np.arange(-2.0, 62.0), 2))
+       for where, edges in (("rising", np.arange(60.0)), ("falling", np.arange(60.0)[::-1]))
+       for right in (False, True)},
+    "accumulate into a tuple": (lambda x: into_a_tuple(np.add.accumulate, x), FIVE),
+    "reduceat into a tuple": (lambda x: into_a_tuple(np.multiply.reduceat, x, [0, 2, 1, 3, 4]), FIVE),
     "unwrap, integers with odd period": (lambda x: np.unwrap(x, period=5), np.array([0, 3, 6, 4, 11, 2])),
     "unwrap, integers with even period": (lambda x: np.unwrap(x, period=4), np.array([0, 2, 4, 3, 9, 1])),
     "unwrap, half a period": (lambda x: np.unwrap(x, period=2.0), np.array([0.0, 1.0, -1.0, 2.0])),
