@@ -55,6 +55,7 @@ VALUES = {
         lambda x, e=edges, right=right: np.digitize(x, e, right), np.repeat(np.arange(-2.0, 62.0), 2))
        for where, edges in (("rising", np.arange(60.0)), ("falling", np.arange(60.0)[::-1]))
        for right in (False, True)},
+    "setxor1d of entries that repeat": (lambda x: np.setxor1d(np.concatenate([x, x[:2]]), x[1:3]), FIVE),
     "accumulate into a tuple": (lambda x: into_a_tuple(np.add.accumulate, x), FIVE),
     "reduceat into a tuple": (lambda x: into_a_tuple(np.multiply.reduceat, x, [0, 2, 1, 3, 4]), FIVE),
     "unwrap, integers with odd period": (lambda x: np.unwrap(x, period=5), np.array([0, 3, 6, 4, 11, 2])),
@@ -364,3 +365,9 @@ def test_what_is_written_to_a_result_reaches_the_argument_where_it_does_in_numpy
         return a
 
     check_value(program, FIVE)
+
+
+def test_the_rank_of_a_later_matrix_is_that_of_all_its_entries():
+    rank = arc.compile(lambda a: np.linalg.matrix_rank(a))
+    assert rank(np.eye(3)) == 3
+    assert rank(np.triu(np.ones((3, 3)), 1)) == 2
