@@ -68,7 +68,9 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     if where is True:
         target[...] = src
         return
-    spread = np.broadcast_to(src, target.shape)
+    # NumPy has taken it above: axes that the target has not are of length 1.
+    shape = np.shape(value_of(src))
+    spread = np.broadcast_to(np.reshape(src, shape[max(0, len(shape) - target.ndim) :]), target.shape)
     target[...] = np.where(where, spread.astype(target.dtype), target)
 
 

@@ -12,6 +12,9 @@ from .reference import LONG, Namespace
 _MODULES = ("numpy.linalg", "numpy.fft")
 _NAMES = {"dot", "vdot", "inner", "einsum", "tensordot", "convolve", "correlate", "interp", "polyfit", "roots", "cov"}
 
+#: Functions of SciPy that are no ufuncs.
+_OF_SCIPY = ("logsumexp", "softmax", "log_softmax")
+
 #: The largest drawn error, in units in the last place; those of sums and factorisations count from the largest entry.
 _UNITS = 4.0
 
@@ -113,12 +116,20 @@ def runs(program: Callable[..., Any], args: Sequence[Any], count: int = 16) -> l
     return results
 
 
+def _drawing(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, **options: _with_errors(function(np.asarray(x), **options), _largest(np.asarray(x)), None, False)
+
+
 def _with_own_array(program: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a program whose ``np.array`` keeps to this arithmetic, as NumPy's does not."""
+    """Return a program whose ``np.array`` and functions of SciPy keep to this arithmetic, as the originals do not."""
 
     def array(*args: Any, **options: Any) -> Any:
         made = np.array(*args, **options)
         return made.view(Drawn) if made.dtype.kind in "fc" else made
 
-    names = {**program.__globals__, "np": Namespace(program.__globals__["np"], array=array)}
+    special = program.__globals__["special"]
+    names = {
+        **program.__globals__, "np": Namespace(program.__globals__["np"], array=array),
+        "special": Namespace(special, **{name: _drawing(getattr(special, name)) for name in _OF_SCIPY}),
+    }  # fmt: skip
     return types.FunctionType(program.__code__, names, program.__name__, program.__defaults__, program.__closure__)

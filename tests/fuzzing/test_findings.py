@@ -489,3 +489,16 @@ def test_the_logarithm_of_a_sum_of_no_exponentials(shape, options):
     of_scipy = special.logsumexp(np.zeros(shape), b=0.0, return_sign=True, **options)
     for got, expected in zip((value, sign), of_scipy, strict=True):
         assert got.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("source", [
+    lambda x: np.atleast_2d(2 * x), lambda x: (2 * x)[None, None], lambda x: np.ones((1, 3)), lambda x: [[5.0]],
+    lambda x: np.sum(x)[None, None],
+])  # fmt: skip
+@pytest.mark.parametrize("condition", [lambda x: x > 0, lambda x: np.array([True, False, True]), lambda x: x[0] > 0])
+def test_copies_where_a_condition_holds_from_more_axes_of_length_1(source, condition):
+    def program(x):
+        np.copyto(x, source(x), where=condition(x))
+        return x
+
+    check(program, [[np.array([1.1, -0.4, 0.7])], [np.array([-0.3, 0.2, 0.9])]], ("vmap", "jvp", "hvp"))
