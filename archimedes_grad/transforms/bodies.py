@@ -10,6 +10,7 @@ nothing that is computed inside the body moves out of it: a branch not taken is 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -300,8 +301,9 @@ def fails_with(message: str) -> None:
 
 
 def _as_array(node: cs.MX, flat: npt.NDArray[np.float64], output: Output) -> SymbolicArray:
-    # A Function of one node that is a structural zero gives one, inlined.
+    # A Function of one node that is a structural zero, as a sum of nothing, gives one, inlined; it has no entry.
     node = node if node.is_dense() else cs.densify(node)
+    flat = flat if flat.size else np.zeros(math.prod(output.shape))
     return SymbolicArray(reshaped(node, output.shape), output.from_flat(flat))
 
 

@@ -502,3 +502,15 @@ def test_copies_where_a_condition_holds_from_more_axes_of_length_1(source, condi
         return x
 
     check(program, [[np.array([1.1, -0.4, 0.7])], [np.array([-0.3, 0.2, 0.9])]], ("vmap", "jvp", "hvp"))
+
+
+def test_rules_of_the_users_for_arrays_of_no_entries():
+    def program(y):
+        chosen = y[y > 3]
+        function = arc.custom_jvp(lambda t, u: (np.sum(t * t), 2 * u))
+        function.defjvp(lambda p, d: ((np.sum(p[0] * p[0]), 2 * p[1]), (2 * np.sum(p[0] * d[0]), 2 * d[1])))
+        other = arc.custom_vjp(lambda t: np.sum(t * t))
+        other.defvjp(lambda t: (np.sum(t * t), t), lambda r, w: (2 * r * w,))
+        return *function(chosen, chosen), other(chosen)
+
+    check(program, [[np.array([-0.3, 1.1])], [np.array([4.5, 0.2])]], ("jvp", "hvp", "no paths", "array", "nested"))
