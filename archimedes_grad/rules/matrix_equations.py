@@ -154,11 +154,9 @@ def _solve_sylvester(original: _Function, a: Any, b: Any, q: Any) -> Any:
 
 
 def _solve_continuous_lyapunov(original: _Function, a: Any, q: Any) -> Any:
-    import scipy.linalg
-
     a, q = (one_matrix("solve_continuous_lyapunov", matrix) for matrix in (a, q))
-    value = original(value_of(a), value_of(q))
-    return as_numpy_gives(scipy.linalg.solve_sylvester(a, np.transpose(a), q), value)
+    operands = [a, np.transpose(a), q]
+    return _traced(_sylvester(), lambda a, _, q: original(a, q), operands, np.shape(value_of(q)))
 
 
 def _solve_discrete_lyapunov(original: _Function, a: Any, q: Any, method: Any = None) -> Any:

@@ -107,6 +107,7 @@ def test_the_likelihood_of_a_gaussian_process():
 
 @pytest.mark.parametrize("function", [
     lambda a: linalg.solve_discrete_lyapunov(a / 9, np.eye(4)), lambda a: linalg.solve_sylvester(a, a, np.eye(4)),
+    lambda a: linalg.solve_continuous_lyapunov(a, np.eye(4)),
     lambda a: linalg.solve_continuous_are(a, np.eye(4), np.eye(4), np.eye(4)), lambda a: linalg.sqrtm(a @ a.T),
 ])  # fmt: skip
 def test_equations_of_each_item(function):
