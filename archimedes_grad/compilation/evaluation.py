@@ -8,6 +8,7 @@ import casadi as cs
 
 from archimedes_grad.derivatives.representation import Derived
 from archimedes_grad.nodes.blas import on_blas
+from archimedes_grad.nodes.rebuilding import opened
 from archimedes_grad.nodes.simplification import forward_nodes
 
 #: About what compiling takes, in seconds: an engine that chooses waits until evaluations have taken as long.
@@ -21,7 +22,7 @@ def _for_the_interpreter(derived: Derived) -> Derived:
     function = derived.function
     inputs = function.mx_in()
     with forward_nodes():
-        outputs = on_blas(function.call(inputs, True, False))
+        outputs = on_blas(opened(function, inputs))
         return replace(derived, function=cs.Function(function.name(), inputs, outputs))
 
 

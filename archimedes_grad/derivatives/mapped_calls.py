@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import casadi as cs
 
 from archimedes_grad.derivatives.lots import calls_within, items_of_a_lot, on_arrays
-from archimedes_grad.nodes.rebuilding import Rebuilding
+from archimedes_grad.nodes.rebuilding import Rebuilding, opened
 
 #: Maps of fewer items are left as they are.
 _FEWEST_ITEMS = 64
@@ -24,7 +24,7 @@ def in_lots(function: cs.Function) -> cs.Function:
     if not any(inner.class_name() in _MAPS for inner in function.find_functions()):
         return function
     inputs = function.mx_in()
-    outputs = _InLots().of(function.call(inputs, True, False))
+    outputs = _InLots().of(opened(function, inputs))
     return cs.Function(function.name(), inputs, outputs)
 
 

@@ -99,7 +99,7 @@ def operands_of(expression: cs.MX) -> list[cs.MX]:
     """Return the operands of a node; of one output of a call, those of the call, which is opened where it can be."""
     operands, source = rebuilding.operands_of(expression), rebuilding.source_of(expression)
     if expression.is_output() and source.op() == cs.OP_CALL and _can_be_opened(source.which_function()):
-        return [source.which_function().call(operands, True, False)[expression.which_output()]]
+        return [rebuilding.opened(source.which_function(), operands)[expression.which_output()]]
     return operands
 
 

@@ -43,12 +43,23 @@ class Rebuilding:
         """Return the results of a node built again; none where it stays as it is."""
         operands = operands_of(source)
         new = [self.known[hash(operand)] for operand in operands]
-        instead = self.instead_of(source, new)
-        if instead is not None:
-            return instead
-        if all(hash(a) == hash(b) for a, b in zip(new, operands, strict=True)):
-            return []
-        return source.eval_mx(new)
+        results = self.instead_of(source, new)
+        if results is None:
+            if all(hash(a) == hash(b) for a, b in zip(new, operands, strict=True)):
+                return []
+            results = source.eval_mx(new)
+        # CasADi drops what it now finds to be zeros; who reads the result counts on all entries.
+        return [cs.project(result, _sparsity_of(source, k)) for k, result in enumerate(results)]
+
+
+def opened(function: cs.Function, inputs: Sequence[cs.MX]) -> list[cs.MX]:
+    """Return the outputs of a Function as expressions of its inputs, with all entries that they have in a call."""
+    results = function.call(list(inputs), True, False)
+    return [cs.project(result, function.sparsity_out(k)) for k, result in enumerate(results)]
+
+
+def _sparsity_of(source: cs.MX, which: int) -> cs.Sparsity:
+    return source.get_output(which).sparsity() if source.has_output() else source.sparsity()
 
 
 def ordered(expressions: Sequence[cs.MX], known: Collection[int] = ()) -> list[cs.MX]:

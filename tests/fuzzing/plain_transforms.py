@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .reference import EXTENDED_NUMPY, EXTENDED_SPECIAL, LONG, Differences, Effort, Unsure, differences
+from .reference import ERRORS, EXTENDED_NUMPY, EXTENDED_SPECIAL, LONG, Differences, Effort, Unsure, differences
 
 _LARGEST_MOVED = 1e5
 
@@ -243,7 +243,7 @@ def _switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> A
     result = _own(branches[chosen](*operands))
     try:
         results = [[np.asarray(x) for x in leaves_of(branch(*operands))] for branch in branches]
-    except (ValueError, IndexError, TypeError, NameError, np.linalg.LinAlgError):
+    except ERRORS:
         raise Unsure from None  # A graph holds all branches, so that the library may refuse another one.
     if any(np.asarray(x).dtype.kind != "f" for x in (*leaves_of(operands), *leaves_of(results))):
         raise Unsure  # NumPy's sine of a truth value is a float16.

@@ -27,6 +27,9 @@ SHAPES = (
 #: Shapes of the few programs with larger arrays.
 LARGE_SHAPES = ((40,), (6, 7), (70,), (5, 5), (4, 5, 3), (8, 8), (30, 2), (2, 25), (200,), (3,), ())
 
+#: What programs call functions of, by the names that they have there.
+MODULES: dict[str, Any] = {"np": np, "arc": arc, "special": special}
+
 #: Statements that are drawn for one program.
 LONGEST = 5
 #: Points that each is called at.
@@ -61,7 +64,7 @@ class Program:
 
     def function(self) -> Callable[..., Any]:
         """Return the program as a function of NumPy and the library."""
-        names = {"np": np, "arc": arc, "special": special}
+        names = dict(MODULES)
         exec(compile(self.source(), "<program>", "exec"), names)
         return names["program"]
 

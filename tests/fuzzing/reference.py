@@ -21,6 +21,10 @@ _STEP = LONG(2) ** -9
 UNSURE_FIRST, UNSURE_SECOND, UNSURE_KINK = 1e-10, 1e-6, 1e-3
 
 
+#: What NumPy raises of a program at a point that it was not built for.
+ERRORS = (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError, NameError, np.linalg.LinAlgError)
+
+
 class Unsure(Exception):
     """The reference does not know: a kink, a jump or a pole lies within the stencil."""
 
@@ -79,7 +83,7 @@ def differences(along: Callable[[Any], Sequence[Any]], centre: Sequence[Any] | N
     try:
         right = [along(k * _STEP) for k in range(1, 5)]
         left = [along(-k * _STEP) for k in range(1, 5)]
-    except (ValueError, IndexError, np.linalg.LinAlgError):
+    except ERRORS:
         return [Differences(np.asarray(x)) for x in centre]
     if any(len(outputs) != len(centre) for outputs in (*right, *left)):
         return [Differences(np.asarray(x)) for x in centre]

@@ -7,7 +7,7 @@ import copy
 import dataclasses
 from collections.abc import Callable, Iterator
 
-from .programs import Program
+from .programs import MODULES, Program
 
 
 def shrunk(program: Program, still_fails: Callable[[Program], bool]) -> Program:
@@ -87,8 +87,15 @@ def _replacements(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
             yield [ast.Return(entry)]
     if isinstance(statement, ast.Assign | ast.Return) and statement.value is not None:
         for part in ast.walk(statement.value):
-            if part is not statement.value and isinstance(part, ast.Name | ast.Call | ast.BinOp | ast.Subscript):
+            if part is not statement.value and _is_value(part):
                 yield [_with_value(statement, part)]
+
+
+def _is_value(part: ast.AST) -> bool:
+    """Tell whether a part of an expression may stand alone: a module is no value."""
+    if isinstance(part, ast.Name):
+        return part.id not in MODULES
+    return isinstance(part, ast.Call | ast.BinOp | ast.Subscript)
 
 
 def _with_value(statement: ast.Assign | ast.Return, value: ast.expr) -> ast.stmt:

@@ -514,3 +514,22 @@ def test_rules_of_the_users_for_arrays_of_no_entries():
         return *function(chosen, chosen), other(chosen)
 
     check(program, [[np.array([-0.3, 1.1])], [np.array([4.5, 0.2])]], ("jvp", "hvp", "no paths", "array", "nested"))
+
+
+@pytest.mark.parametrize("function", [np.sin, special.i0, special.j1, np.sort])
+def test_tangents_that_come_out_as_zeros_when_a_map_is_done_in_lots(function):
+    # What is built again with sparser operands had fewer entries than its readers counted on.
+    def program(x):
+        mapped = arc.vmap(lambda t: t)(x)
+        return function(arc.vjp(lambda t: x)(mapped, 0.5 * x)), function(arc.jvp(lambda t: x)(mapped, 0.5 * x))
+
+    check_program(program, [np.array([[[0.3913, 0.9203]], [[-1.7097, 1.6243]]])])
+
+
+@pytest.mark.parametrize(("function", "expected"), [(special.ndtr, 0.5), (special.erfc, 1.0), (special.erfcx, 1.0)])
+@pytest.mark.parametrize("size", [1, 3, 600])
+def test_the_error_functions_family_is_exact_at_0(function, expected, size):
+    # Half a unit off, it was no double of what it is compared with: np.union1d(ndtr(0.0), 0.5) had two entries.
+    for zero in (0.0, -0.0):
+        assert np.all(arc.compile(lambda x: function(x))(np.full(size, zero)) == expected)
+    check_program(lambda x: np.union1d(function(x * np.arange(3.0)), [expected]), [np.array([1.6, -0.7, -0.2])])

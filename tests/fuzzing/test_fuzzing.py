@@ -14,7 +14,7 @@ from .case import Counts, Refused
 from .oracle import check
 from .plain_transforms import reference
 from .programs import programs, random_program
-from .reference import LONG, Unsure, differences
+from .reference import ERRORS, LONG, Unsure, differences
 from .truth import require_value, truth
 from .ways import WAYS
 
@@ -161,3 +161,45 @@ def test_a_decision_within_rounding_is_no_finding_and_a_wrong_value_is_one():
         point, value = truth(exact, [at_border]), exact(at_border)
         with pytest.raises(AssertionError):
             require_value(~value if value.dtype.kind == "b" else value + 1, point, "another")
+
+
+def test_a_factorisation_that_no_output_reads_need_not_raise_and_one_that_is_read_must():
+    coefficients, no_polynomial = np.array([1.0, -3.0, 1.0]), np.array([1.0, np.nan, 1.0])
+
+    def unread(x):
+        np.cumsum(np.roots(x))
+        return x * 2
+
+    assert truth(unread, [no_polynomial]).error_is_unread
+    with pytest.raises(Unsure):
+        check(unread, [[coefficients], [no_polynomial]], [])
+    for read in (
+        lambda x: np.roots(x), lambda x: x[:2] + 0 * np.roots(x), lambda x: x if np.roots(x)[0] > 5 else 2 * x,
+        lambda x: np.linalg.inv(np.outer(x, [0, 0, 0])), lambda x: np.linalg.slogdet(np.linalg.inv(0 * np.eye(3)))[1],
+    ):  # fmt: skip
+        point = truth(read, [no_polynomial if "roots" in read.__code__.co_names else coefficients])
+        assert point.error is np.linalg.LinAlgError
+        assert not point.error_is_unread
+
+
+def test_a_branch_by_rounding_may_have_another_dtype():
+    def program(x):
+        x -= np.mean(x)
+        return special.eval_chebyt(5, x) if 0 < np.sum(x) < 1 else np.logaddexp(x, 1.5)
+
+    at = np.array([[[0.8693, -1.7487]], [[1.0633, -1.6257]]], np.float32)
+    point = truth(lambda x: program(x), [at]).undifferentiated
+    with pytest.raises(Unsure):
+        require_value(point.expected[0].astype(np.float32), point, "by rounding")
+    exact = truth(lambda x: x + 1, [at]).undifferentiated
+    with pytest.raises(AssertionError, match="dtype float64 in place of float32"):
+        require_value(exact.expected[0].astype(float), exact, "wrong")
+
+
+def test_a_point_beside_which_the_program_raises_is_unsure():
+    def raising(error):
+        raise error
+
+    for error in ERRORS:
+        (result,) = differences(lambda s, error=error: [raising(error) if 0 < s < 1 else s])
+        assert not result.first_is_sure

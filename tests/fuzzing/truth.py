@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .plain_transforms import reference
-from .reference import LONG, Differences, Effort, Unsure, differences
+from .reference import ERRORS, LONG, Differences, Effort, Unsure, differences
 from .rounding import runs
+from .unread import is_unread
 
 EPS, EPS_SINGLE = float(np.finfo(np.float64).eps), float(np.finfo(np.float32).eps)
 
@@ -37,9 +38,6 @@ _EFFORT = 20_000
 
 #: Transformations whose values the reference knows by differences, so as it knows first or second derivatives.
 _DERIVATIVES = {"grad", "value_and_grad", "jac", "jvp", "vjp", "hvp", "hess"}
-
-#: What NumPy raises of a program at a point that it was not built for.
-ERRORS = (ValueError, IndexError, TypeError, ZeroDivisionError, OverflowError, NameError, np.linalg.LinAlgError)
 
 
 def outputs_of(result: Any) -> list[Any]:
@@ -74,6 +72,8 @@ class Point:
 
     Attributes
     ----------
+    error_is_unread
+        Whether it is raised by something that no output reads.
     undifferentiated
         The same at arguments as they are, where some of them are of single precision.
     with_drawn_errors
@@ -88,6 +88,7 @@ class Point:
     names: tuple[str, ...] = ()
     expected: list[Any] = field(default_factory=list)
     error: type[BaseException] | None = None
+    error_is_unread: bool = False
     outputs: list[Differences] = field(default_factory=list)
     sure: bool = False
     is_at_a_border: bool = False
@@ -158,7 +159,7 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
     except AttributeError:
         raise Unsure from None  # An int of Python, as of round, which has attributes in a graph.
     except ERRORS as error:
-        point.error = type(error)
+        _note_error(point, error, plain, wide)
         return point
 
     def along(s: Any) -> list[Any]:
@@ -189,8 +190,13 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
         try:
             point.undifferentiated.expected = outputs_of(plain(*point.fresh()))
         except ERRORS as error:
-            point.undifferentiated.error = type(error)
+            _note_error(point.undifferentiated, error, plain, point.fresh())
     return point
+
+
+def _note_error(point: Point, error: BaseException, plain: Callable[..., Any], args: Sequence[Any]) -> None:
+    point.error = type(error)
+    point.error_is_unread = isinstance(error, np.linalg.LinAlgError) and is_unread(plain, args)
 
 
 def _at_a_border(args: Sequence[Any]) -> bool:
@@ -213,10 +219,11 @@ def require_value(got: Any, point: Point, way: str) -> None:
             kind = np.float64 if expected.shape == () and expected.dtype.kind == "f" else type(expected)
             if result.dtype == np.float64 and expected.dtype == np.float32 and point.has_complex_numbers:
                 raise Unsure  # 1j times np.float64 is Python's complex, which widens nothing; here it is NumPy's.
-            assert result.dtype == expected.dtype, f"{way}: dtype {result.dtype} in place of {expected.dtype}"
-            if result.shape != expected.shape:
-                _require_no_decision_within_rounding(point, k, None, 0.0)
-                raise AssertionError(f"{way}: shape {result.shape} in place of {expected.shape}")
+            for what in ("dtype", "shape"):
+                own, wanted = getattr(result, what), getattr(expected, what)
+                if own != wanted:
+                    _require_no_decision_within_rounding(point, k, None, 0.0)
+                    raise AssertionError(f"{way}: {what} {own} in place of {wanted}")
             assert expected.shape == () or type(result) is kind
         else:  # a plain number of Python, of which a graph makes one of NumPy
             kinds = np.asarray(result).dtype.kind, np.asarray(expected).dtype.kind
@@ -251,7 +258,7 @@ def _spreads_otherwise(point: Point, got: Any, expected: Any) -> Any:
 
 
 def _require_no_decision_within_rounding(point: Point, k: int, wrong: Any, tolerance: Any) -> None:
-    """Raise Unsure where other rounding errors change all the entries of an output that are wrong, or its shape.
+    """Raise Unsure where other rounding errors change all the entries of an output that are wrong, or its form.
 
     As the order of numbers that are equal but for rounding, the absolute values of Fourier coefficients for one.
     """
@@ -260,8 +267,10 @@ def _require_no_decision_within_rounding(point: Point, k: int, wrong: Any, toler
         without, *others = (results[k] for results in point.with_drawn_errors())
     except Exception:  # A program that does not run in this arithmetic is judged without it.
         return
-    if without.shape != expected.shape or not is_near(without, expected, tolerance):
+    if (without.shape, without.dtype) != (expected.shape, expected.dtype) or not is_near(without, expected, tolerance):
         return
+    if any(other.dtype != expected.dtype for other in others):
+        raise Unsure
     # Drawn errors give no 0 where one of two equal numbers is rounded otherwise; extended precision does.
     others.append(point.outputs[k].value)
     if any(other.shape != expected.shape for other in others):

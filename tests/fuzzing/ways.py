@@ -12,9 +12,8 @@ import archimedes_grad as arc
 from archimedes_grad.derivatives import representation as representations
 
 from .case import Case, Refused, called, require_the_same
-from .reference import Differences
+from .reference import ERRORS, Differences
 from .truth import (
-    ERRORS,
     RTOL_FIRST,
     RTOL_SECOND,
     Point,
