@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import gathered, node_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace, leaked, outlived
 from archimedes_grad.nodes.gather import stored_shape
+from archimedes_grad.nodes.rebuilding import operands_of, ordered
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.failures import called
 from archimedes_grad.tracing.graph import Graph, Leaf, Output, Template
@@ -200,7 +201,7 @@ def _traced(
         array_entries=current.array_entries,
         selects=current.selects,
         can_fail=current.can_fail,
-        opaque=current.opaque,
+        opaque=current.opaque or _takes_constants_of(current.parent, nodes),
         large_products=current.large_products,
         engine=current.engine,
         black_boxes=tuple(current.black_boxes),
@@ -211,6 +212,23 @@ def _traced(
             replace(guard, node=node) for guard, node in zip(guards, guard_nodes, strict=True)
         ),
     )
+
+
+def _takes_constants_of(outer: Trace | None, nodes: Sequence[cs.MX]) -> bool:
+    """Tell whether a graph may hold what must stay whole and was computed by the trace around, of constants alone.
+
+    What depends on symbols of the trace around is cut out of a nested graph; of this there are none to cut at.
+    """
+    if outer is None or not outer.opaque:
+        return False
+    varies: set[int] = set()
+    for node in ordered(nodes):
+        operands = operands_of(node)
+        if node.is_symbolic() or any(hash(operand) in varies for operand in operands):
+            varies.add(hash(node))
+        elif operands:
+            return True
+    return False
 
 
 def _both(condition: cs.MX, other: cs.MX) -> cs.MX:

@@ -533,3 +533,15 @@ def test_the_error_functions_family_is_exact_at_0(function, expected, size):
     for zero in (0.0, -0.0):
         assert np.all(arc.compile(lambda x: function(x))(np.full(size, zero)) == expected)
     check_program(lambda x: np.union1d(function(x * np.arange(3.0)), [expected]), [np.array([1.6, -0.7, -0.2])])
+def test_a_nested_function_that_closes_over_a_loop_of_constants_alone():
+    weights = np.array([0.4213, 0.9093])
+
+    def program(x):
+        looped = arc.fori_loop(0, 2, lambda i, s: 0.3 * s + 0.1 * arc.array(weights)[i], 1.5)
+        return arc.jac(lambda t: t * x if looped < 1 else t)(x), looped
+
+    x = np.array([0.3, -1.1])
+    jacobian, looped = arc.compile(program)(x)
+    assert looped == pytest.approx(0.3 * (0.3 * 1.5 + 0.04213) + 0.09093, rel=1e-15)
+    np.testing.assert_array_equal(jacobian, np.diag(x))
+    np.testing.assert_array_equal(arc.jac(lambda x: program(x)[0])(x)[0, 0], [1.0, 0.0])
