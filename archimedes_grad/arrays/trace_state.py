@@ -61,8 +61,6 @@ class Trace:
         Entries and nodes of all array operations so far: what the choice of representation needs.
     selects
         Whether a node chooses between two branches (where, maximum, ...).
-    harmless
-        Nodes, with whether one that moves entries lies behind them, that let no nan through: see ``rules/branches.py``.
     can_fail
         Whether a node can fail while it is evaluated (a solve of a singular matrix).
     opaque
@@ -100,7 +98,6 @@ class Trace:
         "engine",
         "failure",
         "guards",
-        "harmless",
         "large_products",
         "n_decisions",
         "opaque",
@@ -124,7 +121,6 @@ class Trace:
         self.array_entries = 0
         self.array_nodes = 0
         self.selects = False
-        self.harmless: dict[tuple[int, bool], cs.MX] = {}
         self.can_fail = False
         self.opaque = False
         self.conditions: list[cs.MX] = []

@@ -9,6 +9,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arguments.signature import Layout
+from archimedes_grad.derivatives.branches import separated
 from archimedes_grad.derivatives.representation import Derived, Representation, derived
 from archimedes_grad.nodes.simplification import derivative_sweep
 from archimedes_grad.tracing.graph import Graph, Output, Template
@@ -18,7 +19,7 @@ FLOAT64 = np.dtype(np.float64)
 
 def value_function(graph: Graph, layout: Layout) -> Derived:
     """Return the function itself."""
-    representation = Representation(graph)
+    representation = Representation(separated(graph, order=0))
     return derived(representation, representation.outputs, list(graph.outputs), graph.result)
 
 
@@ -34,7 +35,7 @@ def value_and_gradient_function(graph: Graph, layout: Layout) -> Derived:
 
 def _gradients(graph: Graph, layout: Layout, with_value: bool) -> Derived:
     require_scalar(graph.name, graph.result, graph.outputs)
-    representation = Representation(graph)
+    representation = Representation(separated(graph, order=1))
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
         gradients = reverse_sweep(representation, wanted)

@@ -20,6 +20,7 @@ from archimedes_grad.derivatives.autodiff import (
     reverse_sweep,
     with_auxiliary,
 )
+from archimedes_grad.derivatives.branches import separated
 from archimedes_grad.derivatives.partial_separability import (
     SparseMatrix,
     hessian_by_blocks,
@@ -42,7 +43,7 @@ def jacobian_function(graph: Graph, layout: Layout) -> Derived:
     CasADi sweeps forward or in reverse, whichever takes fewer colours of the structure.
     """
     require_numbers(graph.name, graph.result)
-    blocks = _Blocks(graph)
+    blocks = _Blocks(separated(graph, order=1))
     with derivative_sweep():
         result = graph.result.mapped(lambda output: blocks.row(output, layout), _zeros(graph, layout))
     return blocks.derived(with_auxiliary(graph, result))
@@ -50,6 +51,7 @@ def jacobian_function(graph: Graph, layout: Layout) -> Derived:
 
 def sparse_jacobian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Jacobian of one array output by one array argument as a ``scipy.sparse.csc_array``."""
+    graph = separated(graph, order=1)
     leaf = _only_leaf(graph, layout, "jac")
     result = graph.result
     require_one_output(graph.name, result.structure is not None and result.output is None)
@@ -71,7 +73,7 @@ def sparse_jacobian_function(graph: Graph, layout: Layout) -> Derived:
 def hessian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Hessian of a scalar output: the arguments' trees outside, and inside again."""
     require_scalar(graph.name, graph.result, graph.outputs)
-    blocks = _Blocks(graph)
+    blocks = _Blocks(separated(graph, order=2))
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
         gradients = reverse_sweep(blocks.representation, wanted)
@@ -85,6 +87,7 @@ def hessian_function(graph: Graph, layout: Layout) -> Derived:
 def sparse_hessian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Hessian by one array argument as a ``scipy.sparse.csc_array``."""
     require_scalar(graph.name, graph.result, graph.outputs)
+    graph = separated(graph, order=2)
     leaf = _only_leaf(graph, layout, "hess")
     if graph.result.output is not None:
         by_blocks = hessian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])

@@ -26,8 +26,6 @@ _ARRAY_ENTRY = 0.3
 
 #: Larger graphs stay arrays whatever they would cost as scalars: expanding takes some microseconds an entry.
 _LARGEST_EXPANSION = 200_000
-#: The same where only scalars keep the nan of a branch not taken out of the gradient: see rules/branches.py.
-_LARGEST_EXPANSION_OF_BRANCHES = 2_000_000
 #: Compiled code has a line for each scalar operation; loops over arrays are as fast, and short.
 _LARGEST_NATIVE_EXPANSION = 150
 #: Graphs of arrays are looked at for loops from so many instructions on: for compiled code, whose gradient would be too
@@ -145,20 +143,18 @@ def _step(graph: Graph, loop: Loop) -> cs.Function:
 def _choice(graph: Graph, primal: cs.Function) -> tuple[str, str]:
     if graph.opaque:
         return "array", "a node must stay whole: a factorisation, a choice, a solver or a long loop"
-    if graph.engine == "native" and graph.array_entries > _LARGEST_NATIVE_EXPANSION and not graph.selects:
+    if graph.engine == "native" and graph.array_entries > _LARGEST_NATIVE_EXPANSION:
         return "array", "the native engine fuses operations on arrays"
     instructions = primal.n_instructions()
     scalars = max(0, instructions - graph.array_nodes)
     # As scalars every number that goes in or out is an instruction too.
     at_the_border = primal.nnz_in() + primal.nnz_out()
     entries = scalars + graph.array_entries
-    if graph.array_entries > (_LARGEST_EXPANSION_OF_BRANCHES if graph.selects else _LARGEST_EXPANSION):
+    if graph.array_entries > _LARGEST_EXPANSION:
         return "array", f"{entries} scalar operations are too many to expand"
     as_scalars = _SCALAR_OPERATION * (entries + at_the_border)
     as_arrays = _ARRAY_NODE * instructions + _ARRAY_ENTRY * (graph.array_entries + at_the_border)
     estimate = f"estimated {as_scalars / 1000:.3g} µs as scalars, {as_arrays / 1000:.3g} µs as arrays"
-    if graph.selects:
-        return "scalar", f"a branch of np.where holds a singular operation behind a gather; {estimate}"
     return ("scalar" if as_scalars <= as_arrays else "array"), estimate
 
 

@@ -13,7 +13,11 @@ it, but a Function from ``to_casadi`` must be differentiated before it is serial
 
 from __future__ import annotations
 
+import functools
+
 import casadi as cs
+
+from archimedes_grad.nodes.simplification import forward_nodes
 
 CUSTOM = "custom"
 FORWARD, REVERSE = f"fwd1_{CUSTOM}", f"adj1_{CUSTOM}"
@@ -26,6 +30,17 @@ def with_derivatives(
     return cs.Function(CUSTOM, inputs, outputs, {
         "cache": {FORWARD: forward, REVERSE: reverse}, "max_num_dir": 1, "jac_penalty": -1, "never_inline": True,
     })  # fmt: skip
+
+
+@functools.lru_cache(maxsize=256)
+def constant_in_derivatives(rows: int, columns: int) -> cs.Function:
+    """Return the Function of a matrix that is the matrix itself, with derivative zero of every order."""
+    with forward_nodes():
+        x, y, seed = (cs.MX.sym(name, rows, columns) for name in ("x", "y", "seed"))
+        zero = nothing_of(seed)
+        forward = cs.Function(FORWARD, [x, y, seed], [zero])
+        reverse = cs.Function(REVERSE, [x, y, seed], [zero])
+        return with_derivatives([x], [x], forward, reverse)
 
 
 def nothing_of(x: cs.MX) -> cs.MX:

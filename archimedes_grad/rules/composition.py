@@ -169,7 +169,7 @@ def plain_function(function: Callable[..., Any], made_plain: Callable[[Any], Any
 def chosen(condition: Any, x: Any, y: Any) -> Any:
     """``np.where`` for branches that are finite wherever they are computed: no nan can pass from one not taken.
 
-    ``np.where`` itself would look for a singular operation behind the branches, and expand a large graph for it.
+    ``np.where`` itself would have the graph searched for what has to be kept out of derivatives.
     """
     condition, x, y = gathered(condition), gathered(x), gathered(y)
     value = np.where(value_of(condition), value_of(x), value_of(y))

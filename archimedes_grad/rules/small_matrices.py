@@ -16,7 +16,7 @@ import casadi as cs
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.gather import Shape, reshaped
-from archimedes_grad.rules.elementwise import add, div, mul, select, sub
+from archimedes_grad.rules.elementwise import add, div, mul, negated, select, sub
 
 #: The largest matrices that are taken apart; above, a call of LAPACK costs less than so many operations.
 LARGEST_SOLVE = 3
@@ -109,7 +109,7 @@ def cholesky(a: Entries) -> Entries:
             above = row if i == j else lower[j]
             rest = functools.reduce(sub, [mul(x, y) for x, y in zip(row, above, strict=False)], a[i][j])
             if i == j:
-                _require(_binary(cs.OP_LT, scalar_node(0), rest))
+                _require(negated(_binary(cs.OP_LE, rest, scalar_node(0))))  # nan passes, as in LAPACK
                 row.append(cs.MX.unary(cs.OP_SQRT, rest))
             else:
                 row.append(div(rest, lower[j][j]))

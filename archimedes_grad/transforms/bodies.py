@@ -231,7 +231,6 @@ def traced_body(
     derived = value_function(graph, layout)
     reached_arrays = [outer_arrays[k - len(own)] for k in reached]
     if derived.representation == "array":
-        outer.selects |= graph.selects
         outer.opaque |= graph.opaque
         outer.large_products |= graph.large_products
     outer.can_fail |= graph.can_fail

@@ -20,8 +20,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import gathered, value_of
 from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
 from archimedes_grad.compilation.pickling import found_at, packed, travels_whole
-from archimedes_grad.nodes.given_derivatives import FORWARD, REVERSE, nothing_of, with_derivatives
-from archimedes_grad.nodes.simplification import forward_nodes
+from archimedes_grad.nodes.given_derivatives import FORWARD, REVERSE, constant_in_derivatives
 from archimedes_grad.tracing.graph import Output
 from archimedes_grad.transforms.bodies import applied, values_of
 from archimedes_grad.transforms.options import require_functions
@@ -54,17 +53,7 @@ def stop_gradient(x: Any) -> Any:
     output = Output(x.shape, x.dtype, not isinstance(x.value, np.ndarray))
     if not x.size:
         return x
-    return applied(_constant_in_derivatives(*x.node.shape), [x.node], values_of([x]), [output], opaque=False)[0]
-
-
-@functools.lru_cache(maxsize=256)
-def _constant_in_derivatives(rows: int, columns: int) -> cs.Function:
-    with forward_nodes():
-        x, y, seed = (cs.MX.sym(name, rows, columns) for name in ("x", "y", "seed"))
-        zero = nothing_of(seed)
-        forward = cs.Function(FORWARD, [x, y, seed], [zero])
-        reverse = cs.Function(REVERSE, [x, y, seed], [zero])
-        return with_derivatives([x], [x], forward, reverse)
+    return applied(constant_in_derivatives(*x.node.shape), [x.node], values_of([x]), [output], opaque=False)[0]
 
 
 # --- the user's rules -------------------------------------------------------------------------------

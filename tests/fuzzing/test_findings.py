@@ -545,3 +545,20 @@ def test_a_nested_function_that_closes_over_a_loop_of_constants_alone():
     assert looped == pytest.approx(0.3 * (0.3 * 1.5 + 0.04213) + 0.09093, rel=1e-15)
     np.testing.assert_array_equal(jacobian, np.diag(x))
     np.testing.assert_array_equal(arc.jac(lambda x: program(x)[0])(x)[0, 0], [1.0, 0.0])
+
+
+@pytest.mark.parametrize("matrix", [
+    [[np.nan]], [[np.inf]], [[np.inf, 1.0], [1.0, 1.0]], [[1.0, np.nan], [np.nan, 1.0]], [[np.nan, 0.0], [0.0, -1.0]],
+    [[1.0, np.inf], [np.inf, 1.0]], [[-np.inf]], [[1.0, 0.0], [np.inf, 1.0]], [[1.0, np.nan], [2.0, 1.0]],
+])  # fmt: skip
+def test_cholesky_raises_where_numpy_does_in_matrices_that_are_not_finite(matrix):
+    matrix = np.array(matrix)
+    compiled = arc.compile(np.linalg.cholesky)
+    compiled(np.eye(len(matrix)))
+    try:
+        expected = np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        with pytest.raises(np.linalg.LinAlgError):
+            compiled(matrix)
+    else:
+        np.testing.assert_array_equal(np.isfinite(np.diag(compiled(matrix))), np.isfinite(np.diag(expected)))

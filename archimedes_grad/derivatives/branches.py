@@ -1,0 +1,382 @@
+"""Branches that a choice does not take are kept out of derivatives, of every order and in both directions.
+
+The branch that ``np.where`` does not take gets the cotangent 0, and a singular operation in it multiplies that by inf.
+CasADi keeps such a zero while nothing but elementwise operations under one condition lie between the choice and the
+singular operation; behind a gather, a sum or a product of matrices, or where a value is used under two conditions,
+0 * inf = nan would pass. So a graph with choices is searched, from its results on, for where each node is *alive*: a
+mask of the entries that some result is made of. What is singular, and what enters a branch from outside, gets a gate:
+the operand itself where its node is alive, and elsewhere a number at which all derivatives are finite. No result
+changes by it.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.nodes.given_derivatives import constant_in_derivatives
+from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of, source_of
+from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
+from archimedes_grad.rules.branches import SINGULAR, WHOLE
+from archimedes_grad.tracing.graph import Graph
+
+_WITHOUT_DERIVATIVE = frozenset({
+    cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR, cs.OP_SIGN, cs.OP_FLOOR, cs.OP_CEIL,
+})  # fmt: skip
+
+#: Nodes that move entries or add them; their transposes are found by CasADi.
+_MOVES = frozenset({
+    cs.OP_GETNONZEROS, cs.OP_SETNONZEROS, cs.OP_ADDNONZEROS, cs.OP_RESHAPE, cs.OP_TRANSPOSE, cs.OP_HORZCAT,
+    cs.OP_VERTCAT, cs.OP_DIAGCAT, cs.OP_HORZSPLIT, cs.OP_VERTSPLIT, cs.OP_DIAGSPLIT, cs.OP_HORZREPMAT,
+    cs.OP_HORZREPSUM, cs.OP_PROJECT, cs.OP_SPARSITY_CAST,
+})  # fmt: skip
+
+#: The same for products of two operands, each moved by the other one.
+_PRODUCTS = frozenset({cs.OP_MTIMES, cs.OP_DOT, cs.OP_EINSTEIN, cs.OP_RANK1, cs.OP_BILIN})
+
+#: Derivatives of these multiply by numbers that are finite whatever the operands are.
+_LINEAR = _MOVES | {cs.OP_ADD, cs.OP_SUB, cs.OP_NEG, cs.OP_TWICE, cs.OP_ASSIGN, cs.OP_IF_ELSE_ZERO}
+
+#: Where every elementwise operation has finite derivatives; acosh has none there.
+_REGULAR, _REGULAR_OF_ACOSH = 0.5, 2.0
+
+_NODES_OF_A_GATE = 4
+
+#: Entries of the Jacobians of a Function up to which their structure is looked at.
+_LARGEST_STRUCTURE = 250_000
+
+
+class _Use(NamedTuple):
+    """How a node counts for the results.
+
+    Attributes
+    ----------
+    everywhere
+        Whether all of its entries do.
+    conditions
+        The number of the chain of conditions under which CasADi keeps its cotangent 0 by itself; None where it does
+        not.
+    """
+
+    everywhere: bool
+    conditions: int | None
+
+    def joined(self, other: _Use | None) -> _Use:
+        """Return how a node counts by one use of it and another."""
+        if other is None or self == other:
+            return self
+        return _EVERYWHERE if self.everywhere or other.everywhere else _SOMEWHERE
+
+
+_EVERYWHERE, _SOMEWHERE = _Use(True, 0), _Use(False, None)
+
+
+@dataclass(eq=False)
+class _Step:
+    """A node with all its outputs, and the steps of its operands: those behind it in the list of steps.
+
+    Attributes
+    ----------
+    operands, places
+        What it is computed from; of each the number of its step, and which of the outputs of that it is.
+    uses
+        How each output counts; None where it does not.
+    handed
+        How each operand counts for this node.
+    """
+
+    source: cs.MX
+    operation: int
+    operands: list[cs.MX]
+    places: list[tuple[int, int]]
+    uses: list[_Use | None]
+    handed: list[_Use | None] = field(default_factory=list)
+    masks: list[cs.MX | None] = field(default_factory=list)
+
+    @property
+    def is_elementwise(self) -> bool:
+        return bool(self.source.is_unary() or self.source.is_binary())
+
+    @property
+    def counts_in_part(self) -> bool:
+        """Whether some operand counts under conditions only."""
+        return any(use is not None and not use.everywhere for use in self.handed)
+
+
+#: For each operand of a node, the mask of its gate; None where it has none.
+_Gates = list[cs.MX | None]
+
+
+def separated(graph: Graph, order: int) -> Graph:
+    """Return a graph with gates in the branches of its choices, so that derivatives of an order leave these apart."""
+    if not graph.selects or (order == 0 and current_trace() is None):
+        return graph
+    with forward_nodes():
+        gates = _gates(_steps(graph.nodes))
+        if not gates:
+            return graph
+        nodes = _Gated(gates).of(graph.nodes)
+    entries = sum(mask.numel() for masks in gates.values() for mask in masks if mask is not None)
+    return replace(
+        graph,
+        nodes=tuple(nodes),
+        array_nodes=graph.array_nodes + _NODES_OF_A_GATE * len(gates),
+        array_entries=graph.array_entries + _NODES_OF_A_GATE * entries,
+    )
+
+
+# --- which nodes get gates --------------------------------------------------------------------------
+
+
+def _steps(results: Sequence[cs.MX]) -> list[_Step]:
+    """Return the nodes that results are made of, operands first, with how they count."""
+    steps: list[_Step] = []
+    places: dict[int, int] = {}
+    operands_of_source: dict[int, list[cs.MX]] = {}
+    waiting = [source_of(result) for result in results]
+    while waiting:
+        source = waiting[-1]
+        key = hash(source)
+        if key in places:
+            waiting.pop()
+            continue
+        if key not in operands_of_source:
+            operands = operands_of_source[key] = [source.dep(i) for i in range(source.n_dep())]
+            missing = [node for operand in operands if hash(node := source_of(operand)) not in places]
+            if missing:
+                waiting += missing
+                continue
+        waiting.pop()
+        operands = operands_of_source.pop(key)
+        places[key] = len(steps)
+        steps.append(_Step(
+            source, source.op(), operands, [(places[hash(source_of(x))], _which(x)) for x in operands],
+            [None] * max(1, source.n_out()),
+        ))  # fmt: skip
+    for result in results:
+        steps[places[hash(source_of(result))]].uses[_which(result)] = _EVERYWHERE
+    chains: dict[tuple[int, int], int] = {}
+    for step in reversed(steps):
+        _hand_on(steps, step, chains)
+    return steps
+
+
+def _which(node: cs.MX) -> int:
+    return node.which_output() if node.is_output() else 0
+
+
+def _hand_on(steps: list[_Step], step: _Step, chains: dict[tuple[int, int], int]) -> None:
+    uses = [use for use in step.uses if use is not None]
+    if not uses or step.operation in _WITHOUT_DERIVATIVE:
+        return
+    step.handed = _handed_on(step, uses, chains)
+    for (place, which), use in zip(step.places, step.handed, strict=True):
+        if use is not None:
+            steps[place].uses[which] = use.joined(steps[place].uses[which])
+
+
+def _handed_on(step: _Step, uses: list[_Use], chains: dict[tuple[int, int], int]) -> list[_Use | None]:
+    if step.operation == cs.OP_IF_ELSE_ZERO:
+        (use,) = uses
+        condition, branch = step.operands
+        if use.conditions is None or branch.numel() != step.source.numel():
+            return [None, _SOMEWHERE]
+        return [None, _Use(False, chains.setdefault((use.conditions, hash(condition)), len(chains) + 1))]
+    if any(use.everywhere for use in uses):
+        return [_EVERYWHERE] * len(step.operands)
+    if not step.is_elementwise or uses[0].conditions is None:
+        return [_SOMEWHERE] * len(step.operands)
+    size = step.source.numel()
+    return [uses[0] if operand.numel() == size else _SOMEWHERE for operand in step.operands]
+
+
+def _gates(steps: list[_Step]) -> dict[int, _Gates]:
+    """Return the masks of the gates by the hash of the node behind them."""
+    come_from_outside: list[bool] = []
+    gated: dict[int, list[bool]] = {}
+    # Nodes behind which there are gates: their masks are needed.
+    above: list[bool] = []
+    for number, step in enumerate(steps):
+        outside = [come_from_outside[place] for place, _ in step.places]
+        come_from_outside.append(_comes_from_outside(step, outside))
+        needed = step.counts_in_part and any(above[place] for place, _ in step.places)
+        if step.counts_in_part:
+            gates = [_needs_gate(step, k, outside[k]) for k in range(len(step.operands))]
+            if any(gates):
+                gated[number] = gates
+                needed = True
+        above.append(needed)
+    found: dict[int, _Gates] = {}
+    for number in reversed(range(len(steps))):
+        if above[number]:
+            handed = _masks_handed_on(steps, steps[number])
+            gates = gated.get(number, [])
+            chosen = [mask if gate else None for mask, gate in zip(handed, gates, strict=False)]
+            if any(mask is not None for mask in chosen):
+                found[hash(steps[number].source)] = chosen
+    return found
+
+
+def _comes_from_outside(step: _Step, outside: list[bool]) -> bool:
+    """Tell whether a value comes into a branch from outside: it may be anything where the branch is not taken."""
+    if not step.operands:
+        return not _is_finite_constant(step.source)
+    if step.operation in WHOLE or any(use is not None and use.everywhere for use in step.uses):
+        return True
+    return step.operation in _LINEAR and any(outside)
+
+
+def _needs_gate(step: _Step, k: int, is_outside: bool) -> bool:
+    use = step.handed[k]
+    if use is None or use.everywhere or step.operation in _LINEAR:
+        return False
+    operand = step.operands[k]
+    if not operand.is_dense() or _is_finite_constant(operand):
+        return False
+    if step.operation in WHOLE:
+        return True
+    return use.conditions is None and (is_outside or step.operation in SINGULAR)
+
+
+def _is_finite_constant(node: cs.MX) -> bool:
+    return bool(node.is_constant() and np.isfinite(np.asarray(node.to_DM().nonzeros())).all())
+
+
+# --- the gates --------------------------------------------------------------------------------------
+
+
+class _Gated(Rebuilding):
+    """Builds expressions again with the gates in them."""
+
+    def __init__(self, gates: dict[int, _Gates]) -> None:
+        super().__init__()
+        self._gates = gates
+
+    def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
+        """Return a node with gates before its operands, and conditions as they are: they see no gates."""
+        if source.op() in _WITHOUT_DERIVATIVE:
+            return [source]
+        masks = self._gates.get(hash(source))
+        if masks is None:
+            return None
+        elsewhere = [cs.MX(_REGULAR_OF_ACOSH if source.op() == cs.OP_ACOSH else _REGULAR)] * len(operands)
+        if source.op() in WHOLE:
+            # It may fail, so it must get what it would get without gates.
+            elsewhere = [constant_in_derivatives(*operand.shape)(operand) for operand in operands_of(source)]
+        return list(source.eval_mx([
+            operand if mask is None else _chosen(mask, operand, other)
+            for operand, mask, other in zip(operands, masks, elsewhere, strict=True)
+        ]))  # fmt: skip
+
+
+def _chosen(mask: cs.MX, operand: cs.MX, other: cs.MX) -> cs.MX:
+    """Return an operand where the mask is not 0, and the other elsewhere; only +0.0 is subtracted from the operand."""
+    negative = cs.MX.unary(cs.OP_NEG, other)
+    return cs.MX.binary(cs.OP_SUB, _only_where(mask, operand), _only_where(_not(mask), negative))
+
+
+def _only_where(condition: cs.MX, x: cs.MX) -> cs.MX:
+    return cs.MX.binary(cs.OP_IF_ELSE_ZERO, condition, x)
+
+
+def _not(mask: cs.MX) -> cs.MX:
+    return cs.MX.unary(cs.OP_NOT, mask)
+
+
+# --- where entries count ----------------------------------------------------------------------------
+
+
+def _masks_handed_on(steps: list[_Step], step: _Step) -> list[cs.MX | None]:
+    """Hand on where the operands of a node count for it: masks that are not 0 there, of the operand's shape or scalar.
+
+    Returns
+    -------
+    list
+        The masks; None: everywhere, or nowhere.
+    """
+    masks = step.masks or [None] * len(step.uses)
+    handed = _masks_of_operands(step, masks)
+    for (place, which), mask in zip(step.places, handed, strict=True):
+        behind = steps[place]
+        use = behind.uses[which]
+        if mask is not None and use is not None and not use.everywhere:
+            behind.masks = behind.masks or [None] * len(behind.uses)
+            before = behind.masks[which]
+            behind.masks[which] = mask if before is None or hash(before) == hash(mask) else before + mask
+    return handed
+
+
+def _masks_of_operands(step: _Step, masks: list[cs.MX | None]) -> list[cs.MX | None]:
+    source, operands = step.source, step.operands
+    if step.operation == cs.OP_IF_ELSE_ZERO:
+        condition, branch = operands
+        mask = condition if masks[0] is None else _only_where(condition, masks[0])
+        return [None, _of_operand(source, branch, mask)]
+    if step.is_elementwise:
+        return [None if masks[0] is None else _of_operand(source, operand, masks[0]) for operand in operands]
+    if all(mask is None for mask in masks):
+        return [None] * len(operands)
+    by_entry = any(mask is not None and not mask.is_scalar() for mask in masks)
+    if by_entry and step.operation in _PRODUCTS | _MOVES:
+        return _transposed(source, operands, masks)
+    if by_entry and step.operation == cs.OP_CALL:
+        return _of_call(source.which_function(), operands, masks)
+    return [_any(masks)] * len(operands)
+
+
+def _of_operand(source: cs.MX, operand: cs.MX, mask: cs.MX) -> cs.MX:
+    """Return where an operand of an elementwise operation counts; one entry may stand for many."""
+    return _total(mask) if operand.is_scalar() and not source.is_scalar() else mask
+
+
+def _total(mask: cs.MX) -> cs.MX:
+    return mask if mask.is_scalar() else cs.sum1(cs.vec(mask))
+
+
+def _any(masks: Sequence[cs.MX | None]) -> cs.MX:
+    different = {hash(mask): _total(mask) for mask in masks if mask is not None}
+    return functools.reduce(operator.add, different.values())
+
+
+def _transposed(source: cs.MX, operands: list[cs.MX], masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
+    """Return the masks moved to where the entries come from, by the transpose of the node with masks as cotangents."""
+    symbols = [cs.MX.sym("operand", operand.sparsity()) for operand in operands]
+    results = source.eval_mx(symbols)
+    seeds = [
+        cs.MX(*result.shape) if mask is None else _in_full(mask, *result.shape)
+        for result, mask in zip(results, masks, strict=True)
+    ]
+    with derivative_sweep():
+        (moved,) = cs.reverse(results, symbols, [seeds])
+        if source.op() in _PRODUCTS:
+            moved = cs.graph_substitute(moved, symbols, [cs.MX(cs.DM.ones(x.sparsity())) for x in operands])
+    return [cs.densify(mask) if mask.nnz() else None for mask in moved]
+
+
+def _in_full(mask: cs.MX, rows: int, columns: int) -> cs.MX:
+    return mask if mask.shape == (rows, columns) else cs.repmat(mask, rows, columns)
+
+
+def _of_call(function: cs.Function, operands: list[cs.MX], masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
+    """Return where the arguments of a call count: entry by entry where its structure is soon found, else all alike."""
+    if function.nnz_in() * function.nnz_out() > _LARGEST_STRUCTURE:
+        return [_any(masks)] * len(operands)
+    moved: list[cs.MX | None] = [None] * len(operands)
+    for output, mask in enumerate(masks):
+        if mask is None:
+            continue
+        column = cs.vec(_in_full(mask, *function.size_out(output)))
+        for k, operand in enumerate(operands):
+            depends = cs.DM(function.jac_sparsity(output, k).T, 1)
+            if depends.nnz():
+                part = cs.reshape(cs.densify(cs.mtimes(depends, column)), *operand.shape)
+                before = moved[k]
+                moved[k] = part if before is None else before + part
+    return moved

@@ -1,0 +1,126 @@
+"""What a choice does not take is in no derivative: of no order, in no direction, whatever lies in between."""
+
+import numpy as np
+import pytest
+
+import archimedes_grad as arc
+
+X = np.array([0.7, -1.0, 2.5, -0.3])
+Y = np.array([1.5, 0.2, -0.8, 0.4])
+W = np.array([[0.3, -0.2, 0.5, 0.1], [0.7, 0.4, -0.6, 0.2], [-0.1, 0.9, 0.8, -0.5]])
+
+
+def _shared(x, y):
+    root = np.sqrt(x)
+    return np.sum(np.where(x > 0, root, 0.0) * y + np.where(x > 0.1, root * x, y))
+
+
+def _shared_behind_a_condition(x, y):
+    root = np.sqrt(x)
+    return np.sum(np.where(root > 0.1, np.log(root)[::-1][::-1], 0.0)) + np.sum(np.where(x > 0, root, 1.0)) * y[0]
+
+
+def _bodies(x, y):
+    def step(carry, items):
+        a, b = items
+        root = np.sqrt(a)
+        return carry + np.where(a > 0, root * b, 0.0) + np.where(a > 0.5, root * root * root, b), carry
+
+    total, carries = arc.scan(step, 0.0, (x, y))
+    return total + np.sum(carries**2)
+
+
+def _chosen(x, y):
+    return arc.switch(np.where(x[0] > 5, 1, 0), [lambda v: np.sum(v * v), lambda v: np.sum(v)], y)
+
+
+def _regular(x, y):
+    a = np.where(x[0] > 5, np.ones((4, 4)), np.outer(x, y) + 3 * np.eye(4))
+    singular = np.ones((4, 4)) * x
+    return np.sum(np.where(x[0] > 5, np.linalg.solve(singular + np.diag([np.nan] * 4), y), np.linalg.solve(a, x)))
+
+
+CASES = {
+    "used under two conditions": _shared,
+    "used in a condition": _shared_behind_a_condition,
+    "nested conditions": lambda x, y: np.sum(np.where(x > 0, np.where(x > 1, np.sqrt(x - 1) * y, np.sqrt(x)), y)),
+    "reversed": lambda x, y: np.sum(np.where(x > 0, np.sqrt(x[::-1])[::-1] * y, y)),
+    "transposed": lambda x, y: np.sum(np.where(x[:, None] > 0, np.log(np.outer(x, np.exp(y)).T).T, 0.0)),
+    "gathered": lambda x, y: np.sum(np.where(x[[0, 2, 0]] > 0, np.log(x)[[0, 2, 0]] * y[1:], 0.0)),
+    "written to": lambda x, y: np.sum(np.where(x > 0, _written(np.log(x) * y, y), y)),
+    "joined": lambda x, y: np.sum(np.where(np.concatenate([x, y]) > 0, np.log(np.concatenate([x, y * x[0]])), 0.0)),
+    "stacked and taken apart": lambda x, y: np.sum(np.where(x > 0, np.log(np.stack([x, np.exp(y)]))[0] * y, 0.0)),
+    "repeated": lambda x, y: np.sum(np.where(np.repeat(x, 2) > 0, np.repeat(np.sqrt(x), 2) * y[0], 0.0)),
+    "broadcast": lambda x, y: np.sum(np.where((x > 0)[:, None] & (y > 0), np.sqrt(x)[:, None] * np.log(y), 1.0)),
+    "summed, one condition": lambda x, y: np.where(np.sum(x) > 50, np.sum(np.sqrt(x)), np.sum(y * x)),
+    "rows of a product": lambda x, y: np.sum(np.where((x > 0)[:, None], np.sqrt(np.outer(x, [1.0, 2.0])) @ W[:2], 0.0)),
+    "columns of a product": lambda x, y: np.sum(np.where(x > 0, W @ np.diag(np.log(x)), y)),
+    "a matrix and a vector": lambda x, y: np.where(x[1] > 0, np.sum(W @ np.log(x)), np.sum(W @ y)),
+    "einsum": lambda x, y: np.sum(np.where(x > 0, np.einsum("i,ij,j->j", np.ones(3), W, np.sqrt(x)), y)),
+    "a stack of products": lambda x, y: np.sum(
+        np.where(x > 0, (np.sqrt(x)[:, None, None] * W @ np.ones((4, 2)))[:, 0, 0] * y, 0.0)
+    ),
+    "norm": lambda x, y: np.where(x[0] > 5, np.linalg.norm(x * np.floor(np.abs(y))[1]), np.sum(x * y)),
+    "powers": lambda x, y: np.sum(np.where(x > 0, (x**y)[::-1][::-1], y)),
+    "quotients": lambda x, y: np.sum(np.where(x > 1, (y / np.floor(np.abs(x)))[::-1][::-1], x)),
+    "overflow": lambda x, y: np.sum(np.where(x > 0, x, (np.exp(1000 * x)[::-1] * 2)[::-1] * y)),
+    "inverse functions": lambda x, y: np.sum(
+        np.where(np.abs(x) < 0.9, (np.arcsin(x) + np.arccos(x) + np.arctanh(x))[::-1][::-1] * y, 0.0)
+        + np.where(x > 2, np.arccosh(x)[::-1][::-1], 0.0)
+    ),
+    "maximum": lambda x, y: np.sum(np.maximum(np.sqrt(np.abs(x))[::-1], np.log(np.abs(y) * 1e-3)[::-1])),
+    "select": lambda x, y: np.sum(np.select([x > 1, x > 0], [np.log(x) * y, np.sqrt(x) * np.log(x)], y)),
+    "piecewise": lambda x, y: np.sum(np.piecewise(x, [x > 0], [np.log, np.exp]) * y),
+    "nan among the data": lambda x, y: np.where(x[0] > 5, np.sum(np.array([np.nan, 1, 2, 3]) * y * x), np.sum(x * y)),
+    "bodies of a loop": _bodies,
+    "mapped": lambda x, y: np.sum(np.where(x > 0, arc.vmap(lambda a, b: np.sqrt(a) * b)(x, y), y)),
+    "a function that is called": lambda x, y: np.sum(
+        np.where(x > 0, arc.compile(lambda a: np.sqrt(a[::-1])[::-1])(x) * y, 0.0)
+    ),
+    "a loop that is called": lambda x, y: np.where(
+        x[0] > 5, arc.scan(lambda c, a: (c + np.sqrt(a), c), 0.0, x)[0] * y[0], np.sum(x * y)
+    ),
+    "a gradient that is called": lambda x, y: np.sum(
+        np.where(x > 0, arc.grad(lambda a: np.sum(np.sqrt(a[::-1])[::-1] * y))(x), y)
+    ),
+    "a factorisation": _regular,
+}
+SURROUNDINGS = {"by itself": lambda f: f, "beside a switch": lambda f: lambda x, y: f(x, y) * _chosen(x, y)}
+
+
+def _written(x, y):
+    x = x[::-1].copy()
+    x[1:3] = y[1:3]
+    return x[::-1]
+
+
+def numeric_gradient(f, x, y):
+    with np.errstate(all="ignore"):
+        return arc.grad(f, argnums=(0, 1), method="adaptive")(x, y)
+
+
+@pytest.mark.parametrize("surroundings", SURROUNDINGS)
+@pytest.mark.parametrize("case", CASES)
+def test_gradients(case, surroundings):
+    f = SURROUNDINGS[surroundings](CASES[case])
+    for got, expected in zip(arc.grad(f, argnums=(0, 1))(X, Y), numeric_gradient(f, X, Y), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("surroundings", SURROUNDINGS)
+@pytest.mark.parametrize("case", CASES)
+def test_derivatives_of_any_direction_and_order(case, surroundings):
+    f = SURROUNDINGS[surroundings](CASES[case])
+    gradient = arc.grad(f)
+    slope = gradient(X, Y)
+    assert np.isfinite(slope).all()
+    v = np.array([0.3, -0.7, 0.2, 0.9])
+    np.testing.assert_allclose(arc.jvp(f)(X, Y, v), slope @ v, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(arc.jac(f)(X, Y), slope, rtol=1e-12, atol=1e-12)
+    step = 1e-5
+    curvature = (gradient(X + step * v, Y) - gradient(X - step * v, Y)) / (2 * step)
+    for product in (
+        arc.hvp(f)(X, Y, v), arc.hess(f)(X, Y) @ v, arc.grad(lambda x: gradient(x, Y) @ v)(X),
+        arc.jvp(lambda x: gradient(x, Y))(X, v), arc.grad(lambda x: arc.jvp(f)(x, Y, v))(X),
+    ):  # fmt: skip
+        np.testing.assert_allclose(product, curvature, rtol=1e-6, atol=1e-6)
