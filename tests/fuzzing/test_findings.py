@@ -533,6 +533,8 @@ def test_the_error_functions_family_is_exact_at_0(function, expected, size):
     for zero in (0.0, -0.0):
         assert np.all(arc.compile(lambda x: function(x))(np.full(size, zero)) == expected)
     check_program(lambda x: np.union1d(function(x * np.arange(3.0)), [expected]), [np.array([1.6, -0.7, -0.2])])
+
+
 def test_a_nested_function_that_closes_over_a_loop_of_constants_alone():
     weights = np.array([0.4213, 0.9093])
 
