@@ -1,7 +1,9 @@
 """What a choice does not take is in no derivative: of no order, in no direction, whatever lies in between."""
 
+import casadi
 import numpy as np
 import pytest
+from helpers import needs_compiler
 
 import archimedes_grad as arc
 
@@ -124,3 +126,40 @@ def test_derivatives_of_any_direction_and_order(case, surroundings):
         arc.jvp(lambda x: gradient(x, Y))(X, v), arc.grad(lambda x: arc.jvp(f)(x, Y, v))(X),
     ):  # fmt: skip
         np.testing.assert_allclose(product, curvature, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", ["used under two conditions", "gathered", "summed, one condition", "mapped"])
+def test_functions_for_casadi_to_differentiate(case):
+    f = CASES[case]
+    function = arc.compile(f).to_casadi(X, Y)
+    x, y = casadi.SX.sym("x", 4), casadi.SX.sym("y", 4)
+    gradient = casadi.Function("gradient", [x, y], [casadi.gradient(function(x, y), x)])
+    np.testing.assert_allclose(gradient(X, Y).full().ravel(), arc.grad(f)(X, Y), rtol=1e-12)
+
+
+@needs_compiler
+@pytest.mark.parametrize("case", ["used under two conditions", "rows of a product", "einsum", "mapped", "overflow"])
+def test_gates_in_compiled_code(case):
+    f = SURROUNDINGS["beside a switch"](CASES[case])
+    for made in (arc.grad, arc.hess):
+        np.testing.assert_allclose(made(f, engine="native")(X, Y), made(f)(X, Y), rtol=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_values_are_those_of_numpy(case):
+    f = CASES[case]
+    with np.errstate(all="ignore"):
+        expected = f(X, Y)
+    value, _ = arc.value_and_grad(f)(X, Y)
+    assert value == pytest.approx(expected, rel=1e-14)
+    assert value == arc.compile(f)(X, Y)
+
+
+def test_zeros_keep_their_signs_behind_gates():
+    def f(x):
+        inverse = 1 / x
+        return np.sum(np.where(inverse < 0, inverse, 0.0) + np.where(x > 0, inverse[::-1], 1.0))
+
+    for x in (np.array([-0.0, 0.5]), np.array([0.0, 0.5])):
+        with np.errstate(all="ignore"):
+            assert arc.value_and_grad(f)(x)[0] == f(x)

@@ -27,8 +27,8 @@ from archimedes_grad.compilation.nesting import nested_call
 from archimedes_grad.compilation.paths import Path, Paths
 from archimedes_grad.compilation.pickling import found, found_at, packed, rebuilt, travels_whole
 from archimedes_grad.compilation.specialisations import Specialisation, as_bytes, from_bytes, key_of, new_specialisation
-from archimedes_grad.derivatives.autodiff import value_function
-from archimedes_grad.derivatives.representation import Transformation
+from archimedes_grad.derivatives.autodiff import differentiable_function, value_function
+from archimedes_grad.derivatives.representation import Derived, Transformation
 from archimedes_grad.engines.selection import default_engine
 from archimedes_grad.errors import PathLimitWarning, TraceError
 from archimedes_grad.nodes.patterns import forgotten_afterwards
@@ -277,7 +277,17 @@ class CompiledFunction(Generic[P, R]):
         """
         from archimedes_grad.compilation.embedding import casadi_function
 
-        return casadi_function(self.__name__, self._only_path("a casadi.Function", args, kwargs).derived)
+        derived = self._only_path("a casadi.Function", args, kwargs).derived
+        if self._transformation is value_function and derived.graph.selects:
+            derived = self._differentiable(args, kwargs)
+        return casadi_function(self.__name__, derived)
+
+    def _differentiable(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Derived:
+        """Return the function with what its choices do not take kept out of derivatives, which calls do not need."""
+        specialisation, bound = self._specialised(args, kwargs)
+        with forgotten_afterwards():
+            graph = trace(self._function, bound, specialisation.layout, self._has_aux, structured=self._structured)
+            return differentiable_function(graph, specialisation.layout)
 
     def codegen(self, path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> tuple[pathlib.Path, pathlib.Path]:
         """Write what a call with these arguments evaluates as C that needs neither CasADi nor Python.

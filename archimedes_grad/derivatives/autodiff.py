@@ -19,8 +19,13 @@ FLOAT64 = np.dtype(np.float64)
 
 def value_function(graph: Graph, layout: Layout) -> Derived:
     """Return the function itself."""
-    representation = Representation(separated(graph, order=0))
+    representation = Representation(graph)
     return derived(representation, representation.outputs, list(graph.outputs), graph.result)
+
+
+def differentiable_function(graph: Graph, layout: Layout) -> Derived:
+    """Return the function itself, for CasADi to differentiate."""
+    return value_function(separated(graph), layout)
 
 
 def gradient_function(graph: Graph, layout: Layout) -> Derived:
@@ -35,7 +40,7 @@ def value_and_gradient_function(graph: Graph, layout: Layout) -> Derived:
 
 def _gradients(graph: Graph, layout: Layout, with_value: bool) -> Derived:
     require_scalar(graph.name, graph.result, graph.outputs)
-    representation = Representation(separated(graph, order=1))
+    representation = Representation(separated(graph))
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
         gradients = reverse_sweep(representation, wanted)

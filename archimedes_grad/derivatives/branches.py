@@ -20,7 +20,6 @@ from typing import NamedTuple
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.given_derivatives import constant_in_derivatives
 from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of, source_of
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
@@ -114,9 +113,9 @@ class _Step:
 _Gates = list[cs.MX | None]
 
 
-def separated(graph: Graph, order: int) -> Graph:
-    """Return a graph with gates in the branches of its choices, so that derivatives of an order leave these apart."""
-    if not graph.selects or (order == 0 and current_trace() is None):
+def separated(graph: Graph) -> Graph:
+    """Return a graph with gates in the branches of its choices, so that derivatives of any order leave these apart."""
+    if not graph.selects:
         return graph
     with forward_nodes():
         gates = _gates(_steps(graph.nodes))
@@ -324,6 +323,8 @@ def _masks_of_operands(step: _Step, masks: list[cs.MX | None]) -> list[cs.MX | N
     if all(mask is None for mask in masks):
         return [None] * len(operands)
     by_entry = any(mask is not None and not mask.is_scalar() for mask in masks)
+    if by_entry and step.operation == cs.OP_MTIMES:
+        return _of_matrices(source, operands, masks[0])
     if by_entry and step.operation in _PRODUCTS | _MOVES:
         return _transposed(source, operands, masks)
     if by_entry and step.operation == cs.OP_CALL:
@@ -343,6 +344,14 @@ def _total(mask: cs.MX) -> cs.MX:
 def _any(masks: Sequence[cs.MX | None]) -> cs.MX:
     different = {hash(mask): _total(mask) for mask in masks if mask is not None}
     return functools.reduce(operator.add, different.values())
+
+
+def _of_matrices(source: cs.MX, operands: list[cs.MX], mask: cs.MX | None) -> list[cs.MX | None]:
+    """Return where the sum and the factors of ``sum + left @ right`` count: in the rows and columns that do."""
+    assert mask is not None
+    _, left, right = operands
+    rows, columns = cs.sum2(mask), cs.sum1(mask)
+    return [mask, cs.repmat(rows, 1, left.size2()), cs.repmat(columns, right.size1(), 1)]
 
 
 def _transposed(source: cs.MX, operands: list[cs.MX], masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:

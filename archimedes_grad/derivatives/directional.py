@@ -29,7 +29,7 @@ from archimedes_grad.tracing.graph import Graph, Template
 def jvp_function(graph: Graph, layout: Layout) -> Derived:
     """Return J @ v by one forward sweep: the tangents of the outputs, in the output tree."""
     require_numbers(graph.name, graph.result)
-    representation, wanted, directions = _prepared(separated(graph, order=1), layout)
+    representation, wanted, directions = _prepared(separated(graph), layout)
     with derivative_sweep():
         inputs = [representation.inputs[i] for i in wanted]
         (tangents,) = cs.forward(representation.outputs, inputs, [directions]) if representation.outputs else ([],)
@@ -42,7 +42,7 @@ def jvp_function(graph: Graph, layout: Layout) -> Derived:
 def vjp_function(graph: Graph, layout: Layout) -> Derived:
     """Return w @ J by one reverse sweep: the cotangents of the arguments, in their trees."""
     require_numbers(graph.name, graph.result)
-    representation = Representation(separated(graph, order=1))
+    representation = Representation(separated(graph))
     leaves = leaves_with_cotangents(graph.result, layout, graph.argument_trees)
     shapes = [_shape_of(leaf, graph) for leaf in leaves]
     given = _directions(graph, layout, representation, shapes, graph.result, "the output of the function")
@@ -58,7 +58,7 @@ def vjp_function(graph: Graph, layout: Layout) -> Derived:
 def hvp_function(graph: Graph, layout: Layout) -> Derived:
     """Return H @ v by one forward sweep over the gradient; H is never formed."""
     require_scalar(graph.name, graph.result, graph.outputs)
-    representation, wanted, directions = _prepared(separated(graph, order=2), layout)
+    representation, wanted, directions = _prepared(separated(graph), layout)
     with derivative_sweep():
         gradients = reverse_sweep(representation, wanted)
         (tangents,) = cs.forward(gradients, [representation.inputs[i] for i in wanted], [directions])

@@ -43,7 +43,7 @@ def jacobian_function(graph: Graph, layout: Layout) -> Derived:
     CasADi sweeps forward or in reverse, whichever takes fewer colours of the structure.
     """
     require_numbers(graph.name, graph.result)
-    blocks = _Blocks(separated(graph, order=1))
+    blocks = _Blocks(separated(graph))
     with derivative_sweep():
         result = graph.result.mapped(lambda output: blocks.row(output, layout), _zeros(graph, layout))
     return blocks.derived(with_auxiliary(graph, result))
@@ -51,7 +51,7 @@ def jacobian_function(graph: Graph, layout: Layout) -> Derived:
 
 def sparse_jacobian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Jacobian of one array output by one array argument as a ``scipy.sparse.csc_array``."""
-    graph = separated(graph, order=1)
+    graph = separated(graph)
     leaf = _only_leaf(graph, layout, "jac")
     result = graph.result
     require_one_output(graph.name, result.structure is not None and result.output is None)
@@ -73,7 +73,7 @@ def sparse_jacobian_function(graph: Graph, layout: Layout) -> Derived:
 def hessian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Hessian of a scalar output: the arguments' trees outside, and inside again."""
     require_scalar(graph.name, graph.result, graph.outputs)
-    blocks = _Blocks(separated(graph, order=2))
+    blocks = _Blocks(separated(graph))
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
         gradients = reverse_sweep(blocks.representation, wanted)
@@ -87,7 +87,7 @@ def hessian_function(graph: Graph, layout: Layout) -> Derived:
 def sparse_hessian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Hessian by one array argument as a ``scipy.sparse.csc_array``."""
     require_scalar(graph.name, graph.result, graph.outputs)
-    graph = separated(graph, order=2)
+    graph = separated(graph)
     leaf = _only_leaf(graph, layout, "hess")
     if graph.result.output is not None:
         by_blocks = hessian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])

@@ -25,7 +25,7 @@ from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.operands import gathered, value_of
 from archimedes_grad.arrays.trace_state import current_trace, outlived
 from archimedes_grad.compilation.nesting import values_of_closure
-from archimedes_grad.derivatives.autodiff import value_function
+from archimedes_grad.derivatives.autodiff import differentiable_function
 from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.nodes.simplification import forward_nodes
@@ -228,7 +228,7 @@ def traced_body(
     graph = dataclasses.replace(
         graph, leaves=tuple(graph.leaves[k] for k in kept), symbols=tuple(graph.symbols[k] for k in kept)
     )
-    derived = value_function(graph, layout)
+    derived = differentiable_function(graph, layout)
     reached_arrays = [outer_arrays[k - len(own)] for k in reached]
     if derived.representation == "array":
         outer.opaque |= graph.opaque
