@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import casadi as cs
@@ -77,7 +77,7 @@ class _Use(NamedTuple):
 _EVERYWHERE, _SOMEWHERE = _Use(True, 0), _Use(False, None)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Step:
     """A node with all its outputs, and the steps of its operands: those behind it in the list of steps.
 
@@ -96,8 +96,8 @@ class _Step:
     operands: list[cs.MX]
     places: list[tuple[int, int]]
     uses: list[_Use | None]
-    handed: list[_Use | None] = field(default_factory=list)
-    masks: list[cs.MX | None] = field(default_factory=list)
+    handed: Sequence[_Use | None] = ()
+    masks: Sequence[cs.MX | None] = ()
 
     @property
     def is_elementwise(self) -> bool:
@@ -138,7 +138,8 @@ def _steps(results: Sequence[cs.MX]) -> list[_Step]:
     """Return the nodes that results are made of, operands first, with how they count."""
     steps: list[_Step] = []
     places: dict[int, int] = {}
-    operands_of_source: dict[int, list[cs.MX]] = {}
+    # Operands, and the hashes of what computes them, of nodes that wait for these.
+    begun: dict[int, tuple[list[cs.MX], list[int]]] = {}
     waiting = [source_of(result) for result in results]
     while waiting:
         source = waiting[-1]
@@ -146,19 +147,20 @@ def _steps(results: Sequence[cs.MX]) -> list[_Step]:
         if key in places:
             waiting.pop()
             continue
-        if key not in operands_of_source:
-            operands = operands_of_source[key] = [source.dep(i) for i in range(source.n_dep())]
-            missing = [node for operand in operands if hash(node := source_of(operand)) not in places]
+        if key not in begun:
+            operands = [source.dep(i) for i in range(source.n_dep())]
+            sources = [source_of(operand) for operand in operands]
+            keys = [hash(node) for node in sources]
+            begun[key] = operands, keys
+            missing = [node for node, of_operand in zip(sources, keys, strict=True) if of_operand not in places]
             if missing:
                 waiting += missing
                 continue
         waiting.pop()
-        operands = operands_of_source.pop(key)
+        operands, keys = begun.pop(key)
         places[key] = len(steps)
-        steps.append(_Step(
-            source, source.op(), operands, [(places[hash(source_of(x))], _which(x)) for x in operands],
-            [None] * max(1, source.n_out()),
-        ))  # fmt: skip
+        operand_places = [(places[k], _which(operand)) for k, operand in zip(keys, operands, strict=True)]
+        steps.append(_Step(source, source.op(), operands, operand_places, [None] * max(1, source.n_out())))
     for result in results:
         steps[places[hash(source_of(result))]].uses[_which(result)] = _EVERYWHERE
     chains: dict[tuple[int, int], int] = {}
@@ -300,19 +302,20 @@ def _masks_handed_on(steps: list[_Step], step: _Step) -> list[cs.MX | None]:
     list
         The masks; None: everywhere, or nowhere.
     """
-    masks = step.masks or [None] * len(step.uses)
+    masks = step.masks or (None,) * len(step.uses)
     handed = _masks_of_operands(step, masks)
     for (place, which), mask in zip(step.places, handed, strict=True):
         behind = steps[place]
         use = behind.uses[which]
         if mask is not None and use is not None and not use.everywhere:
-            behind.masks = behind.masks or [None] * len(behind.uses)
-            before = behind.masks[which]
-            behind.masks[which] = mask if before is None or hash(before) == hash(mask) else before + mask
+            masks_behind = list(behind.masks or (None,) * len(behind.uses))
+            before = masks_behind[which]
+            masks_behind[which] = mask if before is None or hash(before) == hash(mask) else before + mask
+            behind.masks = masks_behind
     return handed
 
 
-def _masks_of_operands(step: _Step, masks: list[cs.MX | None]) -> list[cs.MX | None]:
+def _masks_of_operands(step: _Step, masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
     source, operands = step.source, step.operands
     if step.operation == cs.OP_IF_ELSE_ZERO:
         condition, branch = operands
