@@ -6,6 +6,7 @@ on the values comes first, so errors, shape and dtype are NumPy's; the program g
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -131,6 +132,7 @@ def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
     def register(program: Rule) -> Rule:
         signature = inspect.signature(program)
 
+        @functools.wraps(program)
         def rule(*args: Any, **kwargs: Any) -> Any:
             bound = signature.bind(*args, **kwargs)
             arguments = bound.arguments
@@ -149,8 +151,6 @@ def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
             out[...] = as_numpy_gives(program(*bound.args, **bound.kwargs), value)
             return out
 
-        rule.__name__ = program.__name__
-        rule.__doc__ = program.__doc__
         implements(*functions)(rule)
         return program
 

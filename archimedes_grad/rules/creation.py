@@ -73,7 +73,7 @@ def arange(*ends: Any, dtype: Any = None, **keywords: Any) -> Any:
         return constant(value)
     count = max(int(np.ceil((stop - start) / step)), 0)
     numbers = start + np.arange(count) * ((start + step) - start)
-    return numbers.astype(value.dtype, copy=False)
+    return numbers.astype(value.dtype)
 
 
 @implements(np.fromfunction)
@@ -139,7 +139,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
     if endpoint and num > 1:
         last = np.broadcast_to(stop, (1, *points.shape[1:]))
         points = np.concatenate([points[:-1], last])
-    points = points.astype(value.dtype, copy=False)
+    points = points.astype(value.dtype)
     points = np.moveaxis(points, 0, axis)
     step = (stop - start) / intervals if intervals > 0 else np.nan
     return (points, step) if retstep else points

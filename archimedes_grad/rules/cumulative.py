@@ -11,10 +11,11 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, Rule, implements_ufunc
-from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.arrays.operands import gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.nodes.gather import flat, reshaped
 from archimedes_grad.rules.composition import NO_VALUE, composed, counted, given, written
+from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.reductions import reduced_axes
 
 Combine = Callable[[cs.MX, cs.MX], cs.MX]
@@ -79,9 +80,9 @@ def accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None, ou
     """The running result of a ufunc of two operands along an axis."""
     array = gathered(array)
     value = ufunc.accumulate(value_of(array), axis, dtype)
-    if value.size == 0 or not isinstance(array, SymbolicArray):
-        return written(out, new_array(cs.MX(0.0), value), ufunc.__name__)
-    cast = array.astype(value.dtype if ufunc not in _LOGICAL else array.dtype, copy=False)
+    if value.size == 0 or not is_traced(array):
+        return written(out, constant(value), ufunc.__name__)
+    cast = array.astype(value.dtype if ufunc not in _LOGICAL else array.dtype)
     if ufunc in ASSOCIATIVE and value.dtype.kind != "b":
         result = _scan_along(cast, axis, ELEMENTWISE[ufunc])
     elif ufunc in _LOGICAL:
@@ -99,8 +100,8 @@ def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: An
     """The reductions of a ufunc over slices that start at given indices."""
     array = gathered(array)
     value = ufunc.reduceat(value_of(array), indices, axis, dtype)
-    if value.size == 0:
-        return written(out, new_array(cs.MX(0.0), value), ufunc.__name__)
+    if value.size == 0 or not is_traced(array):
+        return written(out, constant(value), ufunc.__name__)
     first = np.moveaxis(array, axis, 0)
     starts = np.asarray(indices)
     stops = np.append(starts[1:], first.shape[0])
@@ -131,7 +132,7 @@ def reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: A
     combined, others = ordered.shape[: len(axes)], ordered.shape[len(axes) :]
     rows = np.reshape(ordered, (math.prod(combined), *others))
     if dtype is not None:
-        rows = rows.astype(dtype, copy=False)
+        rows = rows.astype(dtype)
     if rows.shape[0] and initial is not NO_VALUE and initial is not None:
         rows = np.concatenate([np.broadcast_to(initial, (1, *rows.shape[1:])), rows])
     if rows.shape[0]:
@@ -141,8 +142,8 @@ def reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: A
     else:
         result = np.broadcast_to(value, np.shape(value))
     if not isinstance(result, SymbolicArray):
-        return written(out, new_array(cs.MX(0.0), value) if np.size(value) == 0 else value, ufunc.__name__)
-    result = result.astype(np.asarray(value).dtype, copy=False)
+        return written(out, constant(value), ufunc.__name__)
+    result = result.astype(np.asarray(value).dtype)
     return written(out, new_array(reshaped(result.node, np.shape(value)), value), ufunc.__name__)
 
 

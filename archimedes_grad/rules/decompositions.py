@@ -245,7 +245,7 @@ def qr(a: Any, mode: Any = "reduced") -> Any:
 def _householder(a: SymbolicArray) -> tuple[Any, Any]:
     """Return q (square) and r by LAPACK's reflections, so that all columns of q have their derivatives."""
     m, n = a.shape[-2:]
-    r: Any = a.astype(np.float64, copy=False)
+    r: Any = a.astype(np.float64)
     reflections = []
     for k in range(min(m - 1, n)):
         head, tail = r[..., k, k], r[..., k + 1 :, k]

@@ -24,10 +24,9 @@ class _Form:
     """What a method gives outside of the support; and how its formula is scaled inside."""
 
     below: float
-    above: float
+    #: None for densities: they give the same on either side, and SciPy says whether their formula holds at the ends.
+    above: float | None = None
     scaled: Callable[[Any, Any], Any] | None = None
-    #: Whether the ends of the support belong to it.
-    closed: bool = False
 
 
 def _density(formula: Any, scale: Any) -> Any:
@@ -39,16 +38,16 @@ def _log_density(formula: Any, scale: Any) -> Any:
 
 
 _CONTINUOUS = {
-    "pdf": _Form(0.0, 0.0, _density, closed=True),
-    "logpdf": _Form(-np.inf, -np.inf, _log_density, closed=True),
+    "pdf": _Form(0.0, scaled=_density),
+    "logpdf": _Form(-np.inf, scaled=_log_density),
     "cdf": _Form(0.0, 1.0),
     "logcdf": _Form(-np.inf, 0.0),
     "sf": _Form(1.0, 0.0),
     "logsf": _Form(0.0, -np.inf),
 }
 _DISCRETE = {name: _CONTINUOUS[name] for name in ("cdf", "logcdf", "sf", "logsf")} | {
-    "pmf": _Form(0.0, 0.0, closed=True),
-    "logpmf": _Form(-np.inf, -np.inf, closed=True),
+    "pmf": _Form(0.0),
+    "logpmf": _Form(-np.inf),
 }
 
 
@@ -131,10 +130,15 @@ def _rule_of(name: str, form: _Form, continuous: bool) -> Callable[..., Any]:
         result = formula(standard, *shapes)
         if form.scaled is not None and continuous:
             result = form.scaled(result, scale)
-        result = _outside(result, standard, lower, upper, form, continuous)
-        if not continuous and form.closed:
+        if form.above is not None:
+            result = _outside(result, standard, lower, upper, form, continuous)
+        elif not (_everywhere(lower == -np.inf) and _everywhere(upper == np.inf)):
+            # nan is not outside.
+            inside = np.logical_or(self._support_mask(standard, *shapes), standard != standard)
+            result = _chosen(inside, result, form.below)
+        if form.above is None and not continuous:
             result = _chosen(self._nonzero(standard, *shapes), result, form.below)
-        if shapes or not (form.scaled and continuous):
+        if not (form.scaled and continuous):
             result = _chosen(allowed, result, np.nan)
         # A formula may make a number of nan, by a comparison.
         return as_numpy_gives(_chosen(x == x, result, np.nan), value)
@@ -143,12 +147,7 @@ def _rule_of(name: str, form: _Form, continuous: bool) -> Callable[..., Any]:
 
 
 def _outside(result: Any, x: Any, lower: Any, upper: Any, form: _Form, continuous: bool) -> Any:
-    """Return the formula's result inside the support, and the constants of the method below and above it."""
-    whole_line = _everywhere(lower == -np.inf) and _everywhere(upper == np.inf)
-    if form.closed and whole_line:
-        return result
-    if form.closed:
-        return _chosen(np.logical_not(np.logical_or(x < lower, x > upper)), result, form.below)
+    """Return the formula's result inside the support, and the constants of a probability below and above it."""
     at_lower = x <= lower if continuous else x < lower
     return _chosen(np.logical_not(at_lower), _chosen(np.logical_not(x >= upper), result, form.above), form.below)
 

@@ -26,9 +26,9 @@ _MOST_COMPARISONS = 2_000
 _LONGEST_NETWORK = 48
 
 
-def compared_in_graph(comparisons: int) -> bool:
-    """Tell whether so many comparisons are few enough for nodes of the graph."""
-    return comparisons <= _MOST_COMPARISONS
+def compared_in_graph(*counts: int) -> bool:
+    """Tell whether comparing all of each with all others is little enough for nodes of the graph."""
+    return math.prod(counts) <= _MOST_COMPARISONS
 
 
 def sorted_in_graph(array: SymbolicArray) -> bool:
@@ -89,31 +89,31 @@ def _called(kind: Kind, operands: Sequence[Any], value: Any, leading: int = 0) -
 
 
 def _order(rows: Any, dtype: Any, kind: Any) -> Any:
-    return np.argsort(rows.astype(dtype, copy=False), -1, kind=kind)
+    return np.argsort(np.asarray(rows, dtype), kind=kind)
 
 
 def _partition_order(rows: Any, dtype: Any, kth: Any) -> Any:
-    return np.argpartition(rows.astype(dtype, copy=False), kth, -1)
+    return np.argpartition(np.asarray(rows, dtype), kth)
 
 
 def _order_by_keys(*keys: Any) -> Any:
-    return np.lexsort(keys, -1)
+    return np.lexsort(keys)
 
 
 def order(array: SymbolicArray, kind: Any = None) -> SymbolicArray:
     """Return NumPy's order of the entries along the last axis."""
-    return found(_order, [array], np.argsort(array.value, -1, kind=kind), rows=True, dtype=array.dtype, kind=kind)
+    return found(_order, [array], np.argsort(array.value, kind=kind), rows=True, dtype=array.dtype, kind=kind)
 
 
 def partition_order(array: SymbolicArray, kth: tuple[int, ...]) -> SymbolicArray:
     """Return NumPy's order along the last axis in which the k-th entries are at their places."""
-    value = np.argpartition(array.value, kth, -1)
+    value = np.argpartition(array.value, kth)
     return found(_partition_order, [array], value, rows=True, dtype=array.dtype, kth=kth)
 
 
 def order_by_keys(keys: Sequence[SymbolicArray]) -> SymbolicArray:
     """Return the stable order along the last axis by several keys, the last one most significant."""
-    value = np.lexsort(tuple(key.value for key in keys), -1)
+    value = np.lexsort(tuple(key.value for key in keys))
     return found(_order_by_keys, keys, value, rows=True)
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray, parts
 from archimedes_grad.arrays.dispatch import FUNCTIONS
-from archimedes_grad.arrays.operands import full_node, gathered, value_of
+from archimedes_grad.arrays.operands import full_node, gathered, node_of, value_of
 from archimedes_grad.rules.composition import assigned, require_target
 from archimedes_grad.rules.contractions import as_float
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
@@ -121,7 +121,7 @@ def _with_values(result: Any, value: Any, out: Any) -> Any:
     if isinstance(result, ComplexArray):
         result = ComplexArray(_known(result.real, value.real), _known(result.imag, value.imag))
     else:
-        result = new_array(result.node, value)
+        result = new_array(node_of(result), value)
     return assigned(out, result)
 
 

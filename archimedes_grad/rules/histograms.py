@@ -83,9 +83,9 @@ def histogram(a: Any, bins: Any = 10, range: Any = None, density: Any = None, we
 def _totals(bins: Any, count: int, weights: Any) -> Any:
     """Return how many entries, or how much weight, each bin holds."""
     weights = np.ones(bins.shape) if weights is None else np.ravel(weights)
-    if found.compared_in_graph(bins.size * count):
-        members = np.equal(np.reshape(bins, (-1, 1)), np.arange(count))
-        return np.sum(chosen(members, np.reshape(weights, (-1, 1)), 0.0), 0)
+    if found.compared_in_graph(bins.size, count):
+        members = np.equal(bins[:, None], np.arange(count))
+        return np.sum(chosen(members, weights[:, None], 0.0), 0)
     return found.totals(as_traced(bins), as_traced(weights), count)
 
 

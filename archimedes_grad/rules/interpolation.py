@@ -44,11 +44,11 @@ def _intervals(points: Any, xp: Any, fp: Any) -> list[Any]:
 
     Intervals are half open, so that a node begins the next one.
     """
-    if not found.compared_in_graph(points.shape[0] * xp.shape[0]):
+    if not found.compared_in_graph(points.shape[0], xp.shape[0]):
         first = np.clip(found.places_in_sorted(xp, points, "right") - 1, 0, xp.shape[0] - 2)
         tables = [as_traced(table) for table in (xp, fp)]
         return [found.in_order(table, first + k) for table in tables for k in (0, 1)]
-    reached = np.greater_equal(np.reshape(points, (-1, 1)), xp)
+    reached = np.greater_equal(points[:, None], xp)
     inside = reached[:, :-1] * 1.0 - reached[:, 1:]
     return _picked(inside, [xp[:-1], xp[1:], fp[:-1], fp[1:]])
 

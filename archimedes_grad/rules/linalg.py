@@ -97,7 +97,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
         kept = [axis for axis in range(ndim) if axis not in axes]
         a = np.transpose(a, [*kept, *axes])
     size = np.size(value_of(b))
-    return np.reshape(np.linalg.solve(np.reshape(a, (size, -1)), np.ravel(b)), value.shape)
+    return np.reshape(np.linalg.solve(np.reshape(a, (size, size)), np.ravel(b)), value.shape)
 
 
 @implements(np.linalg.tensorinv)
@@ -106,7 +106,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
     a = gathered(a)
     value = np.linalg.tensorinv(value_of(a), ind)
     size = math.prod(a.shape[:ind])
-    return np.reshape(np.linalg.inv(np.reshape(a, (size, -1))), value.shape)
+    return np.reshape(np.linalg.inv(np.reshape(a, (size, size))), value.shape)
 
 
 # --- determinants ---------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 @implements(np.linalg.matrix_norm)
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """A norm of the matrix in the last two axes."""
-    np.linalg.matrix_norm(value_of(gathered(x)), keepdims=keepdims, ord=ord)
+    np.linalg.matrix_norm(value_of(gathered(x)), ord=ord)
     return np.linalg.norm(x, ord, (-2, -1), keepdims)
 
 

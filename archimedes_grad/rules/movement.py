@@ -44,7 +44,7 @@ def movement_rule(function: Callable[..., Any]) -> Callable[..., Any]:
         array = gathered(array)
         args, kwargs = plain_key(args), {name: plain_key(word) for name, word in kwargs.items()}
         if not isinstance(array, SymbolicArray):
-            return function(array, *args, **kwargs)
+            return assigned(out, function(array, *args, **kwargs))
         result = moved_each(array, lambda entries: function(entries, *args, **kwargs))
         return assigned(out, result)
 

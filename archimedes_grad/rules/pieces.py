@@ -54,7 +54,7 @@ def _truth(condition: Any) -> Any:
 
 def _where(condition: Any, piece: Any, other: Any) -> Any:
     # NumPy writes every piece into an array of x's dtype.
-    return np.where(_truth(condition), piece, other).astype(other.dtype, copy=False)
+    return np.where(_truth(condition), piece, other).astype(other.dtype)
 
 
 def _conditions(condlist: Any, x: Any) -> list[Any]:
@@ -104,7 +104,7 @@ def apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: Any
         raise ValueError("Cannot apply_along_axis when any iteration dimensions are 0")
     results = [gathered(func1d(last[place], *args, **kwargs)) for place in np.ndindex(outer)]
     stacked: Any = np.stack(results if any(map(is_traced, results)) else list(map(np.asarray, results)))
-    stacked = stacked.astype(np.asarray(value_of(results[0])).dtype, copy=False)
+    stacked = stacked.astype(np.asarray(value_of(results[0])).dtype)
     inner = stacked.shape[1:]
     grid = np.reshape(stacked, outer + inner)
     before = list(range(axis)) + list(range(len(outer), len(outer) + len(inner)))

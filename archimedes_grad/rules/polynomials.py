@@ -206,8 +206,8 @@ def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: Any = False, w: A
     matrix = np.vander(x * 1.0, int(deg) + 1)
     right = y * 1.0
     if w is not None:
-        matrix = matrix * np.reshape(w, (-1, 1))
-        right = right * (np.reshape(w, (-1, 1)) if y.ndim == 2 else w)
+        matrix = matrix * w[:, None]
+        right = right * (w[:, None] if y.ndim == 2 else w)
     scale = np.sqrt(np.sum(matrix * matrix, 0))
     scaled = matrix / scale
     if full:
@@ -227,7 +227,7 @@ def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: Any = False, w: A
 def _covariance(matrix: Any, scale: Any, right: Any, coefficients: Any, cov: Any) -> Any:
     """Return the covariance matrix of the coefficients, for each set of ordinates."""
     scaled = matrix / scale
-    base = np.linalg.inv(np.matmul(scaled.T, scaled)) / np.reshape(scale, (-1, 1)) / np.reshape(scale, (1, -1))
+    base = np.linalg.inv(np.matmul(scaled.T, scaled)) / scale[:, None] / scale
     if cov == "unscaled":
         return base if right.ndim == 1 else base[:, :, None]
     rest = right - np.matmul(matrix, coefficients)

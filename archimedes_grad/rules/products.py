@@ -18,16 +18,15 @@ from archimedes_grad.nodes.batched_products import are_separate, batched_product
 from archimedes_grad.nodes.blas import is_large, matrix_product
 from archimedes_grad.nodes.gather import Shape, filled, flat, reshaped
 from archimedes_grad.nodes.patterns import seen_as
-from archimedes_grad.rules.composition import written
+from archimedes_grad.rules.composition import counted, written
 from archimedes_grad.rules.ufuncs import numpys_out
 
 
 def times(left: cs.MX, right: cs.MX) -> cs.MX:
     """Return the product of two stored matrices."""
-    work = left.size1() * left.size2() * right.size2()
+    counted(0, left.size1() * left.size2() * right.size2())
     trace = current_trace()
     if trace is not None:
-        trace.array_entries += work
         trace.large_products |= is_large(left, right)
     return matrix_product(left, right)
 
@@ -86,9 +85,9 @@ def _batched(a: cs.MX, shape_a: Shape, b: cs.MX, shape_b: Shape) -> cs.MX:
     """(..., m, k) @ (..., k, n): one node, which becomes a product for each matrix where that is faster."""
     (m, k), n = shape_a[-2:], shape_b[-1]
     batch = np.broadcast_shapes(shape_a[:-2], shape_b[:-2])
+    counted(0, math.prod(batch) * m * k * n)
     trace = current_trace()
     if trace is not None:
-        trace.array_entries += math.prod(batch) * m * k * n
         trace.large_products |= are_separate(math.prod(batch), m * k * n)
     return batched_product(a, shape_a, b, shape_b)
 

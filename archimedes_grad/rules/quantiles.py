@@ -23,21 +23,9 @@ from archimedes_grad.rules.sorting import partitioned_last, sorted_by, sorted_la
 #: What lies between two neighbours, of these and of the fraction of the way.
 Between = Callable[[Any, Any, Any], Any]
 
-# (alpha, beta) of the continuous methods: the place is n q + alpha + q (1 - alpha - beta) - 1.
-_CONTINUOUS = {
-    "linear": (1.0, 1.0), "interpolated_inverted_cdf": (0.0, 1.0), "hazen": (0.5, 0.5), "weibull": (0.0, 0.0),
-    "median_unbiased": (1 / 3.0, 1 / 3.0), "normal_unbiased": (3 / 8.0, 3 / 8.0),
-}  # fmt: skip
 
-
-def _raw_place(n: Any, q: Any, method: str) -> Any:
-    """Return the place in a sorted array of n entries, with its fraction, before it is kept inside."""
-    if method == "linear":
-        return (n - 1) * q
-    if method in _CONTINUOUS:
-        alpha, beta = _CONTINUOUS[method]
-        return n * q + (alpha + q * (1 - alpha - beta)) - 1
-    return _STEPS[method](n, q)
+def _continuous(alpha: float, beta: float) -> Callable[[Any, Any], Any]:
+    return lambda n, q: n * q + (alpha + q * (1 - alpha - beta)) - 1
 
 
 def _step_up(index: Any, stays: Any) -> Any:
@@ -45,7 +33,14 @@ def _step_up(index: Any, stays: Any) -> Any:
     return np.where(stays(index - below, below), below, below + 1)
 
 
-_STEPS: dict[str, Callable[[Any, Any], Any]] = {
+#: method -> the place of q in a sorted array of n entries, with its fraction, before it is kept inside.
+_PLACES: dict[str, Callable[[Any, Any], Any]] = {
+    "linear": lambda n, q: (n - 1) * q,
+    "interpolated_inverted_cdf": _continuous(0.0, 1.0),
+    "hazen": _continuous(0.5, 0.5),
+    "weibull": _continuous(0.0, 0.0),
+    "median_unbiased": _continuous(1 / 3.0, 1 / 3.0),
+    "normal_unbiased": _continuous(3 / 8.0, 3 / 8.0),
     "inverted_cdf": lambda n, q: _step_up(n * q - 1, lambda rest, below: rest == 0),
     "averaged_inverted_cdf": lambda n, q: np.floor(n * q - 1) + np.where((n * q) % 1 == 0, 0.5, 1.0),
     "closest_observation": lambda n, q: _step_up(
@@ -62,7 +57,7 @@ def _places(n: Any, q: Any, method: Any) -> Any:
     """Return the places of quantiles, inside the array."""
     if not is_traced(n) and not is_traced(q):
         return np.quantile(np.arange(n, dtype=float), q, method=method)
-    return np.clip(_raw_place(n, q, method), 0, np.maximum(n - 1, 0))
+    return np.clip(_PLACES[method](n, q), 0, np.maximum(n - 1, 0))
 
 
 def _between(below: Any, above: Any, fraction: Any) -> Any:
@@ -168,7 +163,7 @@ def _or_nan(ordered: Any, result: Any) -> Any:
 
 
 def _require_method(q: Any, method: str) -> None:
-    if is_traced(q) and method not in _CONTINUOUS and method not in _STEPS:
+    if is_traced(q) and method not in _PLACES:
         raise trace_error(
             f"The quantile is traced, and method={method!r} has no rule for that.", "Use method='linear'."
         )

@@ -12,7 +12,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
-from archimedes_grad.arrays.operands import as_traced, gathered, value_of
+from archimedes_grad.arrays.operands import as_traced, gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.broadcasts import is_large_sum, sum_with_ones
 from archimedes_grad.nodes.gather import EXTREMES, Shape, flat, reshaped
@@ -43,7 +43,7 @@ def reduced_last(array: SymbolicArray, axes: tuple[int, ...]) -> tuple[cs.MX, Sh
     kept = tuple(axis for axis in range(array.ndim) if axis not in axes)
     shape = tuple(array.shape[axis] for axis in kept)
     length = math.prod(array.shape[axis] for axis in axes)
-    ordered: Any = np.transpose(array, kept + tuple(sorted(axes))) if array.ndim > 1 else array
+    ordered: Any = np.transpose(array, kept + tuple(sorted(axes)))
     return seen_as(ordered.node, length, math.prod(shape)), shape
 
 
@@ -120,7 +120,7 @@ def reduced_columns(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
     """
     kept = tuple(axis for axis in range(array.ndim) if axis not in axes)
     length = math.prod(array.shape[axis] for axis in axes)
-    ordered: Any = np.transpose(array, tuple(sorted(axes)) + kept) if array.ndim > 1 else array
+    ordered: Any = np.transpose(array, tuple(sorted(axes)) + kept)
     matrix: cs.MX = seen_as(ordered.node, math.prod(array.shape[axis] for axis in kept), length)
     return matrix
 
@@ -252,9 +252,8 @@ def _logical_reduction(function: Callable[..., Any]) -> Callable[..., Any]:
         value = _judged(function, out, value_of(a), axis, **given(keepdims=keepdims, where=value_of(where)))
         deciding = np.not_equal(a, 0) if function is np.any else np.equal(a, 0)
         count = np.sum(deciding, axis=axis, **given(keepdims=keepdims, where=where))
-        node = (np.not_equal if function is np.any else np.equal)(count, 0).node
-        result = new_array(node, value)
-        return assigned(out, result)
+        decided = (np.not_equal if function is np.any else np.equal)(count, 0)
+        return assigned(out, new_array(node_of(decided), value))
 
     return rule
 
@@ -298,7 +297,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     keywords = given(keepdims=keepdims, where=where)
     value = _judged(np.mean, out, value_of(a), axis, dtype, **given(keepdims=keepdims, where=value_of(where)))
     total = np.sum(a, axis, dtype=np.float64, **keywords)
-    result = new_array((total / _count(a, axis, keepdims, where)).node, value)
+    result = new_array(node_of(total / _count(a, axis, keepdims, where)), value)
     return assigned(out, result)
 
 
@@ -316,8 +315,8 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: floa
         center = np.mean(a, axis, dtype=np.float64, keepdims=True, **given(where=where))
     deviation = a - center
     total = np.sum(deviation * deviation, axis, **given(keepdims=keepdims, where=where))
-    result = new_array((total / np.maximum(_count(a, axis, keepdims, where) - degrees_lost, 0)).node, value)
-    return assigned(out, result)
+    degrees = np.maximum(_count(a, axis, keepdims, where) - degrees_lost, 0)
+    return assigned(out, new_array(node_of(total / degrees), value))
 
 
 @implements(np.std)
@@ -329,7 +328,7 @@ def std(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: floa
     ))  # fmt: skip
     options = given(keepdims=keepdims, where=where, mean=mean, correction=correction)
     variance = np.var(a, axis, dtype, ddof=ddof, **options)
-    result = new_array(root_of_sum_of_squares(variance.node), value)
+    result = new_array(root_of_sum_of_squares(node_of(variance)), value)
     return assigned(out, result)
 
 

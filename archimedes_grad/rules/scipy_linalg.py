@@ -199,9 +199,9 @@ def _cho_solve(original: Callable[..., Any], c_and_lower: Any, b: Any, *args: An
 def _qr(original: Callable[..., Any], a: Any, overwrite_a: Any = False, lwork: Any = None, mode: str = "full",
         pivoting: Any = False, check_finite: Any = True) -> Any:  # fmt: skip
     a = one_matrix("qr", a)
-    value = original(value_of(a), mode=mode, pivoting=pivoting)
-    m, n = a.shape
     refuse_others("qr", {"pivoting": pivoting or None, "mode": "raw" if mode == "raw" else None})
+    value = original(value_of(a), mode=mode)
+    m, n = a.shape
     if mode == "economic" or m <= n:
         parts = value if mode != "r" else (np.zeros((m, min(m, n))), *value)
         results = called(_own(kinds.QR, "qr", mode="economic"), a, [(m, min(m, n)), (min(m, n), n)], parts)

@@ -43,7 +43,7 @@ def clip(a: Any, a_min: Any = NO_VALUE, a_max: Any = NO_VALUE, out: Any = None, 
     low = next((w for w in (a_min, min) if w is not NO_VALUE), None)
     high = next((w for w in (a_max, max) if w is not NO_VALUE), None)
     result = _limited(a, _reachable(low, dtype_of(a)), _reachable(high, dtype_of(a)))
-    result = result.copy() if result is a else result.astype(np.asarray(value).dtype, copy=False)
+    result = result.astype(np.asarray(value).dtype)
     if where is not True:
         if out is None:
             raise trace_error(
@@ -103,7 +103,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     limits = np.finfo(x.dtype)
     high, low = limits.max if posinf is None else posinf, limits.min if neginf is None else neginf
     result = np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))
-    result = result.astype(x.dtype, copy=False)
+    result = result.astype(x.dtype)
     if copy:
         return result
     x[...] = result
@@ -131,9 +131,8 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
         a = a % len(listed)
     elif mode == "clip":
         a = np.clip(a, 0, len(listed) - 1)
-    # A graph cannot raise: with mode "raise", numbers out of range choose nan where the dtype has it.
-    unknown = is_traced(a) and mode == "raise" and value.dtype.kind == "f"
-    result: Any = np.full(value.shape, np.nan, value.dtype) if unknown else listed[-1]
+    # A graph cannot raise: numbers out of range choose nan where the dtype has it.
+    result: Any = np.full(value.shape, np.nan, value.dtype) if value.dtype.kind == "f" else listed[-1]
     for k in reversed(range(len(listed))):
         result = np.where(np.equal(a, k), listed[k], result)
     result = as_numpy_gives(result, value)

@@ -61,7 +61,7 @@ def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
 # --- arrays as sets -------------------------------------------------------------------------------
 
 
-def _distinct(ordered: Any, equal_nan: bool = True) -> Any:
+def _distinct(ordered: Any, equal_nan: bool) -> Any:
     """Return which entries of a sorted array differ from the one before."""
     later, earlier = ordered[1:], ordered[:-1]
     differs = np.not_equal(later, earlier)

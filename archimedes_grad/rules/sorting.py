@@ -15,7 +15,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, implements
-from archimedes_grad.arrays.operands import array_of, gathered, is_traced, value_of, values_in
+from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of, values_in
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import NO_VALUE, composed
@@ -35,7 +35,7 @@ def _axis_back(last: Any, axis: int | None) -> Any:
 def sorted_last(array: SymbolicArray) -> SymbolicArray:
     """Return an array sorted along its last axis."""
     if found.sorted_in_graph(array):
-        return new_array(reshaped(sorted_rows(array.node), array.shape), np.sort(array.value, -1))
+        return new_array(reshaped(sorted_rows(array.node), array.shape), np.sort(array.value))
     return found.in_order(array, found.order(array))
 
 
@@ -52,7 +52,7 @@ def sorted_by(keys: SymbolicArray, payload: SymbolicArray) -> tuple[SymbolicArra
         places = found.order(keys, "stable")
         return found.in_order(keys, places), found.in_order(payload, places)
     _, payloads, ordered = sorted_with([keys.node], [payload.node])
-    order = np.argsort(keys.value, -1, kind="stable")
+    order = np.argsort(keys.value, kind="stable")
     values = (np.take_along_axis(array.value, order, -1) for array in (keys, payload))
     nodes = (reshaped(node, keys.shape) for node in (ordered[0], payloads[0]))
     first, second = map(new_array, nodes, values)
@@ -115,7 +115,7 @@ def argsort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, 
     if _falls(options.get("descending", NO_VALUE)):
         last = -last.astype(float)
     if found.sorted_in_graph(last):
-        return _axis_back(_order([last], np.argsort(last.value, -1, "stable")), axis)
+        return _axis_back(_order([last], np.argsort(last.value, kind="stable")), axis)
     return _axis_back(found.order(last, "stable" if stable else kind), axis)
 
 
@@ -155,7 +155,7 @@ def lexsort(keys: Any, axis: int = -1) -> Any:
 def _place_of(function: Any, combine: Any) -> None:
     @composed(function)
     def program(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NO_VALUE) -> Any:
-        last = _axis_last(a, axis if a.ndim else None)
+        last = as_traced(_axis_last(a, axis if a.ndim else None))
         if found.compared_in_graph(last.size):
             place = function(last.value, -1)
             node = first_extreme(reduced_columns(last, (last.ndim - 1,)), combine, folded)
@@ -193,7 +193,7 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     v = array_of(v)
     if sorter is not None:
         a = a[sorter]
-    if not found.compared_in_graph(a.size * v.size):
+    if not found.compared_in_graph(a.size, v.size):
         return found.places_in_sorted(a, v, side)
     column = np.expand_dims(v, -1)
     left = side[0] in "lL"
@@ -208,7 +208,7 @@ def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     """The bin of each entry: a count of the edges below it, or above it where the edges descend."""
     bins = array_of(bins)
     x = array_of(x)
-    if not found.compared_in_graph(x.size * bins.size):
+    if not found.compared_in_graph(x.size, bins.size):
         return found.bins_of(x, bins, right)
     column = np.expand_dims(x, -1)
     # By what lies above: nan comes after every number.
@@ -227,7 +227,7 @@ def isin(
     """Whether each entry is among others."""
     element = array_of(element)
     others = np.ravel(test_elements)
-    if found.compared_in_graph(element.size * others.size):
+    if found.compared_in_graph(element.size, others.size):
         among = np.any(np.equal(np.expand_dims(element, -1), others), -1)
     else:
         among = found.members(element, others)

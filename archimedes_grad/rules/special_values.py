@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays.dispatch import implements, implements_ufunc
-from archimedes_grad.arrays.operands import gathered
+from archimedes_grad.arrays.operands import as_traced, gathered
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import as_numpy_gives, composed, written
 from archimedes_grad.rules.creation import constant
@@ -113,7 +113,7 @@ def power(x: Any, p: Any) -> Any:
 @implements_ufunc("__call__", np.frexp)
 def frexp(x: Any, out: Any = None, **options: Any) -> Any:
     """A fraction between 1/2 and 1 and the power of two that it is to be multiplied by."""
-    x = gathered(x)
+    x = as_traced(gathered(x))
     value = np.frexp(x.value, **options)
     if not found.compared_in_graph(x.size):
         parts = (x * found.binary_scales(x), found.binary_exponents(x))

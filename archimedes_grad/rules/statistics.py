@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays.array import new_array
-from archimedes_grad.arrays.operands import array_of, gathered, value_of
+from archimedes_grad.arrays.operands import array_of, gathered, node_of, value_of
 from archimedes_grad.rules.composition import NO_VALUE, chosen, composed, given
 from archimedes_grad.rules.elementwise import root_of_sum_of_squares
 
@@ -152,4 +152,4 @@ def nanstd(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: f
            where: Any = NO_VALUE, mean: Any = NO_VALUE, correction: Any = NO_VALUE) -> Any:  # fmt: skip
     """The standard deviation along axes of the entries that are not nan."""
     variance = gathered(np.nanvar(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction))
-    return new_array(root_of_sum_of_squares(variance.node), np.sqrt(variance.value))
+    return new_array(root_of_sum_of_squares(node_of(variance)), np.sqrt(value_of(variance)))

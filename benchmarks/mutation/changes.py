@@ -186,7 +186,7 @@ class _Finder(ast.NodeVisitor):
     def visit_Constant(self, node: ast.Constant) -> None:
         if isinstance(node.value, bool):
             self.add(node, *self.place(node), str(not node.value))
-        elif isinstance(node.value, int | float):
+        elif isinstance(node.value, int | float) and node.value + 1 != node.value:
             self.add(node, *self.place(node), f"({node.value!r} + 1)")
 
 

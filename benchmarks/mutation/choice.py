@@ -18,6 +18,10 @@ _LEFT_OUT = (
 )
 
 
+#: Tests that look at what loading a module has made, and need not run its lines.
+_OF_WHAT_IS_LOADED = "tests/rules/test_defaults.py"
+
+
 class Tests:
     """The tests that run each line of some files of the library."""
 
@@ -28,6 +32,8 @@ class Tests:
         data.read()
         self.lines: dict[str, dict[int, list[str]]] = {}
         breadth: Counter[str] = Counter()
+        contexts = {context.rsplit("|", 1)[0] for context in data.measured_contexts()}
+        self.of_what_is_loaded = sorted(c for c in contexts if c.startswith(_OF_WHAT_IS_LOADED))
         for file in data.measured_files():
             relative = file[file.rindex("archimedes_grad/") :]
             if relative not in files:
@@ -49,10 +55,14 @@ class Tests:
             found = {test for line in range(first, last + 1) for test in by_line.get(line, [])}
         if not found and mutant.in_function:
             found = {test for line in range(*mutant.around) for test in by_line.get(line, [])}
+        if len(found) == 1:
+            # A line that is run once for all, by whichever test came first.
+            found |= {test for tests in by_line.values() for test in tests}
         if not mutant.in_function:
             # What runs at import counts for whatever the file does; a default, for what its function does.
             own = {test for line in range(*mutant.around) for test in by_line.get(line, [])}
             found |= own or {test for tests in by_line.values() for test in tests}
+            found |= set(self.of_what_is_loaded)
         ordered = sorted(found, key=lambda test: (self.breadth[test], test))
         if len(ordered) <= most:
             return ordered

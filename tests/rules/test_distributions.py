@@ -49,11 +49,13 @@ def test_continuous(name, method, shapes):
     x = points(name, shapes)
     parameters = LOCATION, SCALE, *map(np.float64, shapes)
     check_gradient(function, x, *parameters)
-    outside = np.concatenate([x, [-1e3, 1e3, np.nan]])
+    ends = [end for end in getattr(stats, name).support(*shapes) if np.isfinite(end)]
+    outside = np.concatenate([x, [-1e3, 1e3, np.nan], ends])
     compiled = arc.compile(function)
     with np.errstate(all="ignore"):
-        for scale in (1.3, 0.4, -1.0):
-            arguments = outside, LOCATION, np.float64(scale), *parameters[2:]
+        for location, scale, factor in ((0.13, 1.3, 1), (0, 1, 1), (0.13, -1, 1), (np.nan, 1, 1), (0.13, 1.3, -1)):
+            given = [factor * shape for shape in parameters[2:]]
+            arguments = outside, np.float64(location), np.float64(scale), *given
             np.testing.assert_allclose(compiled(*arguments), function(*arguments), rtol=1e-11, atol=1e-15)
 
 

@@ -130,6 +130,54 @@ def test_complex_arithmetic(name):
     check(lambda x, y: both(function(complex_pair(x, y))), sample((3,), "positive"), sample((3,), seed=3), rtol=1e-11)
 
 
+#: Parts of numbers of which either is the larger one.
+REAL, IMAGINARY = np.array([0.6, 1.3, -0.4, 0.8]), np.array([0.2, -1.9, 0.7, 0.9])
+
+
+def operands(x, y):
+    """Return pairs of a complex traced operand and another of any kind, on either side."""
+    z, plain = x + 1j * y, np.array([0.6 + 0.2j, 0.5 - 2j, -0.4, 1.1])
+    others = [z[::-1] * 1j, x, x[::-1] * 1.0, plain, plain.real * 1.0, 0.6, 1.7 - 0.6j, np.float64(1.3), 2]
+    return [pair for other in others for pair in ((z, other), (other, z))]
+
+
+def of_arrays(function):
+    """Return a function of two arrays; what it gives for a number beside an array is their product."""
+    return lambda a, b: function(a, b) if getattr(a, "ndim", 0) and getattr(b, "ndim", 0) else a * b
+
+
+OF_TWO = {
+    "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide,
+    "where": lambda a, b: np.where([True, False, True, False], a, b), "outer": np.outer,
+    "dot": np.dot, "inner": np.inner, "kron": np.kron, "vdot": of_arrays(np.vdot), "vecdot": of_arrays(np.vecdot),
+    "matmul": of_arrays(lambda a, b: np.reshape(a, (2, 2)) @ np.reshape(b, (2, 2))),
+    "stack": of_arrays(lambda a, b: np.stack([a, b])), "concatenate": of_arrays(lambda a, b: np.concatenate([a, b])),
+}
+
+
+@pytest.mark.parametrize("name", OF_TWO)
+def test_real_and_complex_operands_on_either_side(name):
+    check(lambda x, y: [both(OF_TWO[name](a, b)) for a, b in operands(x, y)], REAL, IMAGINARY, rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["add", "subtract", "multiply", "divide"])
+def test_a_real_array_and_complex_numbers_on_either_side(name):
+    def program(x, y):
+        pairs = [(x, np.exp(1j * IMAGINARY)), (x * y, 0.4 - 1.2j)]
+        return [both(OF_TWO[name](a, b)) + both(OF_TWO[name](b, a)) for a, b in pairs]
+
+    check(program, REAL, IMAGINARY, rtol=1e-11)
+
+
+def test_complex_numbers_are_equal_where_both_parts_are():
+    def compared(x, y):
+        pairs = [*operands(x, y), *operands(x, 0 * y), *operands(0 * x, y)]
+        pairs += [(x + 1j * y, x + 1j * y), (x + 0j * y, x), (x, x + 0j * y), (x + 1j * y, x - 1j * y)]
+        return [(a == b, a != b) for a, b in pairs]
+
+    check_value(compared, REAL, IMAGINARY)
+
+
 def test_magnitude_phase_and_comparison():
     x, y = sample((3,)), sample((3,), seed=3)
     check(lambda x, y: (np.abs(x + 1j * y), np.angle(x + 1j * y), np.angle(x + 1j * y, deg=True)), x, y)

@@ -11,6 +11,7 @@ from helpers import assert_same, copied, numeric_gradient, weighted
 from keyword_rows import ARGUMENTS, NAMES, REFUSED, ROWS, UFUNC_ROWS
 
 import archimedes_grad as arc
+from archimedes_grad.arrays.operands import value_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
@@ -43,11 +44,26 @@ def real(result):
     return [result] if getattr(getattr(result, "dtype", None), "kind", "") == "f" else []
 
 
+def known(result):
+    """Return what is known of a result while it is traced: by that a program decides."""
+    if isinstance(result, dict):
+        return known(list(result.values()))
+    return [known(part) for part in result] if isinstance(result, list | tuple) else value_of(result)
+
+
 @pytest.mark.parametrize("expression", [*ROWS, *UFUNC_ROWS], ids=lambda row: row[:60])
 def test_value_dtype_and_gradient(expression):
     function, args = made(expression)
     expected = function(*copied(args))
-    assert_same(arc.compile(function)(*args), expected, rtol=1e-11, atol=1e-12)
+    while_tracing = []
+
+    def watched(*args):
+        result = function(*args)
+        while_tracing.append(known(result))
+        return result
+
+    assert_same(arc.compile(watched)(*args), expected, rtol=1e-11, atol=1e-12)
+    assert_same(while_tracing[0], known(expected), rtol=1e-11, atol=1e-12)
     # NumPy's own results in single precision have no digits to spare for differences.
     if not real(expected) or "float32" in expression:
         return
@@ -76,6 +92,48 @@ def written(expression):
 def test_what_is_written(expression):
     function, args = made(expression)
     assert_same(arc.compile(function)(*args), function(*copied(args)), rtol=1e-11, atol=1e-12)
+
+
+def with_traced_targets(expression):
+    """Return the code of a row with each ``out=`` passed through a function ``traced``."""
+    tree = ast.parse(expression, mode="eval")
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        for keyword in (keyword for keyword in call.keywords if keyword.arg == "out"):
+            keyword.value = ast.Call(ast.Name("traced", ast.Load()), [keyword.value], [])
+    return compile(ast.fix_missing_locations(tree), "row", "eval")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [row for row in [*ROWS, *UFUNC_ROWS] if any(word in row for word in ("into(", "masked(", "out="))],
+    ids=lambda row: row[:60],
+)
+def test_plain_arrays_into_a_traced_one(expression):
+    code = with_traced_targets(expression)
+
+    def program(x):
+        def traced(target):
+            if isinstance(target, tuple):
+                return tuple(map(traced, target))
+            if target is None or np.iscomplexobj(target):
+                return target
+            made = np.zeros_like(x, shape=np.shape(target), dtype=np.asarray(target).dtype)
+            made[...] = target
+            return made
+
+        def into(function, *args, **keywords):
+            out = traced(function(*args, **keywords) * 0.0)
+            assert function(*args, out=out, **keywords) is out
+            return out
+
+        def masked(function, *args, where, **keywords):
+            out = traced(0 * args[0] + 2.0)
+            assert function(*args, out=out, where=where, **keywords) is out
+            return out
+
+        return eval(code, {**NAMES, **ARGUMENTS, "into": into, "masked": masked, "traced": traced})
+
+    assert_same(arc.compile(program)(0.0), eval(expression, {**NAMES, **ARGUMENTS}), rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("expression", REFUSED)

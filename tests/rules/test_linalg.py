@@ -110,6 +110,24 @@ for _order in (None, 1, -1, 2, -2, 3, 0.5, -3, 2.5, math.inf, -math.inf):
 for _order in (None, "fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf):
     CASES[f"matrix norm {_order}"] = (lambda a, o=_order: np.linalg.norm(a, o, axis=(-2, -1)), sample((2, 3, 4)))
 
+#: Stacks of stacks, of matrices of which no side is as long as an axis before them.
+DEEP3, DEEP5 = sample((2, 4, 3, 3)) + 3 * np.eye(3), sample((1, 2, 5, 5)) + 4 * np.eye(5)
+_OF_STACKS = {
+    "inv": np.linalg.inv, "det": np.linalg.det, "slogdet": np.linalg.slogdet, "qr": np.linalg.qr,
+    "solve": lambda a: np.linalg.solve(a, a[..., :1] ** 2), "solve vector": lambda a: np.linalg.solve(a, a[0, 0, 0]),
+    "solve one for many": lambda a: np.linalg.solve(a[0, 1], a[..., :2]),
+    "cholesky": lambda a: np.linalg.cholesky(positive(a)), "qr r": lambda a: np.linalg.qr(a, "r"),
+    "qr complete": lambda a: np.linalg.qr(a[..., :2], "complete"), "eigh": lambda a: np.linalg.eigh(a),
+    "eigvalsh": np.linalg.eigvalsh, "svd": lambda a: np.linalg.svd(a[..., :2], full_matrices=False),
+    "svdvals": np.linalg.svdvals, "pinv": lambda a: np.linalg.pinv(a[..., :2]), "cond": np.linalg.cond,
+    "cond fro": lambda a: np.linalg.cond(a, "fro"), "matrix_power": lambda a: np.linalg.matrix_power(a, -2),
+    **{f"matrix norm {o}": lambda a, o=o: np.linalg.norm(a[..., :2], o, (-2, -1)) for o in ("nuc", 2, "fro", 1)},
+    "matrix_rank": lambda a: np.linalg.matrix_rank(a) * a[0, 0, 0, 0],
+    "vecdot": lambda a: np.linalg.vecdot(a, a[0, 0, 0]), "matmul": lambda a: a @ a[0, 1] @ a,
+}  # fmt: skip
+for _name, _function in _OF_STACKS.items():
+    CASES |= {f"{_name} of stacks of {a.shape[-1]}": (_function, a) for a in (DEEP3, DEEP5)}
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_value_and_gradient(name):

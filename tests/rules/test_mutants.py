@@ -1,5 +1,6 @@
 """Cases that mutants of the rules showed to be missing elsewhere: each of them kills some."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.special
 from helpers import check, check_value
 
 import archimedes_grad as arc
+from archimedes_grad.arrays.trace_state import current_trace
 
 FIVE = np.array([0.3, -1.2, 2.5, 0.9, -0.4])
 FOUR = FIVE[:4]
@@ -78,6 +80,16 @@ VALUES = {
     "power 0 of a singular matrix": (lambda a: np.linalg.matrix_power(a, 0) * a, np.diag([1.0, 2.0, 0.0])),
     "einsum with a plain list": (lambda x: np.einsum("ij,j", x, [1.0, -2.0, 0.5, 3.0]), GRID),
     "tensordot with a plain list": (lambda x: np.tensordot(x, [1.0, -2.0, 0.5, 3.0], 1), GRID),
+    **{f"{n} of one row": (lambda x, n=n: getattr(np, n).reduce(x[None]), FIVE)
+       for n in ("hypot", "add", "logaddexp", "arctan2", "maximum", "logical_or")},
+    "quantile, from the nearer end": (lambda x: np.quantile(x, 1 - 2.0**-53), np.array([-1e16, 1.0])),
+    "quantile at a traced place, from the nearer end": (
+        lambda q: np.quantile(np.array([-1e16, 1.0]), q), np.array([1 - 2.0**-53, 2.0**-53])),
+    "qr complete, nothing to reflect": (lambda x: np.linalg.qr(np.triu(x.T * [1.0, 0.0, 1.0]), "complete"), GRID),
+    **{f"choose among whole numbers, {mode}": (
+        lambda x, mode=mode, shift=shift: np.choose((x > 0) * 1 - shift, [np.arange(5), np.arange(5, 10)], mode=mode),
+        FIVE)
+       for mode, shift in (("raise", 0), ("wrap", 1), ("clip", 1))},
     "det of a matrix with inf": (lambda a: np.linalg.det(a), np.array([[np.inf, 0.0], [0.0, 1.0]])),
 }
 
@@ -109,12 +121,56 @@ def test_repeated_places_of_a_ufunc(ufunc, places):
     check(f, FIVE)
 
 
+@pytest.mark.parametrize("ufunc", [np.copysign, np.power, np.divide])
+def test_repeated_places_are_taken_in_order(ufunc):
+    places = np.random.default_rng(0).integers(0, 3, 120)
+    numbers = np.random.default_rng(1).uniform(0.9, 1.1, 120) * np.random.default_rng(2).choice([-1.0, 1.0], 120)
+
+    def f(x):
+        y = np.array(x)
+        ufunc.at(y, places, numbers if ufunc is np.copysign else np.abs(numbers))
+        return y
+
+    check(f, np.abs(FIVE))
+
+
 MATRIX_FUNCTIONS = {
     "inv": np.linalg.inv,
     "det": np.linalg.det,
     "solve": lambda a: np.linalg.solve(a, np.ones((a.shape[-1], 2))),
     "cholesky": lambda a: np.linalg.cholesky(a @ np.swapaxes(a, -1, -2) + np.eye(3)),
 }
+
+SQUARE = np.sin(np.arange(25.0) ** 2).reshape(5, 5) + 3 * np.eye(5)
+MANY = np.cos(np.arange(2500.0) ** 2)
+#: Functions that NumPy or SciPy evaluates, and whether they raise at some of their arguments.
+CALLS = {
+    "solve": (lambda a: np.linalg.solve(a, a[0]), SQUARE, True), "inv of few": (np.linalg.inv, SQUARE[:2, :2], True),
+    "inv of many": (lambda a: np.linalg.inv(np.stack([a, a.T])), SQUARE, True),
+    "svd": (np.linalg.svdvals, SQUARE, True),
+    "cholesky": (lambda a: np.linalg.cholesky(a @ a.T), SQUARE, True),
+    "roots": (np.roots, np.poly([1.0, 2.0, 4.0]), True),
+    "triangle": (lambda a: scipy.linalg.solve_triangular(a, a[0]), SQUARE, True),
+    "sqrtm": (lambda a: scipy.linalg.sqrtm(a @ a.T), SQUARE, True), "sort": (np.sort, MANY, False),
+    "argmax": (lambda x: np.argmax(x) * x[0], MANY, False), "fft": (lambda x: np.fft.rfft(x).real, MANY, False),
+    "digitize": (lambda x: np.digitize(x, EDGES) * x[0], MANY, False), "gammainc": (
+        lambda x: scipy.special.gammainc(1.5, x), MANY**2, False),
+    "histogram": (lambda x: np.histogram(x, EDGES, weights=x)[0], MANY, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_only_of_what_can_fail_an_evaluation_asks_whether_it_has(name):
+    function, at, fails = CALLS[name]
+    seen = []
+
+    def watched(x):
+        result = function(x)
+        seen.append((current_trace().can_fail, current_trace().opaque or fails))
+        return result
+
+    arc.compile(watched)(at)
+    assert seen[0] == (fails, True)
 
 
 @pytest.mark.parametrize("stack", [(), (2,), (2, 4)])
@@ -365,6 +421,53 @@ def test_what_is_written_to_a_result_reaches_the_argument_where_it_does_in_numpy
         return a
 
     check_value(program, FIVE)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+@pytest.mark.parametrize("returned", list(itertools.product([False, True], repeat=3)))
+def test_what_unique_returns(returned, axis):
+    x = np.array([[2.0, 1.0, 2.0, 1.0], [0.5, 3.0, 0.5, 3.0], [2.0, 1.0, 2.0, 1.0]])
+    check_value(lambda x: np.unique(x, *returned, axis=axis), x)
+    if axis in (None, 0):
+        check_value(lambda x: np.unique(x, *returned, axis=axis), np.array([2.0, np.nan, 0.5, 2.0, np.nan, 1.0]))
+
+
+@pytest.mark.parametrize("unique", [False, True])
+@pytest.mark.parametrize("indices", [False, True])
+def test_what_sets_have_in_common_and_what_not(unique, indices):
+    first, second = np.array([3.0, 1.0, 2.5, 0.5]), np.array([2.5, 7.0, 3.0])
+    if not unique:
+        first, second = np.concatenate([first, first[:2]]), np.concatenate([second, second[1:]])
+    check_value(lambda x, y: np.intersect1d(x, y, unique, indices), first, second)
+    check_value(lambda x, y: (np.setdiff1d(x, y, unique), np.setxor1d(x, y, unique)), first, second)
+
+
+OF_NOTHING = {
+    "median": np.median, "nanmedian": np.nanmedian, "mean": np.mean, "var": np.var, "nanvar": np.nanvar,
+    "median of rows": lambda x: np.median(x.reshape(3, -1), 0), "histogram": lambda x: np.histogram(x, 4),
+    "histogram2d": lambda x: np.histogram2d(x, x, 3), "histogram_bin_edges": lambda x: np.histogram_bin_edges(x, 5),
+    "nanquantile": lambda x: np.nanquantile(x, [0.2, 0.8]), "polymul": lambda x: np.polymul(x, np.ones(3)),
+    "cov": lambda x: np.cov(x.reshape(0, 3), np.ones(3)), "corrcoef": lambda x: np.corrcoef(x.reshape(0, 3)),
+    "diff": lambda x: np.diff(x, 2), "interp": lambda x: np.interp(x, EDGES, EDGES), "cumsum": np.cumsum,
+    "sort": np.sort, "select": lambda x: np.select([x > 0], [x]), "sinc": np.sinc, "trapezoid": np.trapezoid,
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", OF_NOTHING)
+def test_functions_of_nothing(name):
+    check_value(lambda x: OF_NOTHING[name](x), np.zeros(0))
+
+
+def test_no_correlation_is_beyond_one():
+    x = np.random.default_rng(0).uniform(-1.0, 1.0, (300, 4))
+    scaled = [np.cov(row, -row) / np.var(row, ddof=1) for row in x]
+    assert np.min(scaled) < -1
+    assert np.max(scaled) > 1
+    correlation = arc.compile(lambda x: np.stack([np.corrcoef(x, -x), np.corrcoef(x, 3 * x)]))
+    found = np.array([correlation(row) for row in x])
+    assert np.min(found) == -1
+    assert np.max(found) == 1
 
 
 def test_the_rank_of_a_later_matrix_is_that_of_all_its_entries():

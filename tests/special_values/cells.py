@@ -12,7 +12,7 @@ import scipy.special
 import archimedes_grad as arc
 from archimedes_grad.derivatives import representation as representations
 
-from .table import LEFT, OTHER_THAN_SCIPY, POINTS, RIGHT, SLOPES_AT, SPECIAL, Special, Truth
+from .table import BETWEEN, LEFT, LOSES_DIGITS, OTHER_THAN_SCIPY, POINTS, RIGHT, SLOPES_AT, SPECIAL, Special, Truth
 
 #: Units in the last place that transcendental functions may differ by from NumPy's own.
 MOST_UNITS = 2
@@ -113,11 +113,12 @@ def ufunc_cells(ufunc: np.ufunc, truths: tuple[Truth, ...]) -> Checked:
 
 
 @functools.cache
-def _true_derivatives(special: Special, x: float) -> tuple[float, float]:
+def _true_derivatives(special: Special, x: float) -> tuple[float, float, float]:
+    """Return the value, the slope and the curvature at a point."""
     with mp.workprec(400):
         at, step = mp.mpf(x), mp.mpf(2) ** -100
         right, centre, left = (mp.re(special.function(at + k * step)) for k in (1, 0, -1))
-        return float((right - left) / (2 * step)), float((right - 2 * centre + left) / step**2)
+        return float(centre), float((right - left) / (2 * step)), float((right - 2 * centre + left) / step**2)
 
 
 def special_cells(name: str) -> Checked:
@@ -132,12 +133,31 @@ def special_cells(name: str) -> Checked:
     checked = [_wrong(name, near, same_as_scipy, (POINTS,), got, expected)]
 
     at = np.array([x for x in SLOPES_AT if special.analytic(x)])
-    slope: Callable[..., Any] = arc.grad(lambda x: np.sum(function(x)))
-    curvature = arc.grad(lambda x: np.sum(slope(x)))(at)
-    truth = np.array([_true_derivatives(special, x) for x in at]).T
-    for what, computed, true, rtol in (("slope", slope(at), truth[0], 1e-10), ("curvature", curvature, truth[1], 1e-7)):
+    _, slope, curvature = derivatives_of(function, at)
+    _, *truth = np.array([_true_derivatives(special, x) for x in at]).T
+    for what, computed, true, rtol in (("slope", slope, truth[0], 1e-10), ("curvature", curvature, truth[1], 1e-7)):
         near = np.isclose(computed, true, rtol=rtol, atol=1e-13)
         checked.append(_wrong(f"{name} {what}", near, np.isfinite(true), (at,), computed, true))
+    return joined(*checked)
+
+
+def derivatives_of(function: Callable[[Any], Any], at: Any) -> tuple[Any, Any, Any]:
+    """Return values, slopes and curvatures of an elementwise function, as the library computes them."""
+    slope: Callable[..., Any] = arc.grad(lambda x: np.sum(function(x)))
+    return arc.compile(lambda x: function(x))(at), slope(at), arc.grad(lambda x: np.sum(slope(x)))(at)
+
+
+def between_cells(name: str) -> Checked:
+    """Values, slopes and curvatures of a special function between its special points: nearly all digits."""
+    special = SPECIAL[name]
+    at = np.array([x for x in BETWEEN if special.analytic(x)])
+    truth = np.array([_true_derivatives(special, x) for x in at]).T
+    checked = []
+    for what, got, true in zip(("value", "slope", "curvature"), derivatives_of(getattr(scipy.special, name), at), truth,
+                               strict=True):  # fmt: skip
+        rtol = 5e-13 if what == "value" else LOSES_DIGITS.get(name, 5e-13)
+        near = np.isclose(got, true, rtol=rtol, atol=1e-40)
+        checked.append(_wrong(f"{name} {what}", near, np.isfinite(true), (at,), got, true))
     return joined(*checked)
 
 

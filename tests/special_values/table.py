@@ -144,6 +144,12 @@ def _positive(x: float) -> bool:
 #: Points of special functions at which derivatives are compared; values are compared at POINTS.
 SLOPES_AT = np.array([0.0, 0.3, -0.3, 0.5, -0.5, 1.0, -1.0, 1.5, -1.5, 2.0, -2.0, 3.5, -3.5, 20.0, -20.0, 1e-8, -1e-8])
 
+#: Points on either side of where formulas change, at which values and derivatives have nearly all digits.
+BETWEEN = np.array([*np.linspace(-7.97, 7.93, 39), -20.3, -12.1, 12.1, 19.9, 20.3])
+
+#: Differences of near numbers: dawsn' is 1 - 2 x dawsn.
+LOSES_DIGITS = {"dawsn": 5e-9}
+
 SPECIAL: dict[str, Special] = {
     "erf": Special(mp.erf), "erfc": Special(mp.erfc), "erfcx": Special(lambda x: mp.exp(x * x) * mp.erfc(x)),
     "ndtr": Special(mp.ncdf), "log_ndtr": Special(lambda x: mp.log(mp.ncdf(x))),

@@ -6,7 +6,7 @@ from scipy import special
 
 from archimedes_grad.arrays.dispatch import ELEMENTWISE
 
-from .cells import REDUCTIONS, forced, reduction_cells, special_cells, ufunc_cells
+from .cells import REDUCTIONS, between_cells, forced, reduction_cells, special_cells, ufunc_cells
 from .table import BINARY, SPECIAL, UNARY
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -50,6 +50,13 @@ def test_ufunc_of_two_arguments(ufunc, representation):
 def test_special_function(name, representation):
     count, wrong = special_cells(name)
     assert count >= 40
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", [name for name in SPECIAL if hasattr(special, name)])
+def test_special_function_between_its_special_points(name):
+    count, wrong = between_cells(name)
+    assert count >= 10
     assert wrong == []
 
 
