@@ -428,8 +428,8 @@ def test_what_is_written_to_a_result_reaches_the_argument_where_it_does_in_numpy
 def test_what_unique_returns(returned, axis):
     x = np.array([[2.0, 1.0, 2.0, 1.0], [0.5, 3.0, 0.5, 3.0], [2.0, 1.0, 2.0, 1.0]])
     check_value(lambda x: np.unique(x, *returned, axis=axis), x)
-    if axis in (None, 0):
-        check_value(lambda x: np.unique(x, *returned, axis=axis), np.array([2.0, np.nan, 0.5, 2.0, np.nan, 1.0]))
+    if axis is None:  # of a single axis by its number NumPy 2.3 keeps every nan
+        check_value(lambda x: np.unique(x, *returned), np.array([2.0, np.nan, 0.5, 2.0, np.nan, 1.0]))
 
 
 @pytest.mark.parametrize("unique", [False, True])
