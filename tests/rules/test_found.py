@@ -14,7 +14,7 @@ from archimedes_grad.rules import found
 
 @pytest.fixture
 def nothing_in_the_graph(monkeypatch):
-    monkeypatch.setattr(found, "compared_in_graph", lambda comparisons: False)
+    monkeypatch.setattr(found, "compared_in_graph", lambda *counts: False)
     monkeypatch.setattr(found, "sorted_in_graph", lambda array: not array.size)
 
 
