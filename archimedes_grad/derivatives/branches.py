@@ -7,6 +7,9 @@ singular operation; behind a gather, a sum or a product of matrices, or where a 
 mask of the entries that some result is made of. What is singular, and what enters a branch from outside, gets a gate:
 the operand itself where its node is alive, and elsewhere a number at which all derivatives are finite. No result
 changes by it.
+
+The larger and the smaller of two are choices as well: CasADi multiplies the cotangent of the one that is not taken by
+0, where it should not look at it. So where something singular lies on either side, they get gates, too.
 """
 
 from __future__ import annotations
@@ -40,11 +43,16 @@ _MOVES = frozenset({
 #: The same for products of two operands, each moved by the other one.
 _PRODUCTS = frozenset({cs.OP_MTIMES, cs.OP_DOT, cs.OP_EINSTEIN, cs.OP_RANK1, cs.OP_BILIN})
 
+_UNSAFE = SINGULAR | WHOLE
+
 #: Derivatives of these multiply by numbers that are finite whatever the operands are.
 _LINEAR = _MOVES | {cs.OP_ADD, cs.OP_SUB, cs.OP_NEG, cs.OP_TWICE, cs.OP_ASSIGN, cs.OP_IF_ELSE_ZERO}
 
 #: Where every elementwise operation has finite derivatives; acosh has none there.
 _REGULAR, _REGULAR_OF_ACOSH = 0.5, 2.0
+
+#: What an operand of the larger or the smaller of two is behind its gate where the other one is taken.
+_NEVER_TAKEN = {cs.OP_FMAX: -np.inf, cs.OP_FMIN: np.inf}
 
 _NODES_OF_A_GATE = 4
 
@@ -87,8 +95,14 @@ class _Step:
         What it is computed from; of each the number of its step, and which of the outputs of that it is.
     uses
         How each output counts; None where it does not.
+    singular, singular_behind
+        Whether a singular operation is among what the node is used for, or among what it is made of, itself included.
     handed
         How each operand counts for this node.
+    is_choice
+        Whether it is the larger or smaller of two with gates before its operands.
+    masks
+        Where each output counts, once it is known.
     """
 
     source: cs.MX
@@ -96,7 +110,10 @@ class _Step:
     operands: list[cs.MX]
     places: list[tuple[int, int]]
     uses: list[_Use | None]
+    singular_behind: bool
+    singular: bool = False
     handed: Sequence[_Use | None] = ()
+    is_choice: bool = False
     masks: Sequence[cs.MX | None] = ()
 
     @property
@@ -160,7 +177,9 @@ def _steps(results: Sequence[cs.MX]) -> list[_Step]:
         operands, keys = begun.pop(key)
         places[key] = len(steps)
         operand_places = [(places[k], _which(operand)) for k, operand in zip(keys, operands, strict=True)]
-        steps.append(_Step(source, source.op(), operands, operand_places, [None] * max(1, source.n_out())))
+        operation = source.op()
+        behind = operation in _UNSAFE or any(steps[place].singular_behind for place, _ in operand_places)
+        steps.append(_Step(source, operation, operands, operand_places, [None] * max(1, source.n_out()), behind))
     for result in results:
         steps[places[hash(source_of(result))]].uses[_which(result)] = _EVERYWHERE
     chains: dict[tuple[int, int], int] = {}
@@ -177,10 +196,13 @@ def _hand_on(steps: list[_Step], step: _Step, chains: dict[tuple[int, int], int]
     uses = [use for use in step.uses if use is not None]
     if not uses or step.operation in _WITHOUT_DERIVATIVE:
         return
+    step.is_choice = step.operation in _NEVER_TAKEN and (step.singular or step.singular_behind)
     step.handed = _handed_on(step, uses, chains)
+    singular = step.singular or step.operation in _UNSAFE
     for (place, which), use in zip(step.places, step.handed, strict=True):
         if use is not None:
             steps[place].uses[which] = use.joined(steps[place].uses[which])
+            steps[place].singular |= singular
 
 
 def _handed_on(step: _Step, uses: list[_Use], chains: dict[tuple[int, int], int]) -> list[_Use | None]:
@@ -190,6 +212,8 @@ def _handed_on(step: _Step, uses: list[_Use], chains: dict[tuple[int, int], int]
         if use.conditions is None or branch.numel() != step.source.numel():
             return [None, _SOMEWHERE]
         return [None, _Use(False, chains.setdefault((use.conditions, hash(condition)), len(chains) + 1))]
+    if step.is_choice:
+        return [_in_choice(step, k, uses[0], chains) for k in range(2)]
     if any(use.everywhere for use in uses):
         return [_EVERYWHERE] * len(step.operands)
     if not step.is_elementwise or uses[0].conditions is None:
@@ -198,23 +222,33 @@ def _handed_on(step: _Step, uses: list[_Use], chains: dict[tuple[int, int], int]
     return [uses[0] if operand.numel() == size else _SOMEWHERE for operand in step.operands]
 
 
+def _in_choice(step: _Step, k: int, use: _Use, chains: dict[tuple[int, int], int]) -> _Use:
+    """Return how an operand of the larger or smaller of two counts: where the other one is not."""
+    if use.conditions is None or step.operands[k].numel() != step.source.numel():
+        return _SOMEWHERE
+    # No other node has this condition: it is numbered by the node and the operand.
+    return _Use(False, chains.setdefault((use.conditions, -2 * hash(step.source) - k), len(chains) + 1))
+
+
 def _gates(steps: list[_Step]) -> dict[int, _Gates]:
     """Return the masks of the gates by the hash of the node behind them."""
     come_from_outside: list[bool] = []
     gated: dict[int, list[bool]] = {}
     # Nodes behind which there are gates: their masks are needed.
     above: list[bool] = []
+    found: dict[int, _Gates] = {}
     for number, step in enumerate(steps):
         outside = [come_from_outside[place] for place, _ in step.places]
         come_from_outside.append(_comes_from_outside(step, outside))
         needed = step.counts_in_part and any(above[place] for place, _ in step.places)
-        if step.counts_in_part:
+        if step.is_choice:
+            found[hash(step.source)] = _masks_of_choice(step)
+        elif step.counts_in_part:
             gates = [_needs_gate(step, k, outside[k]) for k in range(len(step.operands))]
             if any(gates):
                 gated[number] = gates
                 needed = True
         above.append(needed)
-    found: dict[int, _Gates] = {}
     for number in reversed(range(len(steps))):
         if above[number]:
             handed = _masks_handed_on(steps, steps[number])
@@ -223,6 +257,14 @@ def _gates(steps: list[_Step]) -> dict[int, _Gates]:
             if any(mask is not None for mask in chosen):
                 found[hash(steps[number].source)] = chosen
     return found
+
+
+def _masks_of_choice(step: _Step) -> _Gates:
+    """Return where each of two operands is not less, or more, than the other one: both where one of them is nan."""
+    x, y = step.operands
+    less, more = cs.MX.binary(cs.OP_LT, x, y), cs.MX.binary(cs.OP_LT, y, x)
+    masks = [_not(less), _not(more)] if step.operation == cs.OP_FMAX else [_not(more), _not(less)]
+    return [None if operand.is_constant() else mask for operand, mask in zip((x, y), masks, strict=True)]
 
 
 def _comes_from_outside(step: _Step, outside: list[bool]) -> bool:
@@ -267,7 +309,13 @@ class _Gated(Rebuilding):
         masks = self._gates.get(hash(source))
         if masks is None:
             return None
-        elsewhere = [cs.MX(_REGULAR_OF_ACOSH if source.op() == cs.OP_ACOSH else _REGULAR)] * len(operands)
+        if source.op() in _NEVER_TAKEN and None in masks:
+            # The constant takes the place of the result: so the tangent is 0 by the condition alone.
+            constant = operands[masks.index(None)]
+            (mask,) = [mask for mask in masks if mask is not None]
+            return [_chosen(mask, cs.MX.binary(source.op(), operands[0], operands[1]), constant)]
+        number = _REGULAR_OF_ACOSH if source.op() == cs.OP_ACOSH else _NEVER_TAKEN.get(source.op(), _REGULAR)
+        elsewhere = [cs.MX(number)] * len(operands)
         if source.op() in WHOLE:
             # It may fail, so it must get what it would get without gates.
             elsewhere = [constant_in_derivatives(*operand.shape)(operand) for operand in operands_of(source)]
@@ -321,6 +369,13 @@ def _masks_of_operands(step: _Step, masks: Sequence[cs.MX | None]) -> list[cs.MX
         condition, branch = operands
         mask = condition if masks[0] is None else _only_where(condition, masks[0])
         return [None, _of_operand(source, branch, mask)]
+    if step.is_choice:
+        within = _masks_of_choice(step)
+        both = [mask if masks[0] is None or mask is None else _only_where(mask, masks[0]) for mask in within]
+        return [
+            None if mask is None else _of_operand(source, operand, mask)
+            for operand, mask in zip(operands, both, strict=True)
+        ]
     if step.is_elementwise:
         return [None if masks[0] is None else _of_operand(source, operand, masks[0]) for operand in operands]
     if all(mask is None for mask in masks):

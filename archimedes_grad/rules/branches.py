@@ -16,28 +16,9 @@ SINGULAR = frozenset({
 #: Nodes with derivatives of their own, which may be infinite: nothing is known about where.
 WHOLE = frozenset({cs.OP_CALL, cs.OP_SOLVE, cs.OP_INVERSE, cs.OP_DETERMINANT, cs.OP_BSPLINE})
 
-#: Nodes looked at before a branch is taken to be singular without looking further.
-_LOOKED_AT = 200
 
-
-def may_be_singular(branch: cs.MX) -> bool:
-    """Tell whether the derivative of a branch may be infinite, so that 0 times it is nan."""
-    seen: set[int] = set()
-    waiting = [branch]
-    while waiting:
-        node = waiting.pop()
-        if hash(node) in seen:
-            continue
-        seen.add(hash(node))
-        if len(seen) > _LOOKED_AT or node.op() in SINGULAR or node.op() in WHOLE:
-            return True
-        if not (node.is_symbolic() or node.is_constant()):
-            waiting.extend(node.dep(i) for i in range(node.n_dep()))
-    return False
-
-
-def note_branches(*branches: cs.MX) -> None:
-    """Mark the trace under way where a branch is computed: it must stay out of derivatives where it is not taken."""
+def note_choice(*branches: cs.MX) -> None:
+    """Mark the trace under way where it chooses: what it does not take must stay out of derivatives."""
     trace = current_trace()
-    if trace is not None and not all(branch.is_symbolic() or branch.is_constant() for branch in branches):
+    if trace is not None and not all(branch.is_constant() for branch in branches):
         trace.selects = True

@@ -123,6 +123,15 @@ def _has_no_entry(array: Any) -> bool:
     return not isinstance(array, list | tuple) and np.size(value_of(array)) == 0
 
 
+def _require_number(function: Callable[..., Any], result: Any) -> None:
+    """Raise ValueError where a result has axes and is to be written to an array of none: NumPy's cumsum would crash."""
+    if np.ndim(result):
+        raise ValueError(
+            f"np.{function.__name__}: out has shape (), and an array of the result's shape {np.shape(result)} was "
+            f"expected. Give np.empty({np.shape(result)})."
+        )
+
+
 def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
     """Register a NumPy program as the rule of functions with its signature.
 
@@ -141,7 +150,11 @@ def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
                 arguments[name] = gathered_argument(argument)
             if out is not None:
                 # NumPy writes into a copy, and judges shape and dtype of out= by it.
-                arguments["out"] = np.array(require_target(out, f"np.{functions[0].__name__}").value)
+                target = np.array(require_target(out, f"np.{functions[0].__name__}").value)
+                arguments["out"] = None
+                if not target.shape:
+                    _require_number(functions[0], functions[0](*values_in(bound.args), **values_in(bound.kwargs)))
+                arguments["out"] = target
             value = functions[0](*values_in(bound.args), **values_in(bound.kwargs))
             if out is None and (_has_no_entry(value) or all(map(_has_no_entry, _traced(arguments.values())))):
                 return value

@@ -16,7 +16,7 @@ import numpy as np
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND
 from archimedes_grad.arrays.operands import truncated
-from archimedes_grad.rules.branches import may_be_singular, note_branches
+from archimedes_grad.rules.branches import note_choice
 
 MX = cs.MX
 _binary = MX.binary
@@ -166,35 +166,20 @@ def _nan_from(x: MX, y: MX, chosen: MX) -> MX:
     """Bring in the nan of either operand, which CasADi's fmax and fmin leave out; less 0, -0.0 stays what it is."""
     for operand in (x, y):
         if not operand.is_constant():
-            chosen = sub(chosen, only_where(is_nan(operand), operand))
+            chosen = sub(chosen, only_where(is_nan(operand), scalar_node(math.nan)))
         elif operand.is_scalar() and math.isnan(float(operand.to_DM())):
             chosen = sub(chosen, operand)
     return chosen
 
 
 def _maximum(x: MX, y: MX) -> MX:
-    if may_be_singular(x) or may_be_singular(y):
-        return _chosen_by_order(x, y, _binary(cs.OP_LT, y, x), _binary(cs.OP_LT, x, y))
+    note_choice(x, y)
     return _nan_from(x, y, _binary(cs.OP_FMAX, x, y))
 
 
 def _minimum(x: MX, y: MX) -> MX:
-    if may_be_singular(x) or may_be_singular(y):
-        return _chosen_by_order(x, y, _binary(cs.OP_LT, x, y), _binary(cs.OP_LT, y, x))
+    note_choice(x, y)
     return _nan_from(x, y, _binary(cs.OP_FMIN, x, y))
-
-
-def _chosen_by_order(x: MX, y: MX, takes_x: MX, takes_y: MX) -> MX:
-    """Return x or y; their mean at ties, and the nan of either.
-
-    Twice the operations of CasADi's fmax, whose slope 0 in the operand not taken makes nan of an infinite one.
-    """
-    note_branches(x, y)
-    half = scalar_node(0.5)
-    # Each operand stands under one condition only: of a sum of two, CasADi would forget that both are 0.
-    share_of_x = add(half, mul(half, takes_x))
-    share_of_y = add(half, mul(half, takes_y))
-    return add(only_where(negated(takes_y), mul(x, share_of_x)), only_where(negated(takes_x), mul(y, share_of_y)))
 
 
 def _fmax(x: MX, y: MX) -> MX:
@@ -207,10 +192,12 @@ def _without_nan(x: MX, y: MX) -> tuple[MX, MX]:
 
 
 def _larger_number(x: MX, y: MX) -> MX:
+    note_choice(x, y)
     return _fmax(*_without_nan(x, y))
 
 
 def _smaller_number(x: MX, y: MX) -> MX:
+    note_choice(x, y)
     return _binary(cs.OP_FMIN, *_without_nan(x, y))
 
 

@@ -23,7 +23,7 @@ from archimedes_grad.arrays.operands import (
     values_in,
 )
 from archimedes_grad.nodes.gather import reshaped, stored_shape
-from archimedes_grad.rules.branches import note_branches
+from archimedes_grad.rules.branches import note_choice
 from archimedes_grad.rules.composition import assigned
 from archimedes_grad.rules.elementwise import is_zero, negated, select_signed
 from archimedes_grad.rules.indexing import plain_key
@@ -161,7 +161,7 @@ def _chosen(condition: Any, x: Any, y: Any, shape: tuple[int, ...]) -> cs.MX:
     node = broadcast_node(condition, shape)
     zero = negated(node) if dtype_of(condition).kind == "b" else is_zero(node)
     taken_x, taken_y = full_node(x, shape), full_node(y, shape)
-    note_branches(taken_x, taken_y)
+    note_choice(taken_x, taken_y)
     return select_signed(negated(zero), taken_x, taken_y)
 
 

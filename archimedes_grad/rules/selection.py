@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +10,13 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements, implements_ufunc
 from archimedes_grad.arrays.operands import array_of, broadcast_node, dtype_of, gathered, is_traced, value_of, values_in
 from archimedes_grad.arrays.trace_state import trace_error
+from archimedes_grad.rules.branches import note_choice
 from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, composed, written
-from archimedes_grad.rules.elementwise import add, is_nan, only_where
+from archimedes_grad.rules.elementwise import is_nan, only_where, sub
 
 
 def _limited(a: Any, low: Any, high: Any) -> Any:
@@ -27,8 +30,9 @@ def _limited(a: Any, low: Any, high: Any) -> Any:
 
 def _between(a: cs.MX, low: cs.MX, high: cs.MX) -> cs.MX:
     """Return a number held between limits that are not nan; CasADi's fmax leaves out nan, which is put back."""
+    note_choice(a, low, high)
     limited = cs.MX.binary(cs.OP_FMIN, cs.MX.binary(cs.OP_FMAX, a, low), high)
-    return add(limited, only_where(is_nan(a), a))
+    return sub(limited, only_where(is_nan(a), scalar_node(math.nan)))
 
 
 @implements(np.clip)

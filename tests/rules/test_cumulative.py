@@ -91,6 +91,16 @@ def test_dtypes_are_numpys():
         check_value(function, whole)
 
 
+@pytest.mark.parametrize("function", [np.cumsum, np.cumprod, np.nancumsum, np.nancumprod])
+def test_out_without_axes_is_refused(function):
+    # NumPy 2.4 itself ends in a segmentation fault where it is another array than the argument.
+    def program(x):
+        return function(np.sum(x), axis=0, out=arc.zeros(()))
+
+    with pytest.raises(ValueError, match=r"out has shape \(\), .* shape \(1,\) was expected. Give np.empty\(\(1,\)\)"):
+        arc.compile(program)(np.ones(2))
+
+
 def test_out_is_written_and_returned():
     def f(x):
         out = np.zeros_like(x)
