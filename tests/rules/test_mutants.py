@@ -182,6 +182,16 @@ def test_matrices_in_bodies_of_which_no_value_is_known(name, stack):
     np.testing.assert_allclose(found, [function(a) for a in matrices], rtol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (3, 2, 3), (3,)])
+@pytest.mark.parametrize("function", [np.linalg.inv, np.linalg.cholesky, np.linalg.eig, np.linalg.det, np.linalg.eigh])
+def test_what_is_no_square_matrix_is_refused_in_bodies_too(function, shape):
+    with pytest.raises(np.linalg.LinAlgError) as plain:
+        function(np.ones(shape))
+    with pytest.raises(np.linalg.LinAlgError) as raised:
+        arc.vmap(lambda a: function(a))(np.ones((2, *shape)))
+    assert str(raised.value) == str(plain.value)
+
+
 @pytest.mark.parametrize("stack", [(), (2,), (2, 4)])
 @pytest.mark.parametrize("name", MATRIX_FUNCTIONS)
 def test_singular_matrices_in_a_branch_that_is_not_taken(name, stack):
@@ -457,6 +467,58 @@ OF_NOTHING = {
 @pytest.mark.parametrize("name", OF_NOTHING)
 def test_functions_of_nothing(name):
     check_value(lambda x: OF_NOTHING[name](x), np.zeros(0))
+
+
+UNSIGNED = np.array([[3, 200, 7, 250], [90, 1, 255, 0], [17, 5, 130, 2]], np.uint8)
+OF_UNSIGNED = {
+    **{f.__name__: f for f in (
+        np.diff, np.ediff1d, np.trapezoid, np.ptp, np.var, np.std, np.mean, np.median, np.cov, np.corrcoef, np.average,
+        np.unwrap, np.cumsum, np.cumprod, np.sum, np.prod, np.nanmean, np.nanvar, np.sort, np.argsort, np.sinc, np.i0,
+        np.max, np.nanmax, np.negative, np.square, np.abs, np.sign)},
+    "gradient": lambda a: np.gradient(a), "gradient at the edges": lambda a: np.gradient(a, axis=1, edge_order=2),
+    "quantile": lambda a: np.quantile(a, 0.3, axis=1), "interp": lambda a: np.interp(a, [0.0, 100.0], [1.0, 3.0]),
+    "convolve": lambda a: np.convolve(a[0], a[1]), "correlate": lambda a: np.correlate(a[0], a[1][:2]),
+    "polyval": lambda a: np.polyval(a[0], a[1]), "polyfit": lambda a: np.polyfit(a[0], a[1], 1),
+    "histogram": lambda a: np.histogram(a, 4), "norm": lambda a: np.linalg.norm(a, axis=0), "dot": lambda a: a @ a.T,
+    "det": lambda a: np.linalg.det(a[:, :3]), "cross": lambda a: np.cross(a[0, :3], a[1, :3]),
+    "clip": lambda a: np.clip(a, 5, 100), "pad": lambda a: np.pad(a, 1, "reflect", reflect_type="odd"),
+    "isclose": lambda a: np.isclose(a, a[::-1]), "linspace": lambda a: np.linspace(a[0], a[1], 4),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+@pytest.mark.parametrize("name", OF_UNSIGNED)
+def test_whole_numbers_wrap_around_where_numpys_do(name, dtype):
+    check_value(lambda a: OF_UNSIGNED[name](a), UNSIGNED.astype(dtype), rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["matrix_rank", "pinv", "slogdet", "svdvals", "eigvalsh", "cond", "norm", "qr"])
+def test_matrices_of_a_stack_are_judged_each_by_itself(name):
+    function = getattr(np.linalg, name) if name != "norm" else lambda a: np.linalg.norm(a, 2, (-2, -1))
+    sizes = np.array([1.0, 1e-30, 1e30])[:, None, None]
+    low = np.array([[1.0, 2.0, 0.5], [2.0, 4.0, 1.0], [0.5, 1.0, 3.0]])
+    for matrix in (SQUARE[:3, :3] + SQUARE[:3, :3].T, low) if name in ("matrix_rank", "pinv") else (SQUARE[:3, :3],):
+        check_value(lambda a: function(a), matrix * sizes, rtol=1e-9, atol=0.0 if name != "qr" else 1e-14)
+
+
+@pytest.mark.parametrize("rtol", [None, 1e-9, 0.3, 0.9])
+def test_the_tolerance_of_a_pseudo_inverse(rtol):
+    check_value(lambda a: scipy.linalg.pinv(a, rtol=rtol), SQUARE, rtol=1e-10)
+    check_value(lambda a: np.linalg.pinv(a, rtol=rtol), SQUARE, rtol=1e-10)
+
+
+@pytest.mark.parametrize("name", ["gammaln", "erf", "erfc", "ndtr", "gamma", "digamma", "expit", "zeta"])
+def test_special_functions_of_few_entries_are_graphs(name):
+    seen = []
+
+    def watched(x):
+        result = getattr(scipy.special, name)(x)
+        seen.append(current_trace().opaque)
+        return result
+
+    arc.compile(watched)(np.array([1.5, 2.5]))
+    assert seen == [False]
 
 
 def test_no_correlation_is_beyond_one():
