@@ -19,6 +19,7 @@ from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
+from archimedes_grad.rules import pseudo_inverse
 from archimedes_grad.rules import small_matrices as small
 from archimedes_grad.rules.composition import chosen
 from archimedes_grad.rules.creation import constant
@@ -165,7 +166,7 @@ def cond(x: Any, p: Any = None) -> Any:
 
 @implements(np.linalg.pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: Any) -> Any:
-    """The pseudo-inverse, differentiated at constant rank."""
+    """The pseudo-inverse: the rank is that of the singular values above the cutoff."""
     a = gathered(a)
     value = numpy_value(lambda x: np.linalg.pinv(x, rcond, hermitian, **rtol), a)
     options = {"rcond": rcond, "hermitian": bool(hermitian), **rtol}
@@ -175,7 +176,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: Any) -> Any
                 f"numpy.linalg.pinv takes one plain number as {name}= in a traced function.",
                 "Call it for each matrix of the stack.",
             )
-    kind = kinds.pinv(tuple(sorted((key, word) for key, word in options.items() if word is not None)))
+    kind = pseudo_inverse.pinv(tuple(sorted((key, word) for key, word in options.items() if word is not None)))
     return called(kind, a, [a.shape[:-3:-1]], [value])[0]
 
 

@@ -5,7 +5,7 @@ what is returned is its sensitivity to the matrix A. Sources: Giles, "Collected 
 forward and reverse mode algorithmic differentiation" (2008); Murray, "Differentiation of the Cholesky
 decomposition" (2016); Walter and Lehmann, "Algorithmic differentiation of linear algebra functions with
 application in optimum experimental design" (2010), for qr; Townsend, "Differentiating the singular value
-decomposition" (2016); Golub and Pereyra (1973), for the pseudo-inverse.
+decomposition" (2016).
 
 Equal eigenvalues (or singular values) leave their eigenvectors free to turn within their space. A quotient
 by their difference counts as 0 then: right for every function of the values and spaces alone to first order.
@@ -30,7 +30,7 @@ _EPS = float(np.finfo(np.float64).eps)
 # --- small words ----------------------------------------------------------------------------------
 
 
-def _product(*factors: cs.MX) -> cs.MX:
+def product(*factors: cs.MX) -> cs.MX:
     """Return the product of matrices; the longest inner dimension goes first, so that no square of it is made."""
     chain = list(factors)
     while len(chain) > 1:
@@ -39,37 +39,37 @@ def _product(*factors: cs.MX) -> cs.MX:
     return chain[0]
 
 
-def _mask(pattern: Any) -> cs.MX:
+def mask(pattern: Any) -> cs.MX:
     """Return a dense constant of zeros and ones (and halves)."""
     return cs.MX(cs.DM(np.asarray(pattern, dtype=float)))
 
 
-def _rows(column: cs.MX, count: int) -> cs.MX:
+def rows(column: cs.MX, count: int) -> cs.MX:
     """Return a matrix with a column vector as each of its rows."""
     return cs.repmat(column.T, count, 1)
 
 
-def _columns(column: cs.MX, count: int) -> cs.MX:
+def columns(column: cs.MX, count: int) -> cs.MX:
     """Return a matrix with a column vector as each of its columns."""
     return cs.repmat(column, 1, count)
 
 
-def _inverse_where(condition: cs.MX, x: cs.MX) -> cs.MX:
+def inverse_where(condition: cs.MX, x: cs.MX) -> cs.MX:
     """1 / x where a condition (0 or 1) holds, else 0; safe to differentiate in both cases."""
     return condition / (x * condition + (1 - condition))
 
 
-def _complement(u: cs.MX, matrix: cs.MX) -> cs.MX:
+def complement(u: cs.MX, matrix: cs.MX) -> cs.MX:
     """Return the part of the columns of a matrix that is orthogonal to orthonormal columns."""
-    return matrix - _product(u, _product(u.T, matrix))
+    return matrix - product(u, product(u.T, matrix))
 
 
-def _folded(sensitivity: cs.MX, upper: bool = False) -> cs.MX:
+def folded(sensitivity: cs.MX, upper: bool = False) -> cs.MX:
     """Return the sensitivity to the one triangle that is read, of one to the symmetric matrix."""
     n = sensitivity.size1()
     one = np.ones((n, n))
-    strict = _mask(np.triu(one, 1) if upper else np.tril(one, -1))
-    return strict * (sensitivity + sensitivity.T) + _mask(np.eye(n)) * sensitivity
+    strict = mask(np.triu(one, 1) if upper else np.tril(one, -1))
+    return strict * (sensitivity + sensitivity.T) + mask(np.eye(n)) * sensitivity
 
 
 def _gradient_is(kind: Callable[[], Kind]) -> tuple[Reverse, StackReverse]:
@@ -80,10 +80,10 @@ def _gradient_is(kind: Callable[[], Kind]) -> tuple[Reverse, StackReverse]:
 
     def stack_reverse(count: int, inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
         (a,) = inputs
-        columns, rows = a.size1(), a.size2() // count
-        (gradient,) = matrix_call(kind(), [(rows, columns)], [(rows, columns)], count).call([a])
-        each = cs.reshape(cs.repmat(seeds[0], rows, 1), 1, rows * count)
-        return [gradient * cs.repmat(each, columns, 1)]
+        width, height = a.size1(), a.size2() // count
+        (gradient,) = matrix_call(kind(), [(height, width)], [(height, width)], count).call([a])
+        each = cs.reshape(cs.repmat(seeds[0], height, 1), 1, height * count)
+        return [gradient * cs.repmat(each, width, 1)]
 
     return reverse, stack_reverse
 
@@ -107,13 +107,13 @@ def _gaps_inverse(w: cs.MX) -> cs.MX:
     Where they are equal its derivative is nan: what follows from it would leave out how the space splits.
     """
     n = w.size1()
-    gap = _rows(w, n) - _columns(w, n)
+    gap = rows(w, n) - columns(w, n)
     largest = cs.mmax(cs.fabs(w))
     differ = cs.fabs(gap) > 4 * n * _EPS * largest
-    fine = differ + _mask(np.eye(n))
+    fine = differ + mask(np.eye(n))
     # sqrt(0) where two are equal, sqrt(1) elsewhere: 0 in both cases, with slope nan in the first.
     no_slope = (1 - fine) * cs.sqrt(fine + (1 - fine) * differ * gap)
-    return _inverse_where(differ, gap) + no_slope
+    return inverse_where(differ, gap) + no_slope
 
 
 @functools.cache
@@ -128,8 +128,8 @@ def eigh(uplo: Any) -> Kind:
     def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
         (w, v), (w_, v_) = outputs, seeds
         n = w.size1()
-        inner = _mask(np.eye(n)) * _columns(w_, n) + _gaps_inverse(w) * _product(v.T, v_)
-        return [_folded(_product(v, _product(inner, v.T)), upper=uplo.upper() == "U")]
+        inner = mask(np.eye(n)) * columns(w_, n) + _gaps_inverse(w) * product(v.T, v_)
+        return [folded(product(v, product(inner, v.T)), upper=uplo.upper() == "U")]
 
     return Kind("eigh", evaluate, reverse)
 
@@ -147,8 +147,8 @@ def _eig_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matric
     # Eigenvectors have length 1: what lies along them does not count.
     along = cs.sum1(v * v_)
     inward = v_ - v * cs.repmat(along, n, 1)
-    inner = _mask(np.eye(n)) * _columns(w_, n) + _gaps_inverse(w) * _product(v.T, inward)
-    return [_solved(v.T, _product(inner, v.T))]
+    inner = mask(np.eye(n)) * columns(w_, n) + _gaps_inverse(w) * product(v.T, inward)
+    return [_solved(v.T, product(inner, v.T))]
 
 
 EIG = Kind("eig", _eig_evaluate, _eig_reverse)
@@ -169,7 +169,7 @@ def svd(full: bool, hermitian: bool) -> Kind:
     def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
         (u, s, vh), (u_, s_, vh_) = outputs, seeds
         sensitivity = _svd_sensitivity(u, s, vh.T, u_, s_, vh_.T)
-        return [_folded(sensitivity) if hermitian else sensitivity]
+        return [folded(sensitivity) if hermitian else sensitivity]
 
     return Kind("svd", evaluate, reverse)
 
@@ -178,30 +178,30 @@ def _svd_sensitivity(u: cs.MX, s: cs.MX, v: cs.MX, u_: cs.MX, s_: cs.MX, v_: cs.
     k = s.size1()
     (u1, u2), (v1, v2) = (u[:, :k], u[:, k:]), (v[:, :k], v[:, k:])
     u1_, v1_ = u_[:, :k], v_[:, :k]
-    inverse = _inverse_where(s > 0, s)
-    gaps = _gaps_inverse(s) * _inverse_where(_sums(s) > 0, _sums(s))
-    turn_u, turn_v = _product(u1.T, u1_), _product(v1.T, v1_)
+    inverse = inverse_where(s > 0, s)
+    gaps = _gaps_inverse(s) * inverse_where(_sums(s) > 0, _sums(s))
+    turn_u, turn_v = product(u1.T, u1_), product(v1.T, v1_)
     # s_i = 0 has a kink, as abs has at 0: it takes no part.
-    inner = _mask(np.eye(k)) * _columns(s_ * (s > 0), k)
-    inner += gaps * (turn_u - turn_u.T) * _rows(s, k)
-    inner += _columns(s, k) * gaps * (turn_v - turn_v.T)
-    result = _product(u1, _product(inner, v1.T))
-    outward = _complement(u1, u1_)
+    inner = mask(np.eye(k)) * columns(s_ * (s > 0), k)
+    inner += gaps * (turn_u - turn_u.T) * rows(s, k)
+    inner += columns(s, k) * gaps * (turn_v - turn_v.T)
+    result = product(u1, product(inner, v1.T))
+    outward = complement(u1, u1_)
     if u2.size2():
         # The basis of the rest follows the turn of u1 and turns no further in itself.
-        outward -= _product(u2, _product(u_[:, k:].T, u1))
-    result += _product(outward * _rows(inverse, u.size1()), v1.T)
-    outward = _complement(v1, v1_)
+        outward -= product(u2, product(u_[:, k:].T, u1))
+    result += product(outward * rows(inverse, u.size1()), v1.T)
+    outward = complement(v1, v1_)
     if v2.size2():
-        outward -= _product(v2, _product(v_[:, k:].T, v1))
-    return result + _product(u1 * _rows(inverse, u.size1()), outward.T)
+        outward -= product(v2, product(v_[:, k:].T, v1))
+    return result + product(u1 * rows(inverse, u.size1()), outward.T)
 
 
 def _sums(s: cs.MX) -> cs.MX:
-    return _rows(s, s.size1()) + _columns(s, s.size1())
+    return rows(s, s.size1()) + columns(s, s.size1())
 
 
-def _thin_svd(a: cs.MX) -> tuple[cs.MX, cs.MX, cs.MX]:
+def thin_svd(a: cs.MX) -> tuple[cs.MX, cs.MX, cs.MX]:
     """Return u, s and v of a matrix, as nodes."""
     m, n = a.shape
     k = min(m, n)
@@ -223,16 +223,16 @@ def _polar_evaluate(inputs: Any, wanted: Any) -> Any:
 
 
 def _polar_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
-    u, s, v = _thin_svd(inputs[0])
+    u, s, v = thin_svd(inputs[0])
     (seed,) = seeds
     k = s.size1()
-    turn = _product(u.T, _product(seed, v))
-    inner = (turn - turn.T) * _inverse_where(_sums(s) > 0, _sums(s))
-    result = _product(u, _product(inner, v.T))
-    inverse = _inverse_where(s > 0, s)
-    right = _complement(u, _product(seed, v)) * _rows(inverse, u.size1())
-    left = _complement(v, _product(seed.T, u)) * _rows(inverse, v.size1())
-    return [result + _product(right, v.T) + _product(u, left.T)] if k else [result]
+    turn = product(u.T, product(seed, v))
+    inner = (turn - turn.T) * inverse_where(_sums(s) > 0, _sums(s))
+    result = product(u, product(inner, v.T))
+    inverse = inverse_where(s > 0, s)
+    right = complement(u, product(seed, v)) * rows(inverse, u.size1())
+    left = complement(v, product(seed.T, u)) * rows(inverse, v.size1())
+    return [result + product(right, v.T) + product(u, left.T)] if k else [result]
 
 
 #: u @ vh over the singular values that are not zero.
@@ -281,13 +281,13 @@ def _cofactors_by_svd(a: Any) -> Any:
 
 def _cofactors_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
     """Products of all singular values but two take the place of the inverse, which need not exist."""
-    u, s, v = _thin_svd(inputs[0])
+    u, s, v = thin_svd(inputs[0])
     n = s.size1()
     sign = cs.sign(_determinant(u)) * cs.sign(_determinant(v))
-    seed = _product(u.T, _product(seeds[0], v))
-    others = _mask(1 - np.eye(n)) * _products_but_two(s)
-    inner = _mask(np.eye(n)) * _columns(_product(others, cs.diag(seed)), n) - others * seed.T
-    return [sign * _product(u, _product(inner, v.T))]
+    seed = product(u.T, product(seeds[0], v))
+    others = mask(1 - np.eye(n)) * _products_but_two(s)
+    inner = mask(np.eye(n)) * columns(product(others, cs.diag(seed)), n) - others * seed.T
+    return [sign * product(u, product(inner, v.T))]
 
 
 def _determinant(matrix: cs.MX) -> cs.MX:
@@ -300,7 +300,7 @@ def _products_but_two(s: cs.MX) -> cs.MX:
     n = s.size1()
     one = np.eye(n)
     kept = np.array([1 - np.maximum(one[i], one[j]) for j in range(n) for i in range(n)]).T
-    factors = _columns(s, n * n) * _mask(kept) + _mask(1 - kept)
+    factors = columns(s, n * n) * mask(kept) + mask(1 - kept)
     while factors.size1() > 1:
         half = factors.size1() // 2
         rest = factors[2 * half :, :]
@@ -317,7 +317,7 @@ def _slogdet_evaluate(inputs: Any, wanted: Any) -> Any:
 
 def _slogdet_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
     (a,) = inputs
-    return [seeds[1] * _solved(a.T, _mask(np.eye(a.size1())))]
+    return [seeds[1] * _solved(a.T, mask(np.eye(a.size1())))]
 
 
 SLOGDET = Kind("slogdet", _slogdet_evaluate, _slogdet_reverse)
@@ -333,8 +333,8 @@ def _cholesky_evaluate(inputs: Any, wanted: Any) -> Any:
 def _cholesky_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
     (lower,), (seed,) = outputs, seeds
     n = lower.size1()
-    half = _mask(np.tril(np.ones((n, n))) - np.eye(n) / 2) * _product(lower.T, seed)
-    return [_folded(_solved(lower.T, _solved(lower.T, half.T).T))]
+    half = mask(np.tril(np.ones((n, n))) - np.eye(n) / 2) * product(lower.T, seed)
+    return [folded(_solved(lower.T, _solved(lower.T, half.T).T))]
 
 
 #: The lower Cholesky factor of the symmetric matrix in the lower triangle.
@@ -354,46 +354,20 @@ def _qr_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrice
         return [_tall_qr_sensitivity(q, r, q_, r_)]
     # The columns beyond the m-th are q @ r: they give r's columns and turn q.
     rest, rest_ = a[:, m:], r_[:, m:]
-    first = _tall_qr_sensitivity(q, r[:, :m], q_ + _product(rest, rest_.T), r_[:, :m])
-    return [cs.horzcat(first, _product(q, rest_))]
+    first = _tall_qr_sensitivity(q, r[:, :m], q_ + product(rest, rest_.T), r_[:, :m])
+    return [cs.horzcat(first, product(q, rest_))]
 
 
 def _tall_qr_sensitivity(q: cs.MX, r: cs.MX, q_: cs.MX, r_: cs.MX) -> cs.MX:
     n = r.size1()
     one = np.ones((n, n))
-    inner = _product(r, r_.T) - _product(q_.T, q)
-    symmetric = _mask(np.tril(one)) * inner + (_mask(np.tril(one, -1)) * inner).T
-    return _solved(r, (q_ + _product(q, symmetric)).T).T
+    inner = product(r, r_.T) - product(q_.T, q)
+    symmetric = mask(np.tril(one)) * inner + (mask(np.tril(one, -1)) * inner).T
+    return _solved(r, (q_ + product(q, symmetric)).T).T
 
 
 #: Orthonormal columns and the upper triangle (reduced).
 QR = Kind("qr", _qr_evaluate, _qr_reverse)
-
-
-# --- the pseudo-inverse ---------------------------------------------------------------------------
-
-
-@functools.cache
-def pinv(options: tuple[tuple[str, Any], ...]) -> Kind:
-    """The pseudo-inverse with NumPy's keywords, differentiated at constant rank."""
-    keywords = dict(options)
-    folded = bool(keywords.get("hermitian"))
-
-    def evaluate(inputs: Any, wanted: Any) -> Any:
-        return (np.linalg.pinv(inputs[0], **keywords),)
-
-    def reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
-        (a,), (p,), (seed,) = inputs, outputs, seeds
-        if folded:
-            lower = _mask(np.tril(np.ones(a.shape)))
-            a = lower * a + (_mask(np.tril(np.ones(a.shape), -1)) * a).T
-        within = _product(p.T, seed, p.T)
-        left = _product(seed.T, p, p.T)
-        right = _product(p.T, p, seed.T)
-        result = left - _product(a, _product(p, left)) + right - _product(right, p, a) - within
-        return [_folded(result) if folded else result]
-
-    return Kind("pinv", evaluate, reverse)
 
 
 def shapes_of_svd(shape: Shape, full: bool) -> list[Shape]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.linalg
 import scipy.special
-from helpers import check, check_value
+from helpers import check, check_second_order, check_value
 
 import archimedes_grad as arc
 from archimedes_grad.arrays.trace_state import current_trace
@@ -502,10 +502,15 @@ def test_matrices_of_a_stack_are_judged_each_by_itself(name):
         check_value(lambda a: function(a), matrix * sizes, rtol=1e-9, atol=0.0 if name != "qr" else 1e-14)
 
 
-@pytest.mark.parametrize("rtol", [None, 1e-9, 0.3, 0.9])
+@pytest.mark.parametrize("rtol", [None, 1e-9, 0.3, 0.55, 0.9])
 def test_the_tolerance_of_a_pseudo_inverse(rtol):
-    check_value(lambda a: scipy.linalg.pinv(a, rtol=rtol), SQUARE, rtol=1e-10)
-    check_value(lambda a: np.linalg.pinv(a, rtol=rtol), SQUARE, rtol=1e-10)
+    spectrum = (SQUARE * np.array([1.0, 0.7, 0.4, 0.2, 0.1])) @ SQUARE
+    for matrix in (spectrum, spectrum[:, :3], spectrum[:3]):
+        check(lambda a: np.linalg.pinv(a, rtol=rtol), matrix, rtol=1e-10)
+        check(lambda a: scipy.linalg.pinv(a, rtol=rtol), matrix, rtol=1e-10)
+        check(lambda a: np.linalg.lstsq(a, a[:, 0] ** 2, rcond=rtol)[0], matrix, rtol=1e-10)
+        check_second_order(lambda a: np.linalg.pinv(a, rtol=rtol), matrix)
+    check(lambda a: np.linalg.pinv(a, hermitian=True, rtol=rtol), spectrum + spectrum.T, rtol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["gammaln", "erf", "erfc", "ndtr", "gamma", "digamma", "expit", "zeta"])
