@@ -41,6 +41,8 @@ def _filled(part: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     if not isinstance(part, SymbolicArray):
         return np.broadcast_to(np.asarray(part, dtype=dtype), shape)[()]
     cast = part if part.dtype == dtype else part.astype(dtype)
+    if not shape:
+        return cast[()]
     return cast if cast.shape == shape else np.broadcast_to(cast, shape)
 
 

@@ -171,6 +171,8 @@ def array(a: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0
     if dtype is not None:
         result = result.astype(dtype, copy=False)
     # SciPy's namespaces pass NumPy's own form of None, which is neither true nor false.
-    if result is a and copy is not _IF_NEEDED and copy:
+    if not isinstance(result.value, np.ndarray):
+        result = SymbolicArray(result.node, np.array(result.value))  # Of a number an array, which is written to.
+    elif result is a and copy is not _IF_NEEDED and copy:
         result = result.copy()
     return np.reshape(result, (1,) * (ndmin - result.ndim) + result.shape) if ndmin > result.ndim else result

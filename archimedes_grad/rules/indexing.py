@@ -97,7 +97,9 @@ def astype(array: SymbolicArray, dtype: Any, casting: Any = "unsafe", copy: bool
     require_real(value)
     if value.dtype == array.dtype and not copy:
         return array
-    return new_array(cast_node(array.node, array.dtype, value.dtype), value if array.ndim else value[()])
+    return new_array(
+        cast_node(array.node, array.dtype, value.dtype), value if isinstance(array.value, np.ndarray) else value[()]
+    )
 
 
 def _known(function: Callable[..., Any]) -> Callable[..., Any]:

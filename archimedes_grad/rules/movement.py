@@ -154,7 +154,7 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     condition, x, y = gathered(condition), gathered(x), gathered(y)
     branches = [value_of(branch) for branch in (x, y) if branch is not None]
     value = np.where(value_of(condition), *branches)
-    return new_array(_chosen(condition, x, y, value.shape), value[()])
+    return new_array(_chosen(condition, x, y, value.shape), value)
 
 
 def _chosen(condition: Any, x: Any, y: Any, shape: tuple[int, ...]) -> cs.MX:

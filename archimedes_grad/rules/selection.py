@@ -109,9 +109,9 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     result = np.where(np.isnan(x), nan, np.where(np.isposinf(x), high, np.where(np.isneginf(x), low, x)))
     result = result.astype(x.dtype)
     if copy:
-        return result
+        return result[()]
     x[...] = result
-    return x
+    return x[()]
 
 
 @composed(np.select)

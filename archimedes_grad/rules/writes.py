@@ -90,7 +90,8 @@ def _write_by_numbers(target: SymbolicArray, new: Any, write: Callable[[Any, Any
     chosen = np.flatnonzero(places >= 0)
     if not chosen.size:
         return
-    entries = np.ravel(new)[places.ravel()[chosen]]
-    # A number has no entries to write to, and says so.
-    index = np.unravel_index(chosen, target.shape) if target.ndim else ()
-    target[index] = entries.astype(target.dtype)
+    entries = np.ravel(new)[places.ravel()[chosen]].astype(target.dtype)
+    if target.ndim:
+        target[np.unravel_index(chosen, target.shape)] = entries
+    else:
+        target[()] = entries[0]  # A number has no entries to write to, and says so.

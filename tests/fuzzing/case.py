@@ -122,6 +122,8 @@ def called(function: Callable[..., Any], point: Point, *more: Any) -> Any:
     except ERRORS as error:
         if "read-only" in str(error) and "flat" in point.names:
             raise Refused(str(error)) from error  # a.flat of what lies in another order is no view here.
+        if "support item assignment" in str(error) and {"fill", "put"} & {*point.names}:
+            raise Refused(str(error)) from error  # NumPy writes into a copy of a number, and says nothing.
         if point.error is None:
             raise AssertionError(f"raises {type(error).__name__}: {error}") from error
         # A choice traces both branches, so that the one not taken may raise first. And a plain number, which has no

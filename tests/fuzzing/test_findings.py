@@ -147,9 +147,11 @@ def test_one_item_of_zeros_mapped():
     check_program(program, [np.array([-0.5257])])
 
 
-@pytest.mark.parametrize("write", [lambda s: np.put(s, [0], 2.0), lambda s: np.place(s, True, [2.0])])
+@pytest.mark.parametrize("write", [
+    lambda s: np.put(s, [0], 2.0), lambda s: np.place(s, True, [2.0]), lambda s: s.fill(2.0), lambda s: s.put(0, 2.0),
+])  # fmt: skip
 def test_writes_to_a_number_say_that_it_holds_no_entries(write):
-    # NumPy's own np.put writes to a copy of the number, and says nothing.
+    # NumPy's own np.put and fill write to a copy of the number, and say nothing.
     with pytest.raises(TypeError, match="does not support item assignment"):
         arc.compile(lambda x: write(np.sum(x)))(np.array([1.0, 2.0]))
     check_program(lambda x: np.put(np.sum(x), [], 2.0) or x, [np.array([0.3, -1.2])])
@@ -564,3 +566,27 @@ def test_cholesky_raises_where_numpy_does_in_matrices_that_are_not_finite(matrix
             compiled(matrix)
     else:
         np.testing.assert_array_equal(np.isfinite(np.diag(compiled(matrix))), np.isfinite(np.diag(expected)))
+
+
+@pytest.mark.parametrize("array", [
+    lambda x: np.array(x[0]), lambda x: np.asarray(np.sum(x)), lambda x: np.copy(x[1]), lambda x: np.array(x[0], float),
+    lambda x: np.where(x[0] > 0, x[0], x[1]), lambda x: np.array(x[1]).astype(float), lambda x: np.squeeze(x[:1]),
+    lambda x: np.piecewise(x[0], [x[0] > 0], [lambda t: t * t, 2.0]), lambda x: np.vectorize(lambda t: 2 * t)(x[0]),
+    lambda x: x[1, ...], lambda x: np.zeros((), like=x),
+])  # fmt: skip
+@pytest.mark.parametrize("write", [
+    lambda a, n: a.fill(n), lambda a, n: a.put(0, n), lambda a, n: np.put(a, [0, 0], [n, 2 * n]),
+    lambda a, n: a.flat.__setitem__(0, n), lambda a, n: a.ravel().__setitem__(0, n), lambda a, n: np.add(a, n, out=a),
+    lambda a, n: a.reshape(1).__setitem__(0, n), lambda a, n: np.place(a, True, [n]), lambda a, n: a.__iadd__(n),
+    lambda a, n: np.copyto(a, n), lambda a, n: np.putmask(a, a < 9, n), lambda a, n: np.add.at(a, (), n),
+])  # fmt: skip
+def test_arrays_without_axes_are_written_to(array, write):
+    # Made of a number, they were numbers: what was written through a view of them was lost.
+    def program(x):
+        made = array(x)
+        same = made
+        write(made, x[1] * x[0])
+        return same, x
+
+    check(program, [[np.array([0.3, -1.2])], [np.array([-0.6, 0.7])]], ("jvp",))
+    assert type(arc.compile(array)(np.array([0.3, -1.2]))) is np.ndarray

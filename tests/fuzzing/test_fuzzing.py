@@ -203,3 +203,11 @@ def test_a_point_beside_which_the_program_raises_is_unsure():
     for error in ERRORS:
         (result,) = differences(lambda s, error=error: [raising(error) if 0 < s < 1 else s])
         assert not result.first_is_sure
+
+
+def test_a_kink_that_looks_smooth_is_at_a_border():
+    # The second derivative is 2; with the slope 0 of the absolute value it is 0.
+    square = lambda x: np.abs((x - 0.5) ** 2)
+    assert truth(square, [np.array([0.5, 0.3])]).is_at_a_border
+    assert truth(square, [np.array([0.4, 0.3])]).sure
+    check(square, [[np.array([0.5, 0.3])], [np.array([0.4, 0.3])]], ("jvp of grad", "hvp"))

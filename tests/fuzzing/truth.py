@@ -128,6 +128,17 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
+def _numbers(code: types.CodeType) -> Iterator[float]:
+    """The real numbers in code and in the functions in it."""
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _numbers(constant)
+        elif isinstance(constant, tuple):
+            yield from (x for x in constant if isinstance(x, int | float))
+        elif isinstance(constant, int | float):
+            yield constant
+
+
 def _has_complex_numbers(code: types.CodeType) -> bool:
     return any(
         isinstance(constant, complex) or (isinstance(constant, types.CodeType) and _has_complex_numbers(constant))
@@ -174,7 +185,7 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
         point.outputs = [Differences(np.asarray(x)) for x in point.expected]
     if [x.value.shape for x in point.outputs] != [np.shape(x) for x in point.expected]:
         raise Unsure  # A decision within rounding.
-    point.is_at_a_border = _at_a_border(args)
+    point.is_at_a_border = _at_a_border(args, program.__code__)
     point.sure = not point.is_at_a_border and all(
         x.first_is_sure and is_near(y, x.value, 1e-9 * scale_of(y, x.value))
         for x, y in zip(point.outputs, point.expected, strict=True)
@@ -199,10 +210,14 @@ def _note_error(point: Point, error: BaseException, plain: Callable[..., Any], a
     point.error_is_unread = isinstance(error, np.linalg.LinAlgError) and is_unread(plain, args)
 
 
-def _at_a_border(args: Sequence[Any]) -> bool:
-    """Tell whether entries are equal up to sign, 0 or not finite: along one line a kink there may look smooth."""
+def _at_a_border(args: Sequence[Any], code: types.CodeType) -> bool:
+    """Tell whether entries are not finite, 0, or up to sign equal or numbers of the program, which it may subtract.
+
+    Along one line a kink there may look smooth, and the absolute value of a square is: the library's has slope 0 at 0.
+    """
     entries = np.abs(np.concatenate([np.ravel(args[i]) for i in argnums_of(args)]))
-    return len(np.unique(entries)) < len(entries) or not np.all(entries) or not np.isfinite(entries).all()
+    known = np.isin(entries, np.abs([0, *_numbers(code)]))
+    return len(np.unique(entries)) < len(entries) or not np.isfinite(entries).all() or bool(known.any())
 
 
 # --- comparisons ------------------------------------------------------------------------------------
