@@ -35,12 +35,13 @@ def _operator(
 ) -> tuple[_Operator, _Operator]:
     """Return an operator's method and its reflected method; ``general`` is what the ufunc would do, if it is more."""
     general = general or ufunc
+    adds = opcode in (cs.OP_ADD, cs.OP_SUB)  # A zero that is added needs a second look.
 
     def forward(self: Any, other: Any) -> Any:
         value = self.value
         if type(value) is _float64:
             kind = type(other)
-            if kind is float or kind is int:
+            if (kind is float or kind is int) and (other or not adds):
                 node = _binary_node(opcode, self._node, scalar_node(other))
                 return type(self)(node, function(value, other))
             if kind is type(self) and type(other.value) is _float64:
@@ -50,7 +51,8 @@ def _operator(
 
     def reflected(self: Any, other: Any) -> Any:
         value = self.value
-        if type(value) is _float64 and (type(other) is float or type(other) is int):
+        kind = type(other)
+        if type(value) is _float64 and (kind is float or kind is int) and (other or not adds):
             node = _binary_node(opcode, scalar_node(other), self._node)
             return type(self)(node, function(other, value))
         return general(other, self)

@@ -369,6 +369,24 @@ def _identity(x: MX) -> MX:
     return x
 
 
+def _sum(x: MX, y: MX) -> MX:
+    """x + y. A constant 0.0 stands second, where CasADi keeps it: 0.0 + -0.0 is 0.0, and so is -0.0 + 0.0."""
+    if _is_constant_zero(x):
+        x, y = y, x
+    if x.op() == cs.OP_NEG and _is_constant_zero(y):
+        x = mul(x.dep(0), scalar_node(-1.0))
+    return add(x, y)
+
+
+def _difference(x: MX, y: MX) -> MX:
+    """x - y: of a constant 0.0 no -y, which is -0.0 where y is 0.0."""
+    return add(mul(y, scalar_node(-1.0)), x) if _is_constant_zero(x) else sub(x, y)
+
+
+def _is_constant_zero(x: MX) -> bool:
+    return bool(x.is_constant() and x.is_zero())
+
+
 def _with(opcode: int) -> Callable[..., MX]:
     """Return the rule that is one CasADi operation."""
     if opcode in _ONE_OPERAND:
@@ -384,7 +402,7 @@ _ONE_OPERAND = frozenset({
 
 ELEMENTWISE.update({
     # arithmetic
-    np.add: add, np.subtract: sub, np.multiply: mul, np.true_divide: div,
+    np.add: _sum, np.subtract: _difference, np.multiply: mul, np.true_divide: div,
     np.negative: _with(cs.OP_NEG), np.positive: _identity, np.conjugate: _identity,
     np.reciprocal: _reciprocal, np.square: _square, np.sqrt: sqrt, np.cbrt: _cbrt,
     np.power: _power, np.float_power: _power,

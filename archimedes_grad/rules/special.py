@@ -11,7 +11,20 @@ import numpy as np
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, REFUSED
 from archimedes_grad.rules import special_calls, special_functions
 from archimedes_grad.rules import special_graphs as graphs
-from archimedes_grad.rules.elementwise import add, div, exp, is_nan, is_zero, log, mul, negated, only_where, select, sub
+from archimedes_grad.rules.elementwise import (
+    add,
+    div,
+    exp,
+    is_nan,
+    is_zero,
+    log,
+    mul,
+    negated,
+    only_where,
+    select,
+    select_signed,
+    sub,
+)
 from archimedes_grad.rules.special_graphs import horner, less, neg, number, within
 
 MX = cs.MX
@@ -44,7 +57,7 @@ def _expit(x: MX) -> MX:
 
 def _log_expit(x: MX) -> MX:
     negative, decay = _decaying(x)
-    return sub(only_where(negative, x), _log1p(decay))
+    return sub(neg(_log1p(decay)), only_where(negative, neg(x)))
 
 
 def _softplus(x: MX) -> MX:
@@ -68,19 +81,24 @@ _power: Callable[[MX, MX], MX] = ELEMENTWISE[np.power]
 
 def _xlogy(x: MX, y: MX) -> MX:
     free = _binary(cs.OP_AND, is_zero(x), _binary(cs.OP_OR, _at_most(y, 0.0), _is_infinite(y)))
-    return mul(x, log(add(only_where(negated(free), y), free)))
+    return _with_positive_zeros(is_zero(x), mul(x, log(add(only_where(negated(free), y), free))))
 
 
 def _xlog1py(x: MX, y: MX) -> MX:
     free = _binary(cs.OP_AND, is_zero(x), _binary(cs.OP_OR, _at_most(y, -1.0), _is_infinite(y)))
-    return mul(x, _log1p(only_where(negated(free), y)))
+    return _with_positive_zeros(is_zero(x), mul(x, _log1p(only_where(negated(free), y))))
+
+
+def _with_positive_zeros(zero: MX, x: MX) -> MX:
+    """x with 0.0 in place of -0.0 where it is known to be zero, and its slope: nothing is added elsewhere."""
+    return sub(x, only_where(zero, neg(_unary(cs.OP_FABS, x))))
 
 
 def _entr(x: MX) -> MX:
     positive, negative = less(number(0.0), x), less(x, number(0.0))
     inside = within(positive, x, 1.0)
     result = sub(only_where(positive, neg(mul(inside, log(inside)))), only_where(negative, number(math.inf)))
-    return add(result, only_where(is_nan(x), x))
+    return sub(result, only_where(is_nan(x), x))  # Nothing is added to -0.0, the entropy of 1.
 
 
 def _divergence(x: MX, y: MX) -> tuple[MX, MX]:
@@ -118,7 +136,7 @@ def _exprel(x: MX) -> MX:
 
 def _cosm1(x: MX) -> MX:
     sine = _unary(cs.OP_SIN, mul(number(0.5), x))
-    return mul(number(-2.0), mul(sine, sine))
+    return add(mul(mul(sine, sine), number(-2.0)), number(0.0))  # of 0.0 no -0.0
 
 
 def _power_transform(shift: float, log_of: Callable[[MX], MX]) -> Callable[[MX, MX], MX]:
@@ -129,13 +147,13 @@ def _power_transform(shift: float, log_of: Callable[[MX], MX]) -> Callable[[MX, 
         without_power = is_zero(exponent)
         at_end = _binary(cs.OP_OR, is_zero(base), _is_infinite(base))
         regular = negated(_binary(cs.OP_OR, _is_unbounded(exponent), at_end))
-        logarithm = log_of(within(regular, x, 1.0))
+        logarithm = log_of(select_signed(regular, x, number(1.0)))
         value = mul(logarithm, _exprel(mul(within(regular, exponent, 1.0), logarithm)))
         # Where logarithms or exponents are infinite, the definition.
         power = _power(within(negated(regular), base, 1.0), within(negated(without_power), exponent, 1.0))
         quotient = div(sub(power, number(1.0)), within(negated(without_power), exponent, 1.0))
         limit = log(within(_binary(cs.OP_AND, without_power, negated(regular)), base, 1.0))
-        return select(regular, value, select(without_power, limit, quotient))
+        return select_signed(regular, value, select_signed(without_power, limit, quotient))
 
     return transform
 
@@ -153,10 +171,11 @@ def _inverse_power_transform(exp_of: Callable[[MX], MX]) -> Callable[[MX, MX], M
         product = mul(exponent, y)
         # At infinity, where the other form is infinity times 0, the definition; for no exponent it is y that counts.
         infinite = _binary(cs.OP_AND, _is_unbounded(y), negated(is_zero(exponent)))
-        growth = mul(within(negated(infinite), y, 1.0), _relative_log1p(within(negated(infinite), product, 0.0)))
+        growth = mul(select_signed(infinite, number(1.0), y), _relative_log1p(within(negated(infinite), product, 0.0)))
         at_infinity = div(_log1p(within(infinite, product, 0.0)), within(infinite, exponent, 1.0))
         plain = _binary(cs.OP_AND, _is_unbounded(y), is_zero(exponent))
-        return exp_of(select(plain, y, select(infinite, at_infinity, within(negated(plain), growth, 0.0))))
+        inside = select_signed(infinite, at_infinity, select_signed(plain, number(0.0), growth))
+        return exp_of(select_signed(plain, y, inside))
 
     return transform
 

@@ -15,7 +15,20 @@ import math
 import casadi as cs
 
 from archimedes_grad.arrays.constants import scalar_node
-from archimedes_grad.rules.elementwise import add, div, exp, is_nan, log, mul, negated, only_where, select, sub
+from archimedes_grad.rules.elementwise import (
+    add,
+    div,
+    exp,
+    is_nan,
+    is_zero,
+    log,
+    mul,
+    negated,
+    only_where,
+    select,
+    select_signed,
+    sub,
+)
 
 MX = cs.MX
 _binary = MX.binary
@@ -128,7 +141,7 @@ def log_ndtr(x: MX) -> MX:
     tail = sub(log(mul(number(0.5), scaled)), mul(number(0.5), mul(below, below)))
     above = within(negated(negative), x, 0.0)
     body = _unary(cs.OP_LOG1P, mul(number(-0.5), erfc(mul(above, number(math.sqrt(0.5))))))
-    return select(negative, tail, body)
+    return select_signed(negative, tail, body)
 
 
 # --- the gamma function's family ------------------------------------------------------------------
@@ -146,6 +159,12 @@ _LGAMMA_AT_2 = (
 
 # Bernoulli numbers B_2, B_4, ...
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
+
+#: Binomial coefficients and rising factorials of orders up to this are products.
+_LARGEST_ORDER = 20
+
+#: Up to this whole number gamma is exact.
+_MODERATE = 12
 
 #: Arguments are brought above this before an asymptotic series is used.
 _LARGE = 8
@@ -208,30 +227,54 @@ def gammaln(x: MX) -> MX:
     return select(negative, reflected, direct)
 
 
-def gammasgn(x: MX) -> MX:
-    """The sign of gamma(x)."""
+def _sign_of_gamma(x: MX) -> MX:
+    """The sign of gamma(x), from above at its poles."""
     half = mul(number(0.5), floor(within(less(x, number(0.0)), x, 0.0)))
     odd = _binary(cs.OP_NE, floor(half), half)
     return sub(number(1.0), add(odd, odd))
 
 
+def gammasgn(x: MX) -> MX:
+    """The sign of gamma(x), which is negative at -0.0; nan at the other poles, as SciPy has it."""
+    below = _binary(cs.OP_AND, less(x, number(0.0)), _binary(cs.OP_EQ, floor(x), x))
+    missing = _binary(cs.OP_OR, below, is_nan(x))
+    sign = select(is_zero(x), _binary(cs.OP_COPYSIGN, number(1.0), x), _sign_of_gamma(x))
+    return add(sign, only_where(missing, number(math.nan)))
+
+
 def gamma(x: MX) -> MX:
     """The gamma function; nan at negative whole numbers, as SciPy has it."""
-    pole = _binary(cs.OP_AND, less(x, number(0.0)), _binary(cs.OP_EQ, floor(x), x))
-    return add(mul(gammasgn(x), exp(gammaln(x))), only_where(pole, number(math.nan)))
+    moderate = _binary(cs.OP_AND, less(number(0.0), x), less(x, number(_MODERATE + 1.5)))
+    other = within(negated(moderate), x, 1.0)
+    by_logarithm = mul(gammasgn(select_signed(moderate, number(1.0), x)), exp(gammaln(other)))
+    return select(moderate, _gamma_of_moderate(within(moderate, x, 2.0)), by_logarithm)
+
+
+def _gamma_of_moderate(x: MX) -> MX:
+    """Return gamma(x) for 0 < x < 13.5 as a product with gamma near 2, which is exact for whole numbers."""
+    one, two = less(x, number(0.5)), less(x, number(1.5))
+    below = mul(within(two, x, 1.0), within(one, add(x, number(1.0)), 1.0))
+    start, product = add(x, add(one, two)), number(1.0)
+    for k in range(1, _MODERATE):
+        factor = sub(x, number(float(k)))
+        above = _binary(cs.OP_LE, number(1.5), factor)
+        product = mul(product, within(above, factor, 1.0))
+        start = sub(start, above)
+    return div(mul(product, exp(horner(_LGAMMA_AT_2, sub(start, number(2.0))))), below)
 
 
 def rgamma(x: MX) -> MX:
     """1 / gamma(x)."""
     negative = less(x, number(0.0))
-    above = within(_binary(cs.OP_AND, negated(negative), less(x, number(math.inf))), x, 1.0)
+    above = select_signed(_binary(cs.OP_AND, negated(negative), less(x, number(math.inf))), x, number(1.0))
     # As x / gamma(x + 1) it is smooth at its zero at 0; further below, gamma's reflection has no pole.
     direct = mul(above, exp(neg(_lgamma_of_positive(add(above, number(1.0))))))
     below = within(negative, x, -0.5)
     sine = div(sine_of_pi(below), number(math.pi))
     reflected = scaled_by_exp(sine, _lgamma_of_positive(sub(number(1.0), below)))
     finite = negated(_binary(cs.OP_EQ, _unary(cs.OP_FABS, x), number(math.inf)))
-    return add(only_where(finite, select(negative, reflected, direct)), only_where(is_nan(x), x))
+    value = select_signed(negative, add(reflected, number(0.0)), direct)
+    return sub(only_where(finite, value), only_where(is_nan(x), x))
 
 
 def _digamma_of_positive(x: MX) -> MX:
@@ -248,7 +291,7 @@ def digamma(x: MX) -> MX:
     """The derivative of log gamma; by reflection for negative x, and nan at whole ones as SciPy has it."""
     negative = less(x, number(0.0))
     pole = _binary(cs.OP_AND, negative, _binary(cs.OP_EQ, floor(x), x))
-    direct = _digamma_of_positive(within(negated(negative), x, 1.0))
+    direct = _digamma_of_positive(select_signed(negative, number(1.0), x))
     below = within(negative, x, -0.5)
     turned = mul(number(math.pi), sub(below, floor(add(below, number(0.5)))))
     reflected = sub(_digamma_of_positive(sub(number(1.0), below)), div(number(math.pi), _unary(cs.OP_TAN, turned)))
@@ -327,19 +370,37 @@ def betaln(a: MX, b: MX) -> MX:
 
 def beta(a: MX, b: MX) -> MX:
     """gamma(a) gamma(b) / gamma(a + b)."""
-    sign = mul(mul(gammasgn(a), gammasgn(b)), gammasgn(add(a, b)))
+    sign = mul(mul(_sign_of_gamma(a), _sign_of_gamma(b)), _sign_of_gamma(add(a, b)))
     return mul(sign, exp(betaln(a, b)))
 
 
 def binom(n: MX, k: MX) -> MX:
-    """The binomial coefficient of real n and k."""
+    """The binomial coefficient of real n and k; of a small whole number k a polynomial in n."""
     one = number(1.0)
+    order = _small_whole_number(k)
+    if order is not None:
+        pole = _binary(cs.OP_AND, less(n, number(0.0)), _binary(cs.OP_EQ, floor(n), n))
+        result = one
+        for i in range(1, order + 1):
+            result = div(mul(result, add(n, number(float(i - order)))), number(float(i)))
+        return add(result, only_where(pole, number(math.nan)))
     rest = sub(n, k)
-    sign = mul(mul(gammasgn(add(n, one)), gammasgn(add(k, one))), gammasgn(add(rest, one)))
+    sign = mul(mul(_sign_of_gamma(add(n, one)), _sign_of_gamma(add(k, one))), _sign_of_gamma(add(rest, one)))
     smaller, larger = _in_order(k, rest)
     return mul(sign, exp(sub(log_gamma_ratio(add(larger, one), smaller), gammaln(add(smaller, one)))))
 
 
+def _small_whole_number(x: MX) -> int | None:
+    """Return a constant that is a whole number from 0 to 20, else None."""
+    if not x.is_constant() or x.numel() != 1:
+        return None
+    value = float(x.to_DM())
+    return int(value) if value in range(_LARGEST_ORDER + 1) else None
+
+
 def poch(x: MX, m: MX) -> MX:
-    """gamma(x + m) / gamma(x)."""
-    return mul(mul(gammasgn(add(x, m)), gammasgn(x)), exp(log_gamma_ratio(x, m)))
+    """gamma(x + m) / gamma(x); of a small whole number m a product of so many factors."""
+    order = _small_whole_number(m)
+    if order is not None:
+        return functools.reduce(mul, [add(x, number(float(k))) for k in range(order)], number(1.0))
+    return mul(mul(_sign_of_gamma(add(x, m)), _sign_of_gamma(x)), exp(log_gamma_ratio(x, m)))

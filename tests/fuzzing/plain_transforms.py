@@ -4,6 +4,8 @@ A program is a function whose globals ``np`` and ``arc`` are looked up when it r
 function with other globals.
 """
 
+import dis
+import functools
 import math
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -44,6 +46,39 @@ def _mapped(function: Callable[[Any], Any], tree: Any) -> Any:
 # --- derivatives ------------------------------------------------------------------------------------
 
 
+def _has_ties(leaves: Sequence[Any]) -> bool:
+    entries = np.concatenate([np.ravel(np.abs(x)) for x in leaves] or [np.zeros(0)])
+    return len(np.unique(entries)) < len(entries) or not np.all(entries)
+
+
+def _compares_for_equality(function: Any) -> bool:
+    """Tell whether a function, or one that it closes over, asks for equality: ``==``, ``!=`` or ``in``."""
+    codes, waiting, seen = [], [function], set()
+    while waiting:
+        inner = waiting.pop()
+        if not isinstance(inner, types.FunctionType) or inner in seen:
+            continue
+        seen.add(inner)
+        codes.append(inner.__code__)
+        waiting += [cell.cell_contents for cell in inner.__closure__ or () if _is_filled(cell)]
+    return any(map(_has_comparison, codes))
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    try:
+        return bool(cell.cell_contents is not None)
+    except ValueError:
+        return False
+
+
+@functools.lru_cache(maxsize=1_000)
+def _has_comparison(code: types.CodeType) -> bool:
+    steps = [(step.opname, step.argrepr) for step in dis.get_instructions(code)]
+    if any(name == "CONTAINS_OP" or (name == "COMPARE_OP" and ("==" in of or "!=" in of)) for name, of in steps):
+        return True
+    return any(_has_comparison(inner) for inner in code.co_consts if isinstance(inner, types.CodeType))
+
+
 class _Function:
     """A function by those of its arguments that are differentiated, as one of a list of leaves.
 
@@ -53,6 +88,8 @@ class _Function:
         The leaves of the arguments that are differentiated.
     result
         What the function gives there, as a tree.
+    asks_what_holds_here_alone
+        Whether it may go a way at this point that it goes nowhere near by: where entries are equal and it asks that.
     """
 
     def __init__(self, f: Callable[..., Any], args: Sequence[Any], keywords: dict[str, Any], argnums: Any) -> None:
@@ -65,6 +102,7 @@ class _Function:
         self.centre: list[Any] | None = None
         if any(np.asarray(x).dtype.kind == "b" for x in self.leaves):
             raise TypeError("booleans have no derivative")
+        self.asks_what_holds_here_alone = _has_ties(self.leaves) and _compares_for_equality(f)
         # What is differentiated is float64 inside.
         self.result = self([np.array(x, np.result_type(x, np.float64))[()] for x in self.leaves])
 
@@ -82,6 +120,8 @@ class _Function:
             pairs = zip(self.leaves, directions, strict=True)
             return leaves_of(self([np.asarray(x, LONG) + s * np.asarray(v, LONG) for x, v in pairs]))
 
+        if self.asks_what_holds_here_alone:
+            raise Unsure
         Effort.spend(9.0)
         if any(np.max(np.abs(x), initial=0) > _LARGEST_MOVED for x in self.leaves):
             raise Unsure  # A step is lost in the digits of such a number.

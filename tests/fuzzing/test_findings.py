@@ -590,3 +590,66 @@ def test_arrays_without_axes_are_written_to(array, write):
 
     check(program, [[np.array([0.3, -1.2])], [np.array([-0.6, 0.7])]], ("jvp",))
     assert type(arc.compile(array)(np.array([0.3, -1.2]))) is np.ndarray
+
+
+@pytest.mark.parametrize("program", [
+    lambda x: 0.0 - x, lambda x: 0 + x, lambda x: np.zeros_like(x) - x, lambda x: np.zeros(3) + x, lambda x: -x + 0.0,
+    lambda x: sum([x, x]), lambda x: sum(x), lambda x: np.subtract(0, x[0]), lambda x: 0.0 - (x - x),
+    lambda x: 0 - x[0], lambda x: 0.0 + -x[1], lambda x: False + x, lambda x: np.full_like(x, 0.0) - 2 * x,
+    lambda x: 0.0 - x * x, lambda x: np.add.reduce([0.0, x[0], x[1]]),
+])  # fmt: skip
+def test_a_zero_that_is_added_or_subtracted_from_keeps_the_sign_of_zeros(program):
+    # CasADi takes 0.0 + x for x and 0.0 - x for -x, which is -0.0 where x is 0.0.
+    compiled = arc.compile(program)
+    compiled(np.array([1.0, 2.0, 3.0]))
+    for point in ([0.0, -0.0, 1.0], [-0.0, -0.0, -0.0], [-0.0, 0.0, -2.0]):
+        got, expected = compiled(np.array(point)), program(np.array(point))
+        assert np.array_equal(got, expected)
+        assert np.array_equal(np.signbit(got), np.signbit(expected))
+    check(program, [[np.array([0.3, -1.2, 0.7])]], ("scalar", "array", "hvp", "jvp", "sparse"))
+
+
+@pytest.mark.parametrize("name", [
+    "xlogy", "xlog1py", "cosm1", "entr", "log_expit", "log_ndtr", "boxcox1p", "inv_boxcox1p", "rgamma", "gamma",
+    "digamma", "expm1", "log1p", "exprel", "rel_entr",
+])  # fmt: skip
+def test_signs_of_zeros_of_special_functions(name):
+    function = getattr(special, name)
+    at = np.array([0.0, -0.0, 1.0, -1.0, 0.5, 2.0, -0.5, np.inf, -np.inf])
+    points = [part.ravel() for part in np.meshgrid(*(at,) * function.nin)]
+    with np.errstate(all="ignore"):
+        expected = function(*points)
+    compiled = arc.compile(lambda *args: function(*args))
+    numbers = [compiled(*map(np.float64, point)) for point in zip(*points, strict=True)]
+    for got in (compiled(*points), np.array(numbers)):
+        zeros = (expected == 0) & (got == 0)
+        assert zeros.any() or name in ("gamma", "digamma")
+        assert np.array_equal(np.signbit(got[zeros]), np.signbit(expected[zeros]))
+        poles = np.isinf(expected) & np.isinf(got)
+        assert np.array_equal(got[poles], expected[poles])
+
+
+@pytest.mark.parametrize(("function", "at"), [
+    (special.gamma, np.arange(1.0, 14)), (special.factorial, np.arange(13.0)),
+    *((lambda n, k=k: special.binom(n, k), np.arange(30.0)) for k in (0.0, 1.0, 2.0, 5.0)),
+    *((lambda x, m=m: special.poch(x, m), np.arange(-3.0, 9)) for m in (0.0, 1.0, 2.0, 3.0)),
+    (lambda n: special.comb(n, 3), np.arange(9.0)), (lambda n: special.perm(n, 3), np.arange(9.0)),
+])  # fmt: skip
+def test_counts_are_whole_numbers(function, at):
+    # By logarithms, some units in the last place off: np.floor(special.factorial(5.0)) was 119.
+    with np.errstate(all="ignore"):
+        expected = function(at)
+    got = arc.compile(lambda x: function(x))(at)
+    whole = np.isfinite(expected) & (expected == np.rint(expected))
+    assert np.array_equal(got[whole], expected[whole])
+    np.testing.assert_allclose(got, expected, rtol=1e-15)
+
+
+@pytest.mark.parametrize("function", [
+    special.gamma, lambda x: special.binom(x, 3.0), lambda x: special.poch(x, 3.0), lambda x: special.poch(x, -2.0),
+    lambda x: special.poch(2.0, x), lambda x: special.binom(4.0, x),
+])  # fmt: skip
+def test_the_family_of_gamma_in_its_regions(function):
+    x = np.array([0.2137, 0.4993, 0.5007, 1.4991, 1.5003, 2.4989, 2.5011, 3.4993, 7.3003, 13.4987, 13.5013, 21.3])
+    assert np.array_equal(x, np.sort(x))
+    check_program(lambda x: function(x) / function(x + 0.25), [x])

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import special
 
+import archimedes_grad as arc
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS
 
 from .campaign import failure, made_small, ways_of
@@ -211,3 +212,16 @@ def test_a_kink_that_looks_smooth_is_at_a_border():
     assert truth(square, [np.array([0.5, 0.3])]).is_at_a_border
     assert truth(square, [np.array([0.4, 0.3])]).sure
     check(square, [[np.array([0.5, 0.3])], [np.array([0.4, 0.3])]], ("jvp of grad", "hvp"))
+
+
+def test_an_equality_that_holds_at_a_point_alone_is_unsure():
+    def program(x):
+        def tripled(t):
+            return np.mean(t) * (3 if np.mean(t) == t[1] else 1)
+
+        return arc.grad(tripled)(x * 0.0), arc.grad(lambda t: np.sum(t * t))(x * 0.0)
+
+    with pytest.raises(Unsure):
+        truth(program, [np.array([0.3, 0.7])])
+    for kept in (lambda x: arc.grad(lambda t: np.sum(t * (t == t)))(x), lambda x: arc.grad(np.sum)(x * 0.0)):
+        assert truth(kept, [np.array([0.3, 0.7])]).sure

@@ -171,13 +171,12 @@ SPECIAL: dict[str, Special] = {
     "dawsn": Special(lambda x: mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x)),
 }  # fmt: skip
 
-#: Values that differ from SciPy's, with the reason: what this library gives is right, or has another sign at a pole.
+#: Values that differ from SciPy's, with the reason: what this library gives is right.
 OTHER_THAN_SCIPY: dict[str, tuple[float, ...]] = {
     "gammaln": (SUBNORMAL, -SUBNORMAL, -HUGE, -np.inf),  # SciPy overflows at subnormals; nan for inf past 1e308
-    "gamma": (-0.0,), "digamma": (-0.0,),  # the sign of the pole
     "zetac": (710.0,),  # SciPy gives 0 for 2**-710
     "cosm1": (710.0, -710.0),  # SciPy loses eight digits
 }  # fmt: skip
 if np.isinf(scipy.special.gamma(-1.0)):  # SciPy before 1.15, at poles, where there is no sign to choose
     whole_below_zero = tuple(POINTS[(POINTS < 0) & (np.rint(POINTS) == POINTS)])
-    OTHER_THAN_SCIPY |= {"gamma": (-0.0, *whole_below_zero), "rgamma": (-np.inf,)}
+    OTHER_THAN_SCIPY |= {"gamma": whole_below_zero, "rgamma": (-np.inf,)}
