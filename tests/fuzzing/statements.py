@@ -8,6 +8,7 @@ import numpy as np
 from .expressions import scalar
 from .plain_statements import Statement, assigned, if_else, indented, loop, viewed, written
 from .scope import Draw, Scope
+from .untaken import untaken
 
 
 def _function(
@@ -206,7 +207,7 @@ def structured_trees(d: Draw, scope: Scope) -> None:
 
 
 STATEMENTS: tuple[tuple[Statement, int], ...] = (
-    (assigned, 12), (written, 4), (viewed, 3), (if_else, 2), (loop, 2), (transformed, 4), (structured, 4),
+    (assigned, 12), (written, 4), (viewed, 3), (if_else, 2), (loop, 2), (transformed, 4), (structured, 4), (untaken, 2),
 )  # fmt: skip
 _DRAWN = tuple(maker for maker, weight in STATEMENTS for _ in range(weight))
 
