@@ -1,13 +1,16 @@
 """Sixteen threads that call, trace, drop and clear the same and different functions; forked and spawned processes."""
 
+import contextlib
 import multiprocessing
 
+import casadi as cs
 import numpy as np
 import pytest
 from helpers import in_threads
 from threads import Campaign
 
 import archimedes_grad as arc
+from archimedes_grad.nodes.simplification import owned
 
 X = np.linspace(0.1, 1.0, 5)
 EXPECTED = np.cos(X)
@@ -25,6 +28,28 @@ def test_sixteen_threads_call_trace_drop_and_clear():
     done = campaign.run()
     assert campaign.faults == []
     assert done["calls"] > 2_000
+
+
+@pytest.mark.parametrize("error", [None, KeyboardInterrupt])
+def test_casadis_flag_is_put_back_by_the_owner_of_it_alone(error):
+    flag, change = cs.GlobalOptions.getSimplificationOnTheFly, cs.GlobalOptions.setSimplificationOnTheFly
+    before = flag()
+
+    def changing():
+        change(not before)
+        if error is not None:
+            raise error
+
+    def within():
+        with contextlib.suppress(KeyboardInterrupt):
+            owned(changing)
+        assert flag() is not before
+        changing()
+
+    for work in (changing, within):
+        with contextlib.suppress(KeyboardInterrupt):
+            owned(work)
+        assert flag() is before
 
 
 def test_two_threads_that_meet_a_new_form_trace_it_once():
