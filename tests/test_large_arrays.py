@@ -20,7 +20,12 @@ FUNCTIONS = [
     lambda x: np.sum(np.sin(x[:30, None, None] * x[:300].reshape(30, 10)[:, None, :] + x[:170, None])) * x[5],
     lambda x: np.max(x) + np.log(np.sum(np.exp(x - np.max(x)))) - np.min(x[100:]) ** 2,
     lambda x: np.sum(np.max(x.reshape(40, 600), axis=1)[:, None] * x[:2000]),
+    lambda x: np.sum((x.reshape(120, 200) @ x[:200]) ** 2), lambda x: np.sum((x[:120] @ x.reshape(120, 200)) ** 2),
+    lambda x: np.sum((x.reshape(200, 120).T @ x[:200]) ** 2), lambda x: np.sum((x[:120] @ x.reshape(200, 120).T) ** 2),
+    lambda x: np.sum((MATRIX @ x[:200]) ** 2), lambda x: np.sum((MATRIX.T @ np.sin(MATRIX @ x[:200])) ** 2),
+    lambda x: np.sum((x.reshape(200, 120).T @ x[:400].reshape(200, 2)) ** 2),
 ]
+MATRIX = np.cos(np.arange(24_000.0)).reshape(120, 200)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
