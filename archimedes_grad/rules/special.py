@@ -90,8 +90,8 @@ def _xlog1py(x: MX, y: MX) -> MX:
 
 
 def _with_positive_zeros(zero: MX, x: MX) -> MX:
-    """x with 0.0 in place of -0.0 where it is known to be zero, and its slope: nothing is added elsewhere."""
-    return sub(x, only_where(zero, neg(_unary(cs.OP_FABS, x))))
+    """x with 0.0 in place of -0.0 where it is known to be zero: added is 0.0 there, -0.0 elsewhere."""
+    return add(x, mul(sub(zero, number(0.5)), number(0.0)))
 
 
 def _entr(x: MX) -> MX:

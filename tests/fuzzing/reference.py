@@ -278,6 +278,8 @@ def _through_mpmath(name: str) -> Callable[..., Any]:
                 head = float(x)
                 exact.append(mpmath.mpf(head) + mpmath.mpf(float(x - LONG(head))))
             result = _MPMATH[name](mpmath, *exact)
+            if isinstance(result, mpmath.mpc):
+                return LONG(of_scipy(*map(float, arguments)))  # Beyond where the function is real: nan or infinite.
             head = float(result)
             return LONG(head) + LONG(float(result - mpmath.mpf(head)))
 
