@@ -6,6 +6,7 @@ import pytest
 from helpers import needs_compiler
 
 import archimedes_grad as arc
+from archimedes_grad.derivatives import branches
 
 X = np.array([0.7, -1.0, 2.5, -0.3])
 Y = np.array([1.5, 0.2, -0.8, 0.4])
@@ -184,3 +185,20 @@ def test_zeros_keep_their_signs_behind_gates():
     for x in (np.array([-0.0, 0.5]), np.array([0.0, 0.5])):
         with np.errstate(all="ignore"):
             assert arc.value_and_grad(f)(x)[0] == f(x)
+
+
+def test_nothing_is_gated_that_counts_everywhere_or_is_kept_apart_by_casadi(monkeypatch):
+    found = []
+    gates_of = branches._gates
+    monkeypatch.setattr(branches, "_gates", lambda steps: found.append(gates_of(steps)) or found[-1])
+
+    def frozen_newton(a):
+        x = np.ones_like(a)
+        for _ in range(5):
+            f = x * x - a + 1e-3 * np.sum(x)
+            x = np.where(np.abs(f) > 1e-9, x - f / (2 * x), x)
+        return np.sum(x)
+
+    for f in (frozen_newton, lambda x: np.sum(np.where(x > 0, x * np.log(x) + np.sqrt(x), x))):
+        arc.grad(f)(np.array([0.5, 2.0]))
+        assert found.pop() == {}

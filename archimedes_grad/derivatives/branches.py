@@ -29,9 +29,8 @@ from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
 from archimedes_grad.tracing.graph import Graph
 
-_WITHOUT_DERIVATIVE = frozenset({
-    cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR, cs.OP_SIGN, cs.OP_FLOOR, cs.OP_CEIL,
-})  # fmt: skip
+_COMPARISONS = frozenset({cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR})
+_WITHOUT_DERIVATIVE = _COMPARISONS | {cs.OP_SIGN, cs.OP_FLOOR, cs.OP_CEIL}
 
 #: Nodes that move entries or add them; their transposes are found by CasADi.
 _MOVES = frozenset({
@@ -45,7 +44,7 @@ _PRODUCTS = frozenset({cs.OP_MTIMES, cs.OP_DOT, cs.OP_EINSTEIN, cs.OP_RANK1, cs.
 
 _UNSAFE = SINGULAR | WHOLE
 
-#: Derivatives of these multiply by numbers that are finite whatever the operands are.
+#: Nodes whose derivatives multiply by numbers that are finite whatever the operands are.
 _LINEAR = _MOVES | {cs.OP_ADD, cs.OP_SUB, cs.OP_NEG, cs.OP_TWICE, cs.OP_ASSIGN, cs.OP_IF_ELSE_ZERO}
 
 #: Where every elementwise operation has finite derivatives; acosh has none there.
@@ -75,14 +74,48 @@ class _Use(NamedTuple):
     everywhere: bool
     conditions: int | None
 
-    def joined(self, other: _Use | None) -> _Use:
-        """Return how a node counts by one use of it and another."""
-        if other is None or self == other:
-            return self
-        return _EVERYWHERE if self.everywhere or other.everywhere else _SOMEWHERE
-
 
 _EVERYWHERE, _SOMEWHERE = _Use(True, 0), _Use(False, None)
+
+
+class _Chains:
+    """Numbers chains of conditions. The same chain with its last condition turned round has the negative number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[int, int], int] = {}
+        # Chains of one condition; and those under which an output, by its step and number, has been found to count.
+        self._alone: set[int] = set()
+        self._met: dict[tuple[int, int], set[int]] = {}
+
+    def longer(self, chain: int, condition: cs.MX) -> int:
+        """Return the number of a chain with one more condition at its end."""
+        holds = True
+        while condition.op() == cs.OP_NOT:
+            condition, holds = condition.dep(0), not holds
+        number = self._number(chain, hash(condition))
+        return number if holds else -number
+
+    def within_choice(self, chain: int, choice: cs.MX, k: int) -> int:
+        """Return the number of a chain with the condition at its end that a choice takes its operand k."""
+        # No node has this condition, so nothing else has the number.
+        return self._number(chain, -2 * hash(choice) - k)
+
+    def _number(self, chain: int, key: int) -> int:
+        number = self._numbers.setdefault((chain, key), len(self._numbers) + 1)
+        if chain == 0:
+            self._alone.add(number)
+        return number
+
+    def joined(self, place: tuple[int, int], use: _Use, before: _Use | None) -> _Use:
+        """Return how an output counts by one more use of it: everywhere, if under a condition and its opposite."""
+        if use.everywhere or (before is not None and before.everywhere):
+            return _EVERYWHERE
+        if use.conditions is not None and abs(use.conditions) in self._alone:
+            met = self._met.setdefault(place, set())
+            if -use.conditions in met:
+                return _EVERYWHERE
+            met.add(use.conditions)
+        return use if before is None or use == before else _SOMEWHERE
 
 
 @dataclass(eq=False, slots=True)
@@ -182,7 +215,7 @@ def _steps(results: Sequence[cs.MX]) -> list[_Step]:
         steps.append(_Step(source, operation, operands, operand_places, [None] * max(1, source.n_out()), behind))
     for result in results:
         steps[places[hash(source_of(result))]].uses[_which(result)] = _EVERYWHERE
-    chains: dict[tuple[int, int], int] = {}
+    chains = _Chains()
     for step in reversed(steps):
         _hand_on(steps, step, chains)
     return steps
@@ -192,26 +225,30 @@ def _which(node: cs.MX) -> int:
     return node.which_output() if node.is_output() else 0
 
 
-def _hand_on(steps: list[_Step], step: _Step, chains: dict[tuple[int, int], int]) -> None:
+def _hand_on(steps: list[_Step], step: _Step, chains: _Chains) -> None:
     uses = [use for use in step.uses if use is not None]
     if not uses or step.operation in _WITHOUT_DERIVATIVE:
         return
-    step.is_choice = step.operation in _NEVER_TAKEN and (step.singular or step.singular_behind)
+    step.is_choice = (
+        step.operation in _NEVER_TAKEN and (step.singular or step.singular_behind)
+        and not all(operand.is_constant() for operand in step.operands)
+    )  # fmt: skip
     step.handed = _handed_on(step, uses, chains)
     singular = step.singular or step.operation in _UNSAFE
-    for (place, which), use in zip(step.places, step.handed, strict=True):
+    for at, use in zip(step.places, step.handed, strict=True):
         if use is not None:
-            steps[place].uses[which] = use.joined(steps[place].uses[which])
+            place, which = at
+            steps[place].uses[which] = chains.joined(at, use, steps[place].uses[which])
             steps[place].singular |= singular
 
 
-def _handed_on(step: _Step, uses: list[_Use], chains: dict[tuple[int, int], int]) -> list[_Use | None]:
+def _handed_on(step: _Step, uses: list[_Use], chains: _Chains) -> list[_Use | None]:
     if step.operation == cs.OP_IF_ELSE_ZERO:
         (use,) = uses
         condition, branch = step.operands
         if use.conditions is None or branch.numel() != step.source.numel():
             return [None, _SOMEWHERE]
-        return [None, _Use(False, chains.setdefault((use.conditions, hash(condition)), len(chains) + 1))]
+        return [None, _Use(False, chains.longer(use.conditions, condition))]
     if step.is_choice:
         return [_in_choice(step, k, uses[0], chains) for k in range(2)]
     if any(use.everywhere for use in uses):
@@ -222,12 +259,11 @@ def _handed_on(step: _Step, uses: list[_Use], chains: dict[tuple[int, int], int]
     return [uses[0] if operand.numel() == size else _SOMEWHERE for operand in step.operands]
 
 
-def _in_choice(step: _Step, k: int, use: _Use, chains: dict[tuple[int, int], int]) -> _Use:
+def _in_choice(step: _Step, k: int, use: _Use, chains: _Chains) -> _Use:
     """Return how an operand of the larger or smaller of two counts: where the other one is not."""
     if use.conditions is None or step.operands[k].numel() != step.source.numel():
         return _SOMEWHERE
-    # No other node has this condition: it is numbered by the node and the operand.
-    return _Use(False, chains.setdefault((use.conditions, -2 * hash(step.source) - k), len(chains) + 1))
+    return _Use(False, chains.within_choice(use.conditions, step.source, k))
 
 
 def _gates(steps: list[_Step]) -> dict[int, _Gates]:
@@ -273,12 +309,12 @@ def _comes_from_outside(step: _Step, outside: list[bool]) -> bool:
         return not _is_finite_constant(step.source)
     if step.operation in WHOLE or any(use is not None and use.everywhere for use in step.uses):
         return True
-    return step.operation in _LINEAR and any(outside)
+    return any(outside) and _is_linear(step)
 
 
 def _needs_gate(step: _Step, k: int, is_outside: bool) -> bool:
     use = step.handed[k]
-    if use is None or use.everywhere or step.operation in _LINEAR:
+    if use is None or use.everywhere or _is_linear(step):
         return False
     operand = step.operands[k]
     if not operand.is_dense() or _is_finite_constant(operand):
@@ -286,6 +322,16 @@ def _needs_gate(step: _Step, k: int, is_outside: bool) -> bool:
     if step.operation in WHOLE:
         return True
     return use.conditions is None and (is_outside or step.operation in SINGULAR)
+
+
+def _is_linear(step: _Step) -> bool:
+    """Tell whether the node's derivatives multiply by numbers that are finite whatever its operands are."""
+    if step.operation == cs.OP_MUL:
+        return any(map(_is_finite_constant, step.operands))
+    if step.operation == cs.OP_DIV:
+        divisor = step.operands[1]
+        return _is_finite_constant(divisor) and bool(np.all(divisor.to_DM().full()))
+    return step.operation in _LINEAR
 
 
 def _is_finite_constant(node: cs.MX) -> bool:
@@ -367,7 +413,7 @@ def _masks_of_operands(step: _Step, masks: Sequence[cs.MX | None]) -> list[cs.MX
     source, operands = step.source, step.operands
     if step.operation == cs.OP_IF_ELSE_ZERO:
         condition, branch = operands
-        mask = condition if masks[0] is None else _only_where(condition, masks[0])
+        mask = _truth(condition) if masks[0] is None else _only_where(condition, masks[0])
         return [None, _of_operand(source, branch, mask)]
     if step.is_choice:
         within = _masks_of_choice(step)
@@ -393,6 +439,13 @@ def _masks_of_operands(step: _Step, masks: Sequence[cs.MX | None]) -> list[cs.MX
 def _of_operand(source: cs.MX, operand: cs.MX, mask: cs.MX) -> cs.MX:
     """Return where an operand of an elementwise operation counts; one entry may stand for many."""
     return _total(mask) if operand.is_scalar() and not source.is_scalar() else mask
+
+
+def _truth(condition: cs.MX) -> cs.MX:
+    """Return a condition as 0 or 1: masks are added."""
+    if condition.op() in _COMPARISONS:
+        return condition
+    return cs.MX.binary(cs.OP_NE, condition, cs.MX(0.0))
 
 
 def _total(mask: cs.MX) -> cs.MX:
