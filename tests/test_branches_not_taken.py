@@ -64,6 +64,12 @@ CASES = {
         np.where(x > 0, (np.sqrt(x)[:, None, None] * W @ np.ones((4, 2)))[:, 0, 0] * y, 0.0)
     ),
     "norm": lambda x, y: np.where(x[0] > 5, np.linalg.norm(x * np.floor(np.abs(y))[1]), np.sum(x * y)),
+    "a number for all entries": lambda x, y: np.sum(
+        np.where(x > 0, y[0] * np.sqrt(x) / y[1] + np.hypot(np.log(x), y[2]), 0.0)
+    ),
+    "one exponent for all": lambda x, y: np.sum(np.where(x > 0.3, np.power(x, np.mean(x) + y[0]), 0.0)),
+    "a sum of some": lambda x, y: np.sum(np.power(x, y[0]), where=x > 0.3),
+    "entries one by one": lambda x, y: np.sum(np.where(np.cumprod(x > 0.3) > 0, np.cumsum(np.sqrt(x) * y), 0.3)),
     "powers": lambda x, y: np.sum(np.where(x > 0, (x**y)[::-1][::-1], y)),
     "quotients": lambda x, y: np.sum(np.where(x > 1, (y / np.floor(np.abs(x)))[::-1][::-1], x)),
     "overflow": lambda x, y: np.sum(np.where(x > 0, x, (np.exp(1000 * x)[::-1] * 2)[::-1] * y)),

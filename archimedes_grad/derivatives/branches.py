@@ -321,6 +321,9 @@ def _needs_gate(step: _Step, k: int, is_outside: bool) -> bool:
         return False
     if step.operation in WHOLE:
         return True
+    if step.is_elementwise and not operand.is_scalar() and any(other.is_scalar() for other in step.operands):
+        # The cotangent of the number is a sum over all entries, taken or not.
+        return True
     return use.conditions is None and (is_outside or step.operation in SINGULAR)
 
 
@@ -426,7 +429,9 @@ def _masks_of_operands(step: _Step, masks: Sequence[cs.MX | None]) -> list[cs.MX
         return [None if masks[0] is None else _of_operand(source, operand, masks[0]) for operand in operands]
     if all(mask is None for mask in masks):
         return [None] * len(operands)
-    by_entry = any(mask is not None and not mask.is_scalar() for mask in masks)
+    # A mask of one entry is one for all entries of its node, and of a node of one entry it is that entry's.
+    alike = len(masks) == 1 and not source.is_scalar() and masks[0] is not None and masks[0].is_scalar()
+    by_entry = not alike and not (len(masks) == 1 and source.is_scalar() and all(x.is_scalar() for x in operands))
     if by_entry and step.operation == cs.OP_MTIMES:
         return _of_matrices(source, operands, masks[0])
     if by_entry and step.operation in _PRODUCTS | _MOVES:
