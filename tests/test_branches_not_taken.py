@@ -23,6 +23,10 @@ def _shared_behind_a_condition(x, y):
     return np.sum(np.where(root > 0.1, np.log(root)[::-1][::-1], 0.0)) + np.sum(np.where(x > 0, root, 1.0)) * y[0]
 
 
+def _squared(x):
+    return arc.switch(np.where(x[0] > 5, 1, 0), [lambda v: v * v, lambda v: v], x)
+
+
 def _bodies(x, y):
     def step(carry, items):
         a, b = items
@@ -88,6 +92,9 @@ CASES = {
     ),
     "a loop that is called": lambda x, y: np.where(
         x[0] > 5, arc.scan(lambda c, a: (c + np.sqrt(a), c), 0.0, x)[0] * y[0], np.sum(x * y)
+    ),
+    "before a call": lambda x, y: np.sum(
+        np.where(x > -5, np.log(_squared(np.where(x > 0, np.sqrt(x) * y, 2.0) + np.where(x > 0, np.sqrt(x), 1.0))), 0.0)
     ),
     "a gradient that is called": lambda x, y: np.sum(
         np.where(x > 0, arc.grad(lambda a: np.sum(np.sqrt(a[::-1])[::-1] * y))(x), y)

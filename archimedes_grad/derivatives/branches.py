@@ -23,7 +23,7 @@ from typing import NamedTuple
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.nodes.given_derivatives import constant_in_derivatives
+from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
 from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of, source_of
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
@@ -230,9 +230,10 @@ def _hand_on(steps: list[_Step], step: _Step, chains: _Chains) -> None:
     if not uses or step.operation in _WITHOUT_DERIVATIVE:
         return
     step.is_choice = (
-        step.operation in _NEVER_TAKEN and (step.singular or step.singular_behind)
-        and not all(operand.is_constant() for operand in step.operands)
-    )  # fmt: skip
+        step.operation in _NEVER_TAKEN
+        and (step.singular or step.singular_behind)
+        and not all(operand.is_constant() or operand.op() in _WITHOUT_DERIVATIVE for operand in step.operands)
+    )
     step.handed = _handed_on(step, uses, chains)
     singular = step.singular or step.operation in _UNSAFE
     for at, use in zip(step.places, step.handed, strict=True):
@@ -366,8 +367,8 @@ class _Gated(Rebuilding):
         number = _REGULAR_OF_ACOSH if source.op() == cs.OP_ACOSH else _NEVER_TAKEN.get(source.op(), _REGULAR)
         elsewhere = [cs.MX(number)] * len(operands)
         if source.op() in WHOLE:
-            # It may fail, so it must get what it would get without gates.
-            elsewhere = [constant_in_derivatives(*operand.shape)(operand) for operand in operands_of(source)]
+            # It may fail, so it must get what it would get without gates. Tangents that pass reach nothing that counts.
+            elsewhere = [without_reverse_sweep(*operand.shape)(operand) for operand in operands_of(source)]
         return list(source.eval_mx([
             operand if mask is None else _chosen(mask, operand, other)
             for operand, mask, other in zip(operands, masks, elsewhere, strict=True)

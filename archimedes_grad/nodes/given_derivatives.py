@@ -43,6 +43,17 @@ def constant_in_derivatives(rows: int, columns: int) -> cs.Function:
         return with_derivatives([x], [x], forward, reverse)
 
 
+@functools.lru_cache(maxsize=256)
+def without_reverse_sweep(rows: int, columns: int) -> cs.Function:
+    """Return the Function of a matrix that is the matrix itself, behind which no reverse sweep goes.
+
+    Where it is expanded to scalars tangents do pass, and where it is not, no zeros: what lies behind may be singular.
+    """
+    with forward_nodes():
+        x = cs.MX.sym("x", rows, columns)
+        return cs.Function(CUSTOM, [x], [x], {"is_diff_in": [False], "never_inline": True})
+
+
 def nothing_of(x: cs.MX) -> cs.MX:
     """Return 0, as an expression in x: no number is less than itself."""
     return cs.MX.binary(cs.OP_IF_ELSE_ZERO, cs.MX.binary(cs.OP_LT, x, x), x)
