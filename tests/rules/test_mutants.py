@@ -526,6 +526,34 @@ def test_special_functions_of_few_entries_are_graphs(name):
     assert seen == [False]
 
 
+def test_logarithms_of_whole_powers_are_whole():
+    twos, tens = np.arange(-1070, 1024), np.arange(-307, 309)
+    found = arc.compile(lambda x, y: (np.log2(x), np.log10(y)))(np.ldexp(1.0, twos), np.array([10.0**k for k in tens]))
+    np.testing.assert_array_equal(found[0], twos)
+    np.testing.assert_array_equal(found[1], tens)
+    near = np.array([8.0, 1000.0]) * (1 + np.arange(-3, 4)[:, None] * 2.0**-52)
+    check_value(lambda x: (np.log2(x), np.log10(x)), near, rtol=3e-16, atol=0.0)
+
+
+@pytest.mark.parametrize("power", [0, 1, 2, 3, 5, 2.0])
+def test_whole_powers_of_complex_numbers_are_products(power):
+    def program(x, y):
+        z = (x + 1j * y) ** power
+        return z.real, z.imag
+
+    check(program, np.array([0.0, 0.0, -1.5, 2.0]), np.array([0.0, 1.0, 0.0, -0.5]))
+
+
+@pytest.mark.parametrize("cov", [True, "unscaled"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_covariances_of_fits_of_one_and_of_several_sets(weighted, cov):
+    def program(x, y, w):
+        w = w if weighted else None
+        return [np.polyfit(x, values, 1, w=w, cov=cov) for values in (y, np.stack([y, y**2, np.sin(3 * y)], 1))]
+
+    check(program, FIVE, FIVE[::-1] ** 2, np.array([1.0, 2.0, 0.5, 1.5, 0.7]), rtol=1e-10)
+
+
 def test_no_correlation_is_beyond_one():
     x = np.random.default_rng(0).uniform(-1.0, 1.0, (300, 4))
     scaled = [np.cov(row, -row) / np.var(row, ddof=1) for row in x]

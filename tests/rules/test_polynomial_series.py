@@ -26,6 +26,8 @@ def functions_of(family):
 
 
 CASES = {
+    "slopes of plain coefficients": (lambda f, P: lambda x: x * f("der")([1.0, 2.0, 0.5, 3.0])[:3], X),
+    "an integral of plain coefficients": (lambda f, P: lambda x: x * f("int")([1.0, 2.0], k=0.5), X),
     "one series": (lambda f, P: lambda x, c: f("val")(x, c), X, C),
     "of as many columns as points": (lambda f, P: lambda x, c: f("val")(x, c), X, COLUMNS),
     "of columns in their place": (lambda f, P: lambda x, c: f("val")(x, c, tensor=False), X, COLUMNS),
