@@ -189,6 +189,9 @@ def test_logsumexp_at_special_points():
     check_second_order(special.logsumexp, ties)
     for x in ([-np.inf, -np.inf], [np.inf, 1.0], [-np.inf, 3.0], [1000.0, 1000.0], [np.nan, 1.0]):
         check_value(special.logsumexp, np.array(x))
+    for x in ([np.inf, 1.0], [1000.0, 1.0], [-np.inf, 1.0], [np.nan, 1.0]):
+        check_value(lambda x: special.logsumexp(x, b=np.array([0.0, 2.0])), np.array(x))
+        check_value(lambda x, b: special.logsumexp(x, b=b, return_sign=True), np.array(x), np.array([0.0, -2.0]))
     np.testing.assert_array_equal(arc.grad(special.logsumexp)(np.array([-np.inf, 3.0])), [0.0, 1.0])
     np.testing.assert_array_equal(arc.grad(special.logsumexp)(np.array([1000.0, 1000.0])), [0.5, 0.5])
 
