@@ -143,7 +143,8 @@ def cast_node(node: cs.MX, source: np.dtype[Any], target: np.dtype[Any]) -> cs.M
     if target.kind == "b":
         return node if source.kind == "b" else _binary(cs.OP_NE, node, constant_node(0.0))
     if source.kind == "f":
-        node = truncated(node)
+        # No whole number is -0.0.
+        node = _binary(cs.OP_ADD, truncated(node), constant_node(0.0))
     return wrapped(node, target) if not np.can_cast(source, target) else node
 
 

@@ -27,6 +27,7 @@ from archimedes_grad.rules.branches import note_choice
 from archimedes_grad.rules.composition import assigned
 from archimedes_grad.rules.elementwise import is_zero, negated, select_signed
 from archimedes_grad.rules.indexing import plain_key
+from archimedes_grad.rules.ufuncs import numpys_out
 
 #: Functions of one array, the first argument, whose results hold entries of it and nothing else.
 MOVEMENTS: tuple[Callable[..., Any], ...] = (
@@ -95,7 +96,9 @@ def concatenate(
 ) -> Any:  # fmt: skip
     """Join arrays along an axis: the stored matrices one under the other."""
     arrays = [gathered(array) for array in arrays]
-    value = np.concatenate([value_of(array) for array in arrays], axis, dtype=dtype, casting=casting)
+    value = np.concatenate(
+        [value_of(array) for array in arrays], axis, numpys_out(out, "concatenate"), dtype=dtype, casting=casting
+    )
     axis = 0 if axis is None else axis % value.ndim
     outer = int(np.prod(value.shape[:axis]))
     parts = []
@@ -114,7 +117,7 @@ def concatenate(
 def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Join arrays along a new axis."""
     arrays = [gathered(array) for array in arrays]
-    np.stack(values_in(arrays), axis)
+    np.stack(values_in(arrays), axis, numpys_out(out, "stack"), dtype=dtype, casting=casting)
     expanded = [np.expand_dims(array_of(a), axis) for a in arrays]
     return np.concatenate(expanded, axis, out, dtype=dtype, casting=casting)
 

@@ -15,8 +15,9 @@ from archimedes_grad.arrays.dispatch import FUNCTIONS, implements, implements_uf
 from archimedes_grad.arrays.operands import array_of, broadcast_node, dtype_of, gathered, is_traced, value_of, values_in
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.branches import note_choice
-from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, composed, written
+from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, assigned, composed, written
 from archimedes_grad.rules.elementwise import is_nan, only_where, sub
+from archimedes_grad.rules.ufuncs import numpys_out
 
 
 def _limited(a: Any, low: Any, high: Any) -> Any:
@@ -131,6 +132,8 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     choices = choices if isinstance(choices, list | tuple) else gathered(choices)
     listed = [gathered(choices[k]) for k in range(len(choices))]
     value = np.choose(value_of(a), values_in(listed), mode=mode)
+    if out is not None:
+        np.choose(value_of(a), values_in(listed), numpys_out(out, "choose"), mode)
     if mode == "wrap":
         a = a % len(listed)
     elif mode == "clip":
@@ -140,7 +143,7 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
     for k in reversed(range(len(listed))):
         result = np.where(np.equal(a, k), listed[k], result)
     result = as_numpy_gives(result, value)
-    return written(out, result, "choose")
+    return assigned(out, result)
 
 
 # --- comparison with a tolerance ------------------------------------------------------------------

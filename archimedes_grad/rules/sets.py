@@ -14,8 +14,9 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.operands import gathered, is_traced, value_of
-from archimedes_grad.rules.composition import plain_function, static, static_mask, written
+from archimedes_grad.rules.composition import assigned, plain_function, static, static_mask
 from archimedes_grad.rules.reductions import reduced_axes
+from archimedes_grad.rules.ufuncs import numpys_out
 
 for _of_mask in (np.nonzero, np.flatnonzero, np.argwhere):
     plain_function(_of_mask, static_mask)
@@ -34,8 +35,8 @@ def extract(condition: Any, arr: Any) -> Any:
 def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
     """The slices along an axis where a mask holds."""
     a, condition = gathered(a), static_mask(condition)
-    np.compress(condition, value_of(a), axis)
-    return written(out, np.take(a, np.flatnonzero(condition), axis), "compress")
+    np.compress(condition, value_of(a), axis, numpys_out(out, "compress"))
+    return assigned(out, np.take(a, np.flatnonzero(condition), axis))
 
 
 @implements(np.trim_zeros)

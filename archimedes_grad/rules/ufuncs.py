@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import casadi as cs
@@ -26,6 +27,9 @@ from archimedes_grad.arrays.trace_state import trace_error
 
 # ufuncs whose result dtype says nothing about the dtype in which they compute.
 _PREDICATES = frozenset({np.isnan, np.isinf, np.isfinite, np.signbit})
+
+# ufuncs that make -0.0 of whole numbers without a sign of zero.
+_OF_NEGATIVE_ZEROS = frozenset({np.multiply, np.negative, np.floor_divide, np.remainder, np.fmod, np.divmod})
 
 
 @implements_ufunc("__call__", np.ufunc)
@@ -59,10 +63,16 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
     outputs = []
     for node, result in zip(computed if isinstance(computed, tuple) else (computed,), results, strict=True):
         dtype = dtype_of(result)
-        outputs.append(new_array(wrapped(node, dtype) if dtype.kind in "iu" else node, result))
+        outputs.append(new_array(_as_whole(ufunc, node, dtype) if dtype.kind in "iu" else node, result))
     targets = out if isinstance(out, tuple) else (out,) * len(outputs)
     written = [_written(o, t, where, ufunc) for o, t in zip(outputs, targets, strict=True)]
     return written[0] if ufunc.nout == 1 else tuple(written)
+
+
+def _as_whole(ufunc: np.ufunc, node: cs.MX, dtype: np.dtype[Any]) -> cs.MX:
+    """Return whole numbers as NumPy has them, wrapped around and with one zero alone."""
+    node = wrapped(node, dtype)
+    return dispatch.ELEMENTWISE[np.add](node, scalar_node(0)) if ufunc in _OF_NEGATIVE_ZEROS else node
 
 
 def _of_negative_zeros(ufunc: np.ufunc, nodes: list[cs.MX], result: Any) -> cs.MX | None:
@@ -130,8 +140,10 @@ def write_out(out: Any, result: Any, name: str) -> None:
             f"numpy.{name}: out= has shape {out.shape}, the result {np.shape(value_of(result))}; they must be equal."
         )
     if not np.can_cast(dtype_of(result), out.dtype, "same_kind"):
+        # NumPy's error takes its words from a ufunc, which clip and others are not.
+        named = SimpleNamespace(__name__=name, nout=1)
         raise np._core._exceptions._UFuncOutputCastingError(  # type: ignore[attr-defined]
-            getattr(np, name), "same_kind", dtype_of(result), out.dtype, 0
+            named, "same_kind", dtype_of(result), out.dtype, 0
         )
     out[...] = result
 
