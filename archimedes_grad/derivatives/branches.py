@@ -190,28 +190,28 @@ def _steps(results: Sequence[cs.MX]) -> list[_Step]:
     places: dict[int, int] = {}
     # Operands, and the hashes of what computes them, of nodes that wait for these.
     begun: dict[int, tuple[list[cs.MX], list[int]]] = {}
-    waiting = [source_of(result) for result in results]
+    waiting = [(source := source_of(result), hash(source)) for result in results]
     while waiting:
-        source = waiting[-1]
-        key = hash(source)
+        source, key = waiting[-1]
         if key in places:
             waiting.pop()
             continue
         if key not in begun:
             operands = [source.dep(i) for i in range(source.n_dep())]
-            sources = [source_of(operand) for operand in operands]
-            keys = [hash(node) for node in sources]
-            begun[key] = operands, keys
-            missing = [node for node, of_operand in zip(sources, keys, strict=True) if of_operand not in places]
+            sources = [(node := source_of(operand), hash(node)) for operand in operands]
+            begun[key] = operands, [of_operand for _, of_operand in sources]
+            missing = [(node, of_operand) for node, of_operand in sources if of_operand not in places]
             if missing:
                 waiting += missing
                 continue
         waiting.pop()
         operands, keys = begun.pop(key)
-        places[key] = len(steps)
         operand_places = [(places[k], _which(operand)) for k, operand in zip(keys, operands, strict=True)]
         operation = source.op()
-        behind = operation in _UNSAFE or any(steps[place].singular_behind for place, _ in operand_places)
+        behind = operation in _UNSAFE
+        for place, _ in operand_places:
+            behind = behind or steps[place].singular_behind
+        places[key] = len(steps)
         steps.append(_Step(source, operation, operands, operand_places, [None] * max(1, source.n_out()), behind))
     for result in results:
         steps[places[hash(source_of(result))]].uses[_which(result)] = _EVERYWHERE
