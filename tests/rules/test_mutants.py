@@ -82,6 +82,8 @@ VALUES = {
     "tensordot with a plain list": (lambda x: np.tensordot(x, [1.0, -2.0, 0.5, 3.0], 1), GRID),
     **{f"{n} of one row": (lambda x, n=n: getattr(np, n).reduce(x[None]), FIVE)
        for n in ("hypot", "add", "logaddexp", "arctan2", "maximum", "logical_or")},
+    **{f"trim_zeros of zeros along {axis}": (lambda x, axis=axis: np.trim_zeros(x * 0.0, axis=axis), GRID)
+       for axis in (None, 0, 1)},
     "quantile, from the nearer end": (lambda x: np.quantile(x, 1 - 2.0**-53), np.array([-1e16, 1.0])),
     "quantile at a traced place, from the nearer end": (
         lambda q: np.quantile(np.array([-1e16, 1.0]), q), np.array([1 - 2.0**-53, 2.0**-53])),
