@@ -11,6 +11,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray, parts
 from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.rules.creation import constant
 
 _Rule = Callable[..., Any]
 
@@ -39,11 +40,12 @@ def paired(real: Any, imag: Any) -> ComplexArray:
 
 def _filled(part: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
     if not isinstance(part, SymbolicArray):
-        return np.broadcast_to(np.asarray(part, dtype=dtype), shape)[()]
+        filled = np.broadcast_to(np.asarray(part, dtype=dtype), shape)
+        return constant(filled) if shape else filled[()]  # Traced: it may be written to.
     cast = part if part.dtype == dtype else part.astype(dtype)
     if not shape:
         return cast[()]
-    return cast if cast.shape == shape else np.broadcast_to(cast, shape)
+    return cast if cast.shape == shape else np.broadcast_to(cast, shape).copy()
 
 
 # --- arithmetic -----------------------------------------------------------------------------------

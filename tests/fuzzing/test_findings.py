@@ -699,3 +699,18 @@ def test_whole_numbers_have_one_zero(whole):
         got = arc.compile(program)(x)
         assert np.array_equal(got, expected)
         assert np.array_equal(np.signbit(got), np.signbit(expected))
+
+
+@pytest.mark.parametrize("write", [
+    lambda c, x: c.__setitem__(-1, c[-1] + 1.5), lambda c, x: c.__setitem__(0, 1j * x[1]),
+    lambda c, x: c.__setitem__(0, 5), lambda c, x: c[1:].__setitem__(0, 2 - 1j),
+])  # fmt: skip
+@pytest.mark.parametrize("number", [3j, 0j, np.array([1j, 2.0])])
+def test_complex_arrays_of_a_constant_part_are_written_to(write, number):
+    # The constant part was one number for all entries, and could not be written to.
+    def program(x):
+        c, other = x + number, x + number
+        write(c, x)
+        return c.real, c.imag, other.imag * 1.0
+
+    check(program, [[np.array([[-1.3447, 0.0373], [-0.6747, -1.4437]])]], ("vmap", "hvp", "jvp", "array"))
