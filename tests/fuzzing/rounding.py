@@ -10,7 +10,8 @@ from .reference import LONG, Namespace
 
 #: Functions that compute, beside ufuncs: in modules, and by name.
 _MODULES = ("numpy.linalg", "numpy.fft")
-_NAMES = {"dot", "vdot", "inner", "einsum", "tensordot", "convolve", "correlate", "interp", "polyfit", "roots", "cov"}
+_NAMES = {"dot", "vdot", "inner", "einsum", "tensordot", "convolve", "correlate", "interp", "polyfit", "roots", "cov",
+          "outer", "kron"}  # fmt: skip
 
 #: Functions of SciPy that are no ufuncs.
 _OF_SCIPY = ("logsumexp", "softmax", "log_softmax")
@@ -48,7 +49,8 @@ class Drawn(np.ndarray):
         """Compute as NumPy, and draw errors where the function is no series of ufuncs."""
         name, module = function.__name__, getattr(function, "__module__", "") or ""
         if name not in _NAMES and not module.startswith(_MODULES):
-            return super().__array_function__(function, types, args, kwargs)
+            # Some give plain arrays: what comes after them shall have errors all the same.
+            return _mapped(_drawn, super().__array_function__(function, types, args, kwargs))
         args, kwargs = _plain_of(args), _plain_of(kwargs)
         size = max((_largest(x) for x in args), default=0.0)
         return _mapped(lambda x: _with_errors(x, size, None, False), function(*args, **kwargs))
@@ -56,6 +58,10 @@ class Drawn(np.ndarray):
 
 def _plain(x: Any) -> Any:
     return np.asarray(x) if isinstance(x, Drawn) else x
+
+
+def _drawn(x: Any) -> Any:
+    return x.view(Drawn) if type(x) is np.ndarray and x.dtype.kind in "fc" else x
 
 
 def _plain_of(tree: Any) -> Any:

@@ -225,3 +225,16 @@ def test_an_equality_that_holds_at_a_point_alone_is_unsure():
         truth(program, [np.array([0.3, 0.7])])
     for kept in (lambda x: arc.grad(lambda t: np.sum(t * (t == t)))(x), lambda x: arc.grad(np.sum)(x * 0.0)):
         assert truth(kept, [np.array([0.3, 0.7])]).sure
+
+
+def test_rounding_errors_go_on_behind_functions_that_give_plain_arrays():
+    def program(x):
+        c = np.outer(x + 1j, x + 1j)
+        return np.imag(np.sum(np.stack([c, np.conj(c)]))) == 0, np.kron(x, x)[0] == x[0] * x[0]
+
+    x = np.array([0.2003, 0.7933, -1.0177])
+    point = truth(lambda x: program(x), [x])
+    for k in (0, 1):
+        wrong = [np.bool_(value != (place == k)) for place, value in enumerate(point.expected)]
+        with pytest.raises(Unsure):
+            require_value(tuple(wrong), point, "by rounding")
