@@ -23,6 +23,12 @@ def _shared_behind_a_condition(x, y):
     return np.sum(np.where(root > 0.1, np.log(root)[::-1][::-1], 0.0)) + np.sum(np.where(x > 0, root, 1.0)) * y[0]
 
 
+def _smallest_of_shared(x, y):
+    root = np.sqrt(x)
+    both = np.where(x > 0, np.tanh(root + 0.5), 0.5) + np.where(x > 0, root, 0.0) * 0.5
+    return np.sum(np.min(np.stack([both, y, both + y]), axis=0) * y)
+
+
 def _squared(x):
     return arc.switch(np.where(x[0] > 5, 1, 0), [lambda v: v * v, lambda v: v], x)
 
@@ -95,6 +101,10 @@ CASES = {
     ),
     "before a call": lambda x, y: np.sum(
         np.where(x > -5, np.log(_squared(np.where(x > 0, np.sqrt(x) * y, 2.0) + np.where(x > 0, np.sqrt(x), 1.0))), 0.0)
+    ),
+    "a smallest one of shared ones": _smallest_of_shared,
+    "a smallest one": lambda x, y: np.sum(
+        np.min(np.outer([1.0, 2.0], np.where(x > 0, np.sqrt(x) * y, 2.0) + np.where(x > 0, np.sqrt(x), 1.0)), axis=0)
     ),
     "a gradient that is called": lambda x, y: np.sum(
         np.where(x > 0, arc.grad(lambda a: np.sum(np.sqrt(a[::-1])[::-1] * y))(x), y)

@@ -168,10 +168,11 @@ def separated(graph: Graph) -> Graph:
     if not graph.selects:
         return graph
     with forward_nodes():
-        gates = _gates(_steps(graph.nodes))
+        steps = _steps(graph.nodes)
+        gates = _gates(steps)
         if not gates:
             return graph
-        nodes = _Gated(gates).of(graph.nodes)
+        nodes = _Gated(gates, _calls_behind(steps, gates)).of(graph.nodes)
     entries = sum(mask.numel() for masks in gates.values() for mask in masks if mask is not None)
     return replace(
         graph,
@@ -296,6 +297,18 @@ def _gates(steps: list[_Step]) -> dict[int, _Gates]:
     return found
 
 
+def _calls_behind(steps: list[_Step], gates: dict[int, _Gates]) -> set[int]:
+    """Return the hashes of the calls that are built again, as what they are computed from has gates."""
+    calls: set[int] = set()
+    changed: list[bool] = []
+    for step in steps:
+        key = hash(step.source)
+        changed.append(key in gates or any(changed[place] for place, _ in step.places))
+        if changed[-1] and step.operation in WHOLE:
+            calls.add(key)
+    return calls
+
+
 def _masks_of_choice(step: _Step) -> _Gates:
     """Return where each of two operands is not less, or more, than the other one: both where one of them is nan."""
     x, y = step.operands
@@ -348,17 +361,19 @@ def _is_finite_constant(node: cs.MX) -> bool:
 class _Gated(Rebuilding):
     """Builds expressions again with the gates in them."""
 
-    def __init__(self, gates: dict[int, _Gates]) -> None:
+    def __init__(self, gates: dict[int, _Gates], calls: set[int]) -> None:
         super().__init__()
         self._gates = gates
+        self._seen = _Seen(calls)
 
     def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
         """Return a node with gates before its operands, and conditions as they are: they see no gates."""
         if source.op() in _WITHOUT_DERIVATIVE:
-            return [source]
-        masks = self._gates.get(hash(source))
-        if masks is None:
+            return self._seen.of([source])
+        gates = self._gates.get(hash(source))
+        if gates is None:
             return None
+        masks = [None if mask is None else self._seen.of([mask])[0] for mask in gates]
         if source.op() in _NEVER_TAKEN and None in masks:
             # The constant takes the place of the result: so the tangent is 0 by the condition alone.
             constant = operands[masks.index(None)]
@@ -373,6 +388,24 @@ class _Gated(Rebuilding):
             operand if mask is None else _chosen(mask, operand, other)
             for operand, mask, other in zip(operands, masks, elsewhere, strict=True)
         ]))  # fmt: skip
+
+
+class _Seen(Rebuilding):
+    """Builds what conditions see again, without a way back through a call that results have behind gates.
+
+    Among scalars the reverse derivative of a call gives zeros where its results are not differentiated, and a singular
+    operation before it that has no gate would make nan of them.
+    """
+
+    def __init__(self, calls: set[int]) -> None:
+        super().__init__()
+        self._calls = calls
+
+    def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
+        """Return a call of operands that no reverse sweep goes back from, if results have it behind gates."""
+        if hash(source) not in self._calls:
+            return None
+        return list(source.eval_mx([without_reverse_sweep(*x.shape)(x) if x.is_dense() else x for x in operands]))
 
 
 def _chosen(mask: cs.MX, operand: cs.MX, other: cs.MX) -> cs.MX:
