@@ -10,8 +10,13 @@ from .reference import LONG, Namespace
 
 #: Functions that compute, beside ufuncs: in modules, and by name.
 _MODULES = ("numpy.linalg", "numpy.fft")
-_NAMES = {"dot", "vdot", "inner", "einsum", "tensordot", "convolve", "correlate", "interp", "polyfit", "roots", "cov",
-          "outer", "kron"}  # fmt: skip
+_NAMES = {"dot", "vdot", "inner", "einsum", "tensordot", "convolve", "correlate", "interp", "polyfit", "roots", "cov"}
+
+#: Those whose entries are products of two numbers: zeros among them are exact.
+_PRODUCTS = {"outer", "kron"}
+
+#: Transformations that give derivatives.
+_DERIVATIVES = ("grad", "value_and_grad", "jac", "hess", "jvp", "vjp", "hvp")
 
 #: Functions of SciPy that are no ufuncs.
 _OF_SCIPY = ("logsumexp", "softmax", "log_softmax")
@@ -48,12 +53,12 @@ class Drawn(np.ndarray):
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         """Compute as NumPy, and draw errors where the function is no series of ufuncs."""
         name, module = function.__name__, getattr(function, "__module__", "") or ""
-        if name not in _NAMES and not module.startswith(_MODULES):
+        if name not in _NAMES | _PRODUCTS and not module.startswith(_MODULES):
             # Some give plain arrays: what comes after them shall have errors all the same.
             return _mapped(_drawn, super().__array_function__(function, types, args, kwargs))
         args, kwargs = _plain_of(args), _plain_of(kwargs)
         size = max((_largest(x) for x in args), default=0.0)
-        return _mapped(lambda x: _with_errors(x, size, None, False), function(*args, **kwargs))
+        return _mapped(lambda x: _with_errors(x, size, None, name in _PRODUCTS), function(*args, **kwargs))
 
 
 def _plain(x: Any) -> Any:
@@ -126,16 +131,31 @@ def _drawing(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, **options: _with_errors(function(np.asarray(x), **options), _largest(np.asarray(x)), None, False)
 
 
+def _drawing_derivatives(transformation: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a transformation whose derivatives have errors, where they are not 0."""
+
+    def transformed(*args: Any, **options: Any) -> Any:
+        derivative = transformation(*args, **options)
+        return lambda *at, **named: _mapped(_with_own_errors, derivative(*at, **named))
+
+    return transformed
+
+
+def _with_own_errors(x: Any) -> Any:
+    return _with_errors(x, 0.0, None, True) if isinstance(x, np.ndarray | np.generic) else x
+
+
 def _with_own_array(program: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a program whose ``np.array`` and functions of SciPy keep to this arithmetic, as the originals do not."""
+    """Return a program whose derivatives, ``np.array`` and functions of SciPy keep to this arithmetic."""
 
     def array(*args: Any, **options: Any) -> Any:
         made = np.array(*args, **options)
         return made.view(Drawn) if made.dtype.kind in "fc" else made
 
-    special = program.__globals__["special"]
+    special, arc = program.__globals__["special"], program.__globals__["arc"]
     names = {
         **program.__globals__, "np": Namespace(program.__globals__["np"], array=array),
         "special": Namespace(special, **{name: _drawing(getattr(special, name)) for name in _OF_SCIPY}),
+        "arc": Namespace(arc, **{name: _drawing_derivatives(getattr(arc, name)) for name in _DERIVATIVES}),
     }  # fmt: skip
     return types.FunctionType(program.__code__, names, program.__name__, program.__defaults__, program.__closure__)
