@@ -23,6 +23,7 @@ from typing import NamedTuple
 import casadi as cs
 import numpy as np
 
+from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
 from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of, source_of
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
@@ -66,55 +67,47 @@ class _Use(NamedTuple):
     ----------
     everywhere
         Whether all of its entries do.
-    conditions
-        The number of the chain of conditions under which CasADi keeps its cotangent 0 by itself; None where it does
-        not.
+    condition
+        The number of the one condition under which CasADi keeps its cotangent 0 by itself, 0 for none; None where it
+        does not: of cotangents under two conditions, in one order and in the other, it makes a sum of zeros.
     """
 
     everywhere: bool
-    conditions: int | None
+    condition: int | None
 
 
 _EVERYWHERE, _SOMEWHERE = _Use(True, 0), _Use(False, None)
 
 
-class _Chains:
-    """Numbers chains of conditions. The same chain with its last condition turned round has the negative number."""
+class _Conditions:
+    """Numbers conditions, and knows under which of them outputs have been found to count."""
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[int, int], int] = {}
-        # Chains of one condition; and those under which an output, by its step and number, has been found to count.
-        self._alone: set[int] = set()
+        self._numbers: dict[int, int] = {}
         self._met: dict[tuple[int, int], set[int]] = {}
 
-    def longer(self, chain: int, condition: cs.MX) -> int:
-        """Return the number of a chain with one more condition at its end."""
+    def number(self, condition: cs.MX) -> int:
+        """Return the number of a condition; its opposite has the negative number."""
         holds = True
         while condition.op() == cs.OP_NOT:
             condition, holds = condition.dep(0), not holds
-        number = self._number(chain, hash(condition))
+        number = self._numbers.setdefault(hash(condition), len(self._numbers) + 1)
         return number if holds else -number
 
-    def within_choice(self, chain: int, choice: cs.MX, k: int) -> int:
-        """Return the number of a chain with the condition at its end that a choice takes its operand k."""
+    def number_in_choice(self, choice: cs.MX, k: int) -> int:
+        """Return the number of the condition that a choice takes its operand k."""
         # No node has this condition, so nothing else has the number.
-        return self._number(chain, -2 * hash(choice) - k)
-
-    def _number(self, chain: int, key: int) -> int:
-        number = self._numbers.setdefault((chain, key), len(self._numbers) + 1)
-        if chain == 0:
-            self._alone.add(number)
-        return number
+        return self._numbers.setdefault(-2 * hash(choice) - k, len(self._numbers) + 1)
 
     def joined(self, place: tuple[int, int], use: _Use, before: _Use | None) -> _Use:
         """Return how an output counts by one more use of it: everywhere, if under a condition and its opposite."""
         if use.everywhere or (before is not None and before.everywhere):
             return _EVERYWHERE
-        if use.conditions is not None and abs(use.conditions) in self._alone:
+        if use.condition is not None:
             met = self._met.setdefault(place, set())
-            if -use.conditions in met:
+            if -use.condition in met:
                 return _EVERYWHERE
-            met.add(use.conditions)
+            met.add(use.condition)
         return use if before is None or use == before else _SOMEWHERE
 
 
@@ -163,13 +156,17 @@ class _Step:
 _Gates = list[cs.MX | None]
 
 
-def separated(graph: Graph) -> Graph:
-    """Return a graph with gates in the branches of its choices, so that derivatives of any order leave these apart."""
+def separated(graph: Graph, order: int = 1) -> Graph:
+    """Return a graph with gates in the branches of its choices, so that derivatives of an order leave these apart.
+
+    Inside another trace derivatives of every order may follow.
+    """
     if not graph.selects:
         return graph
+    once = order == 1 and current_trace() is None
     with forward_nodes():
         steps = _steps(graph.nodes)
-        gates = _gates(steps)
+        gates = _gates(steps, once)
         if not gates:
             return graph
         nodes = _Gated(gates, _calls_behind(steps, gates)).of(graph.nodes)
@@ -216,9 +213,9 @@ def _steps(results: Sequence[cs.MX]) -> list[_Step]:
         steps.append(_Step(source, operation, operands, operand_places, [None] * max(1, source.n_out()), behind))
     for result in results:
         steps[places[hash(source_of(result))]].uses[_which(result)] = _EVERYWHERE
-    chains = _Chains()
+    conditions = _Conditions()
     for step in reversed(steps):
-        _hand_on(steps, step, chains)
+        _hand_on(steps, step, conditions)
     return steps
 
 
@@ -226,7 +223,7 @@ def _which(node: cs.MX) -> int:
     return node.which_output() if node.is_output() else 0
 
 
-def _hand_on(steps: list[_Step], step: _Step, chains: _Chains) -> None:
+def _hand_on(steps: list[_Step], step: _Step, conditions: _Conditions) -> None:
     uses = [use for use in step.uses if use is not None]
     if not uses or step.operation in _WITHOUT_DERIVATIVE:
         return
@@ -235,41 +232,44 @@ def _hand_on(steps: list[_Step], step: _Step, chains: _Chains) -> None:
         and (step.singular or step.singular_behind)
         and not all(operand.is_constant() or operand.op() in _WITHOUT_DERIVATIVE for operand in step.operands)
     )
-    step.handed = _handed_on(step, uses, chains)
+    step.handed = _handed_on(step, uses, conditions)
     singular = step.singular or step.operation in _UNSAFE
     for at, use in zip(step.places, step.handed, strict=True):
         if use is not None:
             place, which = at
-            steps[place].uses[which] = chains.joined(at, use, steps[place].uses[which])
+            steps[place].uses[which] = conditions.joined(at, use, steps[place].uses[which])
             steps[place].singular |= singular
 
 
-def _handed_on(step: _Step, uses: list[_Use], chains: _Chains) -> list[_Use | None]:
+def _handed_on(step: _Step, uses: list[_Use], conditions: _Conditions) -> list[_Use | None]:
     if step.operation == cs.OP_IF_ELSE_ZERO:
         (use,) = uses
         condition, branch = step.operands
-        if use.conditions is None or branch.numel() != step.source.numel():
+        if not use.everywhere or branch.numel() != step.source.numel():
             return [None, _SOMEWHERE]
-        return [None, _Use(False, chains.longer(use.conditions, condition))]
+        return [None, _Use(False, conditions.number(condition))]
     if step.is_choice:
-        return [_in_choice(step, k, uses[0], chains) for k in range(2)]
+        return [_in_choice(step, k, uses[0], conditions) for k in range(2)]
     if any(use.everywhere for use in uses):
         return [_EVERYWHERE] * len(step.operands)
-    if not step.is_elementwise or uses[0].conditions is None:
+    if not step.is_elementwise or uses[0].condition is None:
         return [_SOMEWHERE] * len(step.operands)
     size = step.source.numel()
     return [uses[0] if operand.numel() == size else _SOMEWHERE for operand in step.operands]
 
 
-def _in_choice(step: _Step, k: int, use: _Use, chains: _Chains) -> _Use:
+def _in_choice(step: _Step, k: int, use: _Use, conditions: _Conditions) -> _Use:
     """Return how an operand of the larger or smaller of two counts: where the other one is not."""
-    if use.conditions is None or step.operands[k].numel() != step.source.numel():
+    if not use.everywhere or step.operands[k].numel() != step.source.numel():
         return _SOMEWHERE
-    return _Use(False, chains.within_choice(use.conditions, step.source, k))
+    return _Use(False, conditions.number_in_choice(step.source, k))
 
 
-def _gates(steps: list[_Step]) -> dict[int, _Gates]:
-    """Return the masks of the gates by the hash of the node behind them."""
+def _gates(steps: list[_Step], once: bool) -> dict[int, _Gates]:
+    """Return the masks of the gates by the hash of the node behind them.
+
+    Where derivatives are taken once, none are needed where CasADi keeps cotangents 0.
+    """
     come_from_outside: list[bool] = []
     gated: dict[int, list[bool]] = {}
     # Nodes behind which there are gates: their masks are needed.
@@ -282,7 +282,7 @@ def _gates(steps: list[_Step]) -> dict[int, _Gates]:
         if step.is_choice:
             found[hash(step.source)] = _masks_of_choice(step)
         elif step.counts_in_part:
-            gates = [_needs_gate(step, k, outside[k]) for k in range(len(step.operands))]
+            gates = [_needs_gate(step, k, outside[k], once) for k in range(len(step.operands))]
             if any(gates):
                 gated[number] = gates
                 needed = True
@@ -326,7 +326,7 @@ def _comes_from_outside(step: _Step, outside: list[bool]) -> bool:
     return any(outside) and _is_linear(step)
 
 
-def _needs_gate(step: _Step, k: int, is_outside: bool) -> bool:
+def _needs_gate(step: _Step, k: int, is_outside: bool, once: bool) -> bool:
     use = step.handed[k]
     if use is None or use.everywhere or _is_linear(step):
         return False
@@ -338,7 +338,8 @@ def _needs_gate(step: _Step, k: int, is_outside: bool) -> bool:
     if step.is_elementwise and not operand.is_scalar() and any(other.is_scalar() for other in step.operands):
         # The cotangent of the number is a sum over all entries, taken or not.
         return True
-    return use.conditions is None and (is_outside or step.operation in SINGULAR)
+    kept_apart = once and use.condition is not None
+    return not kept_apart and (is_outside or step.operation in SINGULAR)
 
 
 def _is_linear(step: _Step) -> bool:

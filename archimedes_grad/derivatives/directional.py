@@ -58,7 +58,7 @@ def vjp_function(graph: Graph, layout: Layout) -> Derived:
 def hvp_function(graph: Graph, layout: Layout) -> Derived:
     """Return H @ v by one forward sweep over the gradient; H is never formed."""
     require_scalar(graph.name, graph.result, graph.outputs)
-    representation, wanted, directions = _prepared(separated(graph), layout)
+    representation, wanted, directions = _prepared(separated(graph, order=2), layout)
     with derivative_sweep():
         gradients = reverse_sweep(representation, wanted)
         (tangents,) = cs.forward(gradients, [representation.inputs[i] for i in wanted], [directions])

@@ -73,7 +73,7 @@ def sparse_jacobian_function(graph: Graph, layout: Layout) -> Derived:
 def hessian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Hessian of a scalar output: the arguments' trees outside, and inside again."""
     require_scalar(graph.name, graph.result, graph.outputs)
-    blocks = _Blocks(separated(graph))
+    blocks = _Blocks(separated(graph, order=2))
     wanted = differentiated_leaves(graph, layout)
     with derivative_sweep():
         gradients = reverse_sweep(blocks.representation, wanted)
@@ -87,7 +87,7 @@ def hessian_function(graph: Graph, layout: Layout) -> Derived:
 def sparse_hessian_function(graph: Graph, layout: Layout) -> Derived:
     """Return the Hessian by one array argument as a ``scipy.sparse.csc_array``."""
     require_scalar(graph.name, graph.result, graph.outputs)
-    graph = separated(graph)
+    graph = separated(graph, order=2)
     leaf = _only_leaf(graph, layout, "hess")
     if graph.result.output is not None:
         by_blocks = hessian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])
