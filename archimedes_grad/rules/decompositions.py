@@ -189,6 +189,8 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """
     a, b = gathered(a), gathered(b)
     value = np.linalg.lstsq(value_of(a), value_of(b), rcond)
+    if isinstance(a, SymbolicArray):
+        small.require_finite(a.node)
     m, n = np.shape(value_of(a))
     cutoff = np.finfo(np.float64).eps * max(m, n) if rcond is None else max(rcond, float(np.finfo(np.float64).eps))
     solution = np.matmul(np.linalg.pinv(a, cutoff), b)

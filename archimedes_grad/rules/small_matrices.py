@@ -52,6 +52,11 @@ def _require(condition: cs.MX) -> None:
     trace.conditions.append(condition)
 
 
+def require_finite(a: cs.MX) -> None:
+    """Let an evaluation fail where an entry is nan or infinite."""
+    _require(_binary(cs.OP_EQ, cs.sum1(cs.vec(mul(a, scalar_node(0.0)))), scalar_node(0.0)))
+
+
 def solved(a: Entries, b: Entries) -> Entries:
     """Solve linear equations by elimination; in each column the largest entry is brought to the pivot."""
     n = len(a)

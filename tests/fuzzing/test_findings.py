@@ -714,3 +714,16 @@ def test_complex_arrays_of_a_constant_part_are_written_to(write, number):
         return c.real, c.imag, other.imag * 1.0
 
     check(program, [[np.array([[-1.3447, 0.0373], [-0.6747, -1.4437]])]], ("vmap", "hvp", "jvp", "array"))
+
+
+@pytest.mark.parametrize("entry", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("shape", [(4, 2), (2, 2), (2, 4)])
+def test_least_squares_of_matrices_that_are_not_finite_raise_in_later_calls_too(shape, entry):
+    matrix, right = np.cos(np.arange(float(np.prod(shape)))).reshape(shape), np.ones(shape[0])
+    solution = arc.compile(lambda a, b: np.linalg.lstsq(a, b)[0])
+    np.testing.assert_allclose(solution(matrix, right), np.linalg.lstsq(matrix, right)[0], rtol=1e-12)
+    matrix[1, 1] = entry
+    for function in (np.linalg.lstsq, solution):
+        with pytest.raises(np.linalg.LinAlgError):
+            function(matrix, right)
+    assert np.isnan(solution(np.ones(shape), np.full(shape[0], np.nan))).all()
