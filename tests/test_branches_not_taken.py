@@ -29,6 +29,13 @@ def _smallest_of_shared(x, y):
     return np.sum(np.min(np.stack([both, y, both + y]), axis=0) * y)
 
 
+_scaled = arc.custom_vjp(lambda t, u: t * np.sum(u))
+_scaled.defvjp(
+    lambda t, u: (t * np.sum(u), (t, u)),
+    lambda r, w: (np.sum(r[1]) * w, np.sum(r[0] * w) * np.ones_like(r[1])),
+)
+
+
 def _squared(x):
     return arc.switch(np.where(x[0] > 5, 1, 0), [lambda v: v * v, lambda v: v], x)
 
@@ -103,6 +110,9 @@ CASES = {
     ),
     "before a call": lambda x, y: np.sum(
         np.where(x > -5, np.log(_squared(np.where(x > 0, np.sqrt(x) * y, 2.0) + np.where(x > 0, np.sqrt(x), 1.0))), 0.0)
+    ),
+    "a rule of the user's": lambda x, y: np.sum(
+        (lambda v: np.where(v > 0.3, np.where(v > 0.5, v * v, np.sqrt(v)), 0.0) * y)(_scaled(x, x))
     ),
     "a smallest one of shared ones": _smallest_of_shared,
     "a smallest one": lambda x, y: np.sum(

@@ -24,7 +24,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.trace_state import current_trace
-from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
+from archimedes_grad.nodes.given_derivatives import constant_in_derivatives, without_reverse_sweep
 from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of, source_of
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
@@ -53,6 +53,9 @@ _REGULAR, _REGULAR_OF_ACOSH = 0.5, 2.0
 
 #: What an operand of the larger or the smaller of two is behind its gate where the other one is taken.
 _NEVER_TAKEN = {cs.OP_FMAX: -np.inf, cs.OP_FMIN: np.inf}
+
+#: CasADi's classes of Functions that evaluate graphs, and call nothing else.
+_GRAPHS = ("MXFunction", "SXFunction", "Map", "MapSum", "Switch")
 
 _NODES_OF_A_GATE = 4
 
@@ -382,13 +385,21 @@ class _Gated(Rebuilding):
             return [_chosen(mask, cs.MX.binary(source.op(), operands[0], operands[1]), constant)]
         number = _REGULAR_OF_ACOSH if source.op() == cs.OP_ACOSH else _NEVER_TAKEN.get(source.op(), _REGULAR)
         elsewhere = [cs.MX(number)] * len(operands)
-        if source.op() in WHOLE:
-            # It may fail, so it must get what it would get without gates. Tangents that pass reach nothing that counts.
-            elsewhere = [without_reverse_sweep(*operand.shape)(operand) for operand in operands_of(source)]
+        if source.op() in WHOLE and not _is_graph(source):
+            # It may fail, so it must get what it would get without gates.
+            elsewhere = [constant_in_derivatives(*operand.shape)(operand) for operand in operands_of(source)]
         return list(source.eval_mx([
             operand if mask is None else _chosen(mask, operand, other)
             for operand, mask, other in zip(operands, masks, elsewhere, strict=True)
         ]))  # fmt: skip
+
+
+def _is_graph(call: cs.MX) -> bool:
+    """Tell whether a node is a call of graphs alone, which can be evaluated anywhere."""
+    if call.op() != cs.OP_CALL:
+        return False
+    function = call.which_function()
+    return all(inner.class_name() in _GRAPHS for inner in (function, *function.find_functions()))
 
 
 class _Seen(Rebuilding):
