@@ -24,7 +24,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.trace_state import current_trace
-from archimedes_grad.nodes.given_derivatives import constant_in_derivatives, without_reverse_sweep
+from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
 from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of, source_of
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
@@ -386,8 +386,8 @@ class _Gated(Rebuilding):
         number = _REGULAR_OF_ACOSH if source.op() == cs.OP_ACOSH else _NEVER_TAKEN.get(source.op(), _REGULAR)
         elsewhere = [cs.MX(number)] * len(operands)
         if source.op() in WHOLE and not _is_graph(source):
-            # It may fail, so it must get what it would get without gates.
-            elsewhere = [constant_in_derivatives(*operand.shape)(operand) for operand in operands_of(source)]
+            # It may fail, so it must get what it would get without gates. Such a graph is never expanded to scalars.
+            elsewhere = [without_reverse_sweep(*operand.shape)(operand) for operand in operands_of(source)]
         return list(source.eval_mx([
             operand if mask is None else _chosen(mask, operand, other)
             for operand, mask, other in zip(operands, masks, elsewhere, strict=True)

@@ -47,7 +47,7 @@ def constant_in_derivatives(rows: int, columns: int) -> cs.Function:
 def without_reverse_sweep(rows: int, columns: int) -> cs.Function:
     """Return the Function of a matrix that is the matrix itself, behind which no reverse sweep goes.
 
-    Where it is expanded to scalars tangents do pass, and where it is not, no zeros: what lies behind may be singular.
+    Not even zeros go back: what lies behind may be singular. Tangents count only where it is not expanded to scalars.
     """
     with forward_nodes():
         x = cs.MX.sym("x", rows, columns)
