@@ -1,0 +1,82 @@
+"""Gates before the operands of nodes: the operand where its node counts, and what does no harm elsewhere."""
+
+from __future__ import annotations
+
+import casadi as cs
+
+from archimedes_grad.derivatives.masks import Gates
+from archimedes_grad.derivatives.uses import NEVER_TAKEN, WITHOUT_DERIVATIVE
+from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
+from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of
+from archimedes_grad.rules.branches import WHOLE
+from archimedes_grad.rules.elementwise import negated, only_where
+
+#: Where every elementwise operation has finite derivatives; acosh has none there.
+_REGULAR, _REGULAR_OF_ACOSH = 0.5, 2.0
+
+#: CasADi's classes of Functions that evaluate graphs, and call nothing else.
+_GRAPHS = ("MXFunction", "SXFunction", "Map", "MapSum", "Switch")
+
+
+class Gated(Rebuilding):
+    """Builds expressions again with the gates in them."""
+
+    def __init__(self, gates: dict[int, Gates], calls: set[int]) -> None:
+        super().__init__()
+        self._gates = gates
+        self._seen = Seen(calls)
+
+    def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
+        """Return a node with gates before its operands, and conditions as they are: they see no gates."""
+        if source.op() in WITHOUT_DERIVATIVE:
+            return self._seen.of([source])
+        gates = self._gates.get(hash(source))
+        if gates is None:
+            return None
+        masks = [None if mask is None else self._seen.of([mask])[0] for mask in gates]
+        if source.op() in NEVER_TAKEN and None in masks:
+            # The constant takes the place of the result: so the tangent is 0 by the condition alone.
+            constant = operands[masks.index(None)]
+            (mask,) = [mask for mask in masks if mask is not None]
+            return [_chosen(mask, cs.MX.binary(source.op(), operands[0], operands[1]), constant)]
+        number = _REGULAR_OF_ACOSH if source.op() == cs.OP_ACOSH else NEVER_TAKEN.get(source.op(), _REGULAR)
+        elsewhere = [cs.MX(number)] * len(operands)
+        if source.op() in WHOLE and not _is_graph(source):
+            # It may fail, so it must get what it would get without gates. Such a graph is never expanded to scalars.
+            elsewhere = [without_reverse_sweep(*operand.shape)(operand) for operand in operands_of(source)]
+        return list(source.eval_mx([
+            operand if mask is None else _chosen(mask, operand, other)
+            for operand, mask, other in zip(operands, masks, elsewhere, strict=True)
+        ]))  # fmt: skip
+
+
+def _is_graph(call: cs.MX) -> bool:
+    """Tell whether a node is a call of graphs alone, which can be evaluated anywhere."""
+    if call.op() != cs.OP_CALL:
+        return False
+    function = call.which_function()
+    return all(inner.class_name() in _GRAPHS for inner in (function, *function.find_functions()))
+
+
+class Seen(Rebuilding):
+    """Builds what conditions see again, without a way back through a call that results have behind gates.
+
+    Among scalars the reverse derivative of a call gives zeros where its results are not differentiated, and a singular
+    operation before it that has no gate would make nan of them.
+    """
+
+    def __init__(self, calls: set[int]) -> None:
+        super().__init__()
+        self._calls = calls
+
+    def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
+        """Return a call of operands that no reverse sweep goes back from, if results have it behind gates."""
+        if hash(source) not in self._calls:
+            return None
+        return list(source.eval_mx([without_reverse_sweep(*x.shape)(x) if x.is_dense() else x for x in operands]))
+
+
+def _chosen(mask: cs.MX, operand: cs.MX, other: cs.MX) -> cs.MX:
+    """Return an operand where the mask is not 0, and the other elsewhere; only +0.0 is subtracted from the operand."""
+    negative = cs.MX.unary(cs.OP_NEG, other)
+    return cs.MX.binary(cs.OP_SUB, only_where(mask, operand), only_where(negated(mask), negative))

@@ -1,0 +1,143 @@
+"""Where the entries of nodes count: masks that are not 0 there, of a node's shape or of one entry for all."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Sequence
+
+import casadi as cs
+
+from archimedes_grad.derivatives.uses import COMPARISONS, MOVES, PRODUCTS, Step
+from archimedes_grad.nodes.simplification import derivative_sweep
+from archimedes_grad.rules.elementwise import negated, only_where
+
+#: Entries of the Jacobians of a Function up to which their structure is looked at.
+_LARGEST_STRUCTURE = 250_000
+
+#: For each operand of a node, the mask of its gate; None where it has none.
+Gates = list[cs.MX | None]
+
+
+def masks_of_choice(step: Step) -> Gates:
+    """Return where each of two operands is not less, or more, than the other one: both where one of them is nan."""
+    x, y = step.operands
+    less, more = cs.MX.binary(cs.OP_LT, x, y), cs.MX.binary(cs.OP_LT, y, x)
+    masks = [negated(less), negated(more)] if step.operation == cs.OP_FMAX else [negated(more), negated(less)]
+    return [None if operand.is_constant() else mask for operand, mask in zip((x, y), masks, strict=True)]
+
+
+def masks_handed_on(steps: list[Step], step: Step) -> list[cs.MX | None]:
+    """Hand on where the operands of a node count for it: masks that are not 0 there, of the operand's shape or scalar.
+
+    Returns
+    -------
+    list
+        The masks; None: everywhere, or nowhere.
+    """
+    masks = step.masks or (None,) * len(step.uses)
+    handed = _masks_of_operands(step, masks)
+    for (place, which), mask in zip(step.places, handed, strict=True):
+        behind = steps[place]
+        use = behind.uses[which]
+        if mask is not None and use is not None and not use.everywhere:
+            masks_behind = list(behind.masks or (None,) * len(behind.uses))
+            before = masks_behind[which]
+            masks_behind[which] = mask if before is None or hash(before) == hash(mask) else before + mask
+            behind.masks = masks_behind
+    return handed
+
+
+def _masks_of_operands(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
+    source, operands = step.source, step.operands
+    if step.operation == cs.OP_IF_ELSE_ZERO:
+        condition, branch = operands
+        mask = _truth(condition) if masks[0] is None else only_where(condition, masks[0])
+        return [None, _of_operand(source, branch, mask)]
+    if step.is_choice:
+        within = masks_of_choice(step)
+        both = [mask if masks[0] is None or mask is None else only_where(mask, masks[0]) for mask in within]
+        return [
+            None if mask is None else _of_operand(source, operand, mask)
+            for operand, mask in zip(operands, both, strict=True)
+        ]
+    if step.is_elementwise:
+        return [None if masks[0] is None else _of_operand(source, operand, masks[0]) for operand in operands]
+    if all(mask is None for mask in masks):
+        return [None] * len(operands)
+    # A mask of one entry is one for all entries of its node, and of a node of one entry it is that entry's.
+    alike = len(masks) == 1 and not source.is_scalar() and masks[0] is not None and masks[0].is_scalar()
+    by_entry = not alike and not (len(masks) == 1 and source.is_scalar() and all(x.is_scalar() for x in operands))
+    if by_entry and step.operation == cs.OP_MTIMES:
+        return _of_matrices(source, operands, masks[0])
+    if by_entry and step.operation in PRODUCTS | MOVES:
+        return _transposed(source, operands, masks)
+    if by_entry and step.operation == cs.OP_CALL:
+        return _of_call(source.which_function(), operands, masks)
+    return [_any(masks)] * len(operands)
+
+
+def _of_operand(source: cs.MX, operand: cs.MX, mask: cs.MX) -> cs.MX:
+    """Return where an operand of an elementwise operation counts; one entry may stand for many."""
+    return _total(mask) if operand.is_scalar() and not source.is_scalar() else mask
+
+
+def _truth(condition: cs.MX) -> cs.MX:
+    """Return a condition as 0 or 1: masks are added."""
+    if condition.op() in COMPARISONS:
+        return condition
+    return cs.MX.binary(cs.OP_NE, condition, cs.MX(0.0))
+
+
+def _total(mask: cs.MX) -> cs.MX:
+    return mask if mask.is_scalar() else cs.sum1(cs.vec(mask))
+
+
+def _any(masks: Sequence[cs.MX | None]) -> cs.MX:
+    different = {hash(mask): _total(mask) for mask in masks if mask is not None}
+    return functools.reduce(operator.add, different.values())
+
+
+def _of_matrices(source: cs.MX, operands: list[cs.MX], mask: cs.MX | None) -> list[cs.MX | None]:
+    """Return where the sum and the factors of ``sum + left @ right`` count: in the rows and columns that do."""
+    assert mask is not None
+    _, left, right = operands
+    rows, columns = cs.sum2(mask), cs.sum1(mask)
+    return [mask, cs.repmat(rows, 1, left.size2()), cs.repmat(columns, right.size1(), 1)]
+
+
+def _transposed(source: cs.MX, operands: list[cs.MX], masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
+    """Return the masks moved to where the entries come from, by the transpose of the node with masks as cotangents."""
+    symbols = [cs.MX.sym("operand", operand.sparsity()) for operand in operands]
+    results = source.eval_mx(symbols)
+    seeds = [
+        cs.MX(*result.shape) if mask is None else _in_full(mask, *result.shape)
+        for result, mask in zip(results, masks, strict=True)
+    ]
+    with derivative_sweep():
+        (moved,) = cs.reverse(results, symbols, [seeds])
+        if source.op() in PRODUCTS:
+            moved = cs.graph_substitute(moved, symbols, [cs.MX(cs.DM.ones(x.sparsity())) for x in operands])
+    return [cs.densify(mask) if mask.nnz() else None for mask in moved]
+
+
+def _in_full(mask: cs.MX, rows: int, columns: int) -> cs.MX:
+    return mask if mask.shape == (rows, columns) else cs.repmat(mask, rows, columns)
+
+
+def _of_call(function: cs.Function, operands: list[cs.MX], masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
+    """Return where the arguments of a call count: entry by entry where its structure is soon found, else all alike."""
+    if function.nnz_in() * function.nnz_out() > _LARGEST_STRUCTURE:
+        return [_any(masks)] * len(operands)
+    moved: list[cs.MX | None] = [None] * len(operands)
+    for output, mask in enumerate(masks):
+        if mask is None:
+            continue
+        column = cs.vec(_in_full(mask, *function.size_out(output)))
+        for k, operand in enumerate(operands):
+            depends = cs.DM(function.jac_sparsity(output, k).T, 1)
+            if depends.nnz():
+                part = cs.reshape(cs.densify(cs.mtimes(depends, column)), *operand.shape)
+                before = moved[k]
+                moved[k] = part if before is None else before + part
+    return moved

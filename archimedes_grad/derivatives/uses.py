@@ -1,0 +1,210 @@
+"""The steps to the results of a graph, and how each counts for them: everywhere, or under conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.nodes.rebuilding import source_of
+from archimedes_grad.rules.branches import SINGULAR, WHOLE
+
+COMPARISONS = frozenset({cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR})
+WITHOUT_DERIVATIVE = COMPARISONS | {cs.OP_SIGN, cs.OP_FLOOR, cs.OP_CEIL}
+
+#: Nodes that move entries or add them; their transposes are found by CasADi.
+MOVES = frozenset({
+    cs.OP_GETNONZEROS, cs.OP_SETNONZEROS, cs.OP_ADDNONZEROS, cs.OP_RESHAPE, cs.OP_TRANSPOSE, cs.OP_HORZCAT,
+    cs.OP_VERTCAT, cs.OP_DIAGCAT, cs.OP_HORZSPLIT, cs.OP_VERTSPLIT, cs.OP_DIAGSPLIT, cs.OP_HORZREPMAT,
+    cs.OP_HORZREPSUM, cs.OP_PROJECT, cs.OP_SPARSITY_CAST,
+})  # fmt: skip
+
+#: The same for products of two operands, each moved by the other one.
+PRODUCTS = frozenset({cs.OP_MTIMES, cs.OP_DOT, cs.OP_EINSTEIN, cs.OP_RANK1, cs.OP_BILIN})
+
+UNSAFE = SINGULAR | WHOLE
+
+#: Nodes whose derivatives multiply by numbers that are finite whatever the operands are.
+LINEAR = MOVES | {cs.OP_ADD, cs.OP_SUB, cs.OP_NEG, cs.OP_TWICE, cs.OP_ASSIGN, cs.OP_IF_ELSE_ZERO}
+
+#: What an operand of the larger or the smaller of two is behind its gate where the other one is taken.
+NEVER_TAKEN = {cs.OP_FMAX: -np.inf, cs.OP_FMIN: np.inf}
+
+
+class Use(NamedTuple):
+    """How a node counts for the results.
+
+    Attributes
+    ----------
+    everywhere
+        Whether all of its entries do.
+    condition
+        The number of the one condition under which CasADi keeps its cotangent 0 by itself, 0 for none; None where it
+        does not: of cotangents under two conditions, in one order and in the other, it makes a sum of zeros.
+    """
+
+    everywhere: bool
+    condition: int | None
+
+
+_EVERYWHERE, _SOMEWHERE = Use(True, 0), Use(False, None)
+
+
+class Conditions:
+    """Numbers conditions, and knows under which of them outputs have been found to count."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self._met: dict[tuple[int, int], set[int]] = {}
+
+    def number(self, condition: cs.MX) -> int:
+        """Return the number of a condition; its opposite has the negative number."""
+        holds = True
+        while condition.op() == cs.OP_NOT:
+            condition, holds = condition.dep(0), not holds
+        number = self._numbers.setdefault(hash(condition), len(self._numbers) + 1)
+        return number if holds else -number
+
+    def number_in_choice(self, choice: cs.MX, k: int) -> int:
+        """Return the number of the condition that a choice takes its operand k."""
+        # No node has this condition, so nothing else has the number.
+        return self._numbers.setdefault(-2 * hash(choice) - k, len(self._numbers) + 1)
+
+    def joined(self, place: tuple[int, int], use: Use, before: Use | None) -> Use:
+        """Return how an output counts by one more use of it: everywhere, if under a condition and its opposite."""
+        if use.everywhere or (before is not None and before.everywhere):
+            return _EVERYWHERE
+        if use.condition is not None:
+            met = self._met.setdefault(place, set())
+            if -use.condition in met:
+                return _EVERYWHERE
+            met.add(use.condition)
+        return use if before is None or use == before else _SOMEWHERE
+
+
+@dataclass(eq=False, slots=True)
+class Step:
+    """A node with all its outputs, and the steps of its operands: those behind it in the list of steps.
+
+    Attributes
+    ----------
+    operands, places
+        What it is computed from; of each the number of its step, and which of the outputs of that it is.
+    uses
+        How each output counts; None where it does not.
+    singular, singular_behind
+        Whether a singular operation is among what the node is used for, or among what it is made of, itself included.
+    handed
+        How each operand counts for this node.
+    is_choice
+        Whether it is the larger or smaller of two with gates before its operands.
+    masks
+        Where each output counts, once it is known.
+    """
+
+    source: cs.MX
+    operation: int
+    operands: list[cs.MX]
+    places: list[tuple[int, int]]
+    uses: list[Use | None]
+    singular_behind: bool
+    singular: bool = False
+    handed: Sequence[Use | None] = ()
+    is_choice: bool = False
+    masks: Sequence[cs.MX | None] = ()
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether an entry is made of the operands' entries at the same place."""
+        return bool(self.source.is_unary() or self.source.is_binary())
+
+    @property
+    def counts_in_part(self) -> bool:
+        """Whether some operand counts under conditions only."""
+        return any(use is not None and not use.everywhere for use in self.handed)
+
+
+def steps_of(results: Sequence[cs.MX]) -> list[Step]:
+    """Return the nodes that results are made of, operands first, with how they count."""
+    steps: list[Step] = []
+    places: dict[int, int] = {}
+    # Operands, and the hashes of what computes them, of nodes that wait for these.
+    begun: dict[int, tuple[list[cs.MX], list[int]]] = {}
+    waiting = [(source := source_of(result), hash(source)) for result in results]
+    while waiting:
+        source, key = waiting[-1]
+        if key in places:
+            waiting.pop()
+            continue
+        if key not in begun:
+            operands = [source.dep(i) for i in range(source.n_dep())]
+            sources = [(node := source_of(operand), hash(node)) for operand in operands]
+            begun[key] = operands, [of_operand for _, of_operand in sources]
+            missing = [(node, of_operand) for node, of_operand in sources if of_operand not in places]
+            if missing:
+                waiting += missing
+                continue
+        waiting.pop()
+        operands, keys = begun.pop(key)
+        operand_places = [(places[k], _which(operand)) for k, operand in zip(keys, operands, strict=True)]
+        operation = source.op()
+        behind = operation in UNSAFE
+        for place, _ in operand_places:
+            behind = behind or steps[place].singular_behind
+        places[key] = len(steps)
+        steps.append(Step(source, operation, operands, operand_places, [None] * max(1, source.n_out()), behind))
+    for result in results:
+        steps[places[hash(source_of(result))]].uses[_which(result)] = _EVERYWHERE
+    conditions = Conditions()
+    for step in reversed(steps):
+        _hand_on(steps, step, conditions)
+    return steps
+
+
+def _which(node: cs.MX) -> int:
+    return node.which_output() if node.is_output() else 0
+
+
+def _hand_on(steps: list[Step], step: Step, conditions: Conditions) -> None:
+    uses = [use for use in step.uses if use is not None]
+    if not uses or step.operation in WITHOUT_DERIVATIVE:
+        return
+    step.is_choice = (
+        step.operation in NEVER_TAKEN
+        and (step.singular or step.singular_behind)
+        and not all(operand.is_constant() or operand.op() in WITHOUT_DERIVATIVE for operand in step.operands)
+    )
+    step.handed = _handed_on(step, uses, conditions)
+    singular = step.singular or step.operation in UNSAFE
+    for at, use in zip(step.places, step.handed, strict=True):
+        if use is not None:
+            place, which = at
+            steps[place].uses[which] = conditions.joined(at, use, steps[place].uses[which])
+            steps[place].singular |= singular
+
+
+def _handed_on(step: Step, uses: list[Use], conditions: Conditions) -> list[Use | None]:
+    if step.operation == cs.OP_IF_ELSE_ZERO:
+        (use,) = uses
+        condition, branch = step.operands
+        if not use.everywhere or branch.numel() != step.source.numel():
+            return [None, _SOMEWHERE]
+        return [None, Use(False, conditions.number(condition))]
+    if step.is_choice:
+        return [_in_choice(step, k, uses[0], conditions) for k in range(2)]
+    if any(use.everywhere for use in uses):
+        return [_EVERYWHERE] * len(step.operands)
+    if not step.is_elementwise or uses[0].condition is None:
+        return [_SOMEWHERE] * len(step.operands)
+    size = step.source.numel()
+    return [uses[0] if operand.numel() == size else _SOMEWHERE for operand in step.operands]
+
+
+def _in_choice(step: Step, k: int, use: Use, conditions: Conditions) -> Use:
+    """Return how an operand of the larger or smaller of two counts: where the other one is not."""
+    if not use.everywhere or step.operands[k].numel() != step.source.numel():
+        return _SOMEWHERE
+    return Use(False, conditions.number_in_choice(step.source, k))
