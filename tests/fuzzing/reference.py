@@ -277,7 +277,10 @@ def _through_mpmath(name: str) -> Callable[..., Any]:
             for x in arguments:
                 head = float(x)
                 exact.append(mpmath.mpf(head) + mpmath.mpf(float(x - LONG(head))))
-            result = _MPMATH[name](mpmath, *exact)
+            try:
+                result = _MPMATH[name](mpmath, *exact)
+            except (ValueError, ZeroDivisionError):  # mpmath raises at poles, where SciPy is infinite or nan.
+                return LONG(of_scipy(*map(float, arguments)))
             if isinstance(result, mpmath.mpc):
                 return LONG(of_scipy(*map(float, arguments)))  # Beyond where the function is real: nan or infinite.
             head = float(result)
