@@ -29,6 +29,11 @@ _IN_PLACE_OF_SCIPYS = {
     "scipy.spatial": "Write distances by NumPy: np.sqrt(np.sum((a[:, None] - b) ** 2, axis=-1)).",
 }
 
+#: What to say of traced values that are written to a plain array.
+NO_PLACE_FOR_TRACED = (
+    "A plain NumPy array cannot hold traced values: make the array that is written to by arc.zeros (arc.ones, "
+    "arc.full, np.zeros_like(x), np.zeros(shape, like=x))."
+)
 
 _LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor", "logical_not"})
 
@@ -60,10 +65,7 @@ def plain_number_error(kind: str) -> TraceError:
         numpy_name = _NUMPY_NAME_OF_MATH.get(called, called)
         way_on = f"Write np.{numpy_name} in place of math.{called}: it takes traced values."
     elif frame is not None and _stores_an_item(frame):
-        way_on = (
-            "A plain NumPy array cannot hold traced values: make the array that is written to by arc.zeros (arc.ones, "
-            "arc.full, np.zeros_like(x), np.zeros(shape, like=x))."
-        )
+        way_on = NO_PLACE_FOR_TRACED
     elif sys._getframe(2) is not frame:
         way_on = (
             "A NumPy function did it. If it got a list with traced values in it, make that an array first: "

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.nodes.rebuilding import source_of
+from archimedes_grad.nodes.rebuilding import Node, ordered
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
 
 COMPARISONS = frozenset({cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR})
@@ -130,42 +130,27 @@ class Step:
 def steps_of(results: Sequence[cs.MX]) -> list[Step]:
     """Return the nodes that results are made of, operands first, with how they count."""
     steps: list[Step] = []
-    places: dict[int, int] = {}
-    # Operands, and the hashes of what computes them, of nodes that wait for these.
-    begun: dict[int, tuple[list[cs.MX], list[int]]] = {}
-    waiting = [(source := source_of(result), hash(source)) for result in results]
-    while waiting:
-        source, key = waiting[-1]
-        if key in places:
-            waiting.pop()
-            continue
-        if key not in begun:
-            operands = [source.dep(i) for i in range(source.n_dep())]
-            sources = [(node := source_of(operand), hash(node)) for operand in operands]
-            begun[key] = operands, [of_operand for _, of_operand in sources]
-            missing = [(node, of_operand) for node, of_operand in sources if of_operand not in places]
-            if missing:
-                waiting += missing
-                continue
-        waiting.pop()
-        operands, keys = begun.pop(key)
-        operand_places = [(places[k], _which(operand)) for k, operand in zip(keys, operands, strict=True)]
-        operation = source.op()
-        behind = operation in UNSAFE
-        for place, _ in operand_places:
-            behind = behind or steps[place].singular_behind
-        places[key] = len(steps)
-        steps.append(Step(source, operation, operands, operand_places, [None] * max(1, source.n_out()), behind))
+    numbers: dict[int, int] = {}
+    # The number of a node's step, and which of the outputs of that it is.
+    places: dict[int, tuple[int, int]] = {}
+    for node in ordered(results):
+        if node.source_key not in numbers:
+            numbers[node.source_key] = len(steps)
+            steps.append(_step(node, [places[key] for key in node.operand_keys], steps))
+        places[node.key] = numbers[node.source_key], node.which
     for result in results:
-        steps[places[hash(source_of(result))]].uses[_which(result)] = _EVERYWHERE
+        number, which = places[hash(result)]
+        steps[number].uses[which] = _EVERYWHERE
     conditions = Conditions()
     for step in reversed(steps):
         _hand_on(steps, step, conditions)
     return steps
 
 
-def _which(node: cs.MX) -> int:
-    return node.which_output() if node.is_output() else 0
+def _step(node: Node, places: list[tuple[int, int]], steps: list[Step]) -> Step:
+    source, operation = node.source, node.source.op()
+    behind = operation in UNSAFE or any(steps[place].singular_behind for place, _ in places)
+    return Step(source, operation, node.operands, places, [None] * max(1, source.n_out()), behind)
 
 
 def _hand_on(steps: list[Step], step: Step, conditions: Conditions) -> None:

@@ -3,8 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 import casadi as cs
+
+
+class Node(NamedTuple):
+    """A node of expressions, as `ordered` finds it.
+
+    Attributes
+    ----------
+    expression, key
+        The node, and its hash.
+    source, source_key, which
+        What computes it, of one output of several the node that has them, with its hash; and which of these it is.
+    operands, operand_keys
+        What it is computed from, and the hashes of these.
+    """
+
+    expression: cs.MX
+    key: int
+    source: cs.MX
+    source_key: int
+    which: int
+    operands: list[cs.MX]
+    operand_keys: list[int]
 
 
 class Rebuilding:
@@ -29,27 +52,24 @@ class Rebuilding:
     def of(self, expressions: Sequence[cs.MX]) -> list[cs.MX]:
         """Return the expressions built again."""
         for node in ordered(expressions, self.known):
-            source = source_of(node)
-            if hash(source) not in self._results:
-                self._results[hash(source)] = self._built(source)
-                self._alive.append(source)
-            results = self._results[hash(source)]
-            which = node.which_output() if node.is_output() else 0
-            self.known[hash(node)] = results[which] if results else node
-            self._alive.append(node)
+            if node.source_key not in self._results:
+                self._results[node.source_key] = self._built(node)
+                self._alive.append(node.source)
+            results = self._results[node.source_key]
+            self.known[node.key] = results[node.which] if results else node.expression
+            self._alive.append(node.expression)
         return [self.known[hash(expression)] for expression in expressions]
 
-    def _built(self, source: cs.MX) -> list[cs.MX]:
+    def _built(self, node: Node) -> list[cs.MX]:
         """Return the results of a node built again; none where it stays as it is."""
-        operands = operands_of(source)
-        new = [self.known[hash(operand)] for operand in operands]
-        results = self.instead_of(source, new)
+        new = [self.known[key] for key in node.operand_keys]
+        results = self.instead_of(node.source, new)
         if results is None:
-            if all(hash(a) == hash(b) for a, b in zip(new, operands, strict=True)):
+            if all(hash(operand) == key for operand, key in zip(new, node.operand_keys, strict=True)):
                 return []
-            results = source.eval_mx(new)
+            results = node.source.eval_mx(new)
         # CasADi drops what it now finds to be zeros; who reads the result counts on all entries.
-        return [cs.project(result, _sparsity_of(source, k)) for k, result in enumerate(results)]
+        return [cs.project(result, _sparsity_of(node.source, k)) for k, result in enumerate(results)]
 
 
 def opened(function: cs.Function, inputs: Sequence[cs.MX]) -> list[cs.MX]:
@@ -62,24 +82,37 @@ def _sparsity_of(source: cs.MX, which: int) -> cs.Sparsity:
     return source.get_output(which).sparsity() if source.has_output() else source.sparsity()
 
 
-def ordered(expressions: Sequence[cs.MX], known: Collection[int] = ()) -> list[cs.MX]:
+def ordered(expressions: Sequence[cs.MX], known: Collection[int] = ()) -> list[Node]:
     """Return the nodes that expressions are made of, operands first, down to those that are known."""
     met = set(known)
-    order: list[cs.MX] = []
-    waiting = list(expressions)
+    order: list[Node] = []
+    # Nodes that wait for their operands.
+    begun: dict[int, Node] = {}
+    waiting = [(expression, hash(expression)) for expression in expressions]
     while waiting:
-        node = waiting[-1]
-        if hash(node) in met:
+        expression, key = waiting[-1]
+        if key in met:
             waiting.pop()
             continue
-        missing = [operand for operand in operands_of(node) if hash(operand) not in met]
-        if missing:
-            waiting += missing
-            continue
+        if key not in begun:
+            begun[key] = node = _node(expression, key)
+            missing = [x for x in zip(node.operands, node.operand_keys, strict=True) if x[1] not in met]
+            if missing:
+                waiting += missing
+                continue
         waiting.pop()
-        met.add(hash(node))
-        order.append(node)
+        met.add(key)
+        order.append(begun.pop(key))
     return order
+
+
+def _node(expression: cs.MX, key: int) -> Node:
+    source, source_key, which = expression, key, 0
+    if expression.is_output():
+        source, which = expression.dep(0), expression.which_output()
+        source_key = hash(source)
+    operands = [source.dep(i) for i in range(source.n_dep())]
+    return Node(expression, key, source, source_key, which, operands, [hash(operand) for operand in operands])
 
 
 def source_of(node: cs.MX) -> cs.MX:

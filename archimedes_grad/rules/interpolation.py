@@ -31,7 +31,13 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     if xp.shape[0] > 1:
         x0, x1, f0, f1 = _intervals(points, xp, fp)
         outside = np.equal(x0, x1)
-        result = (f1 - f0) / (x1 - x0 + outside) * (points - x0) + f0
+        slopes = (f1 - f0) / (x1 - x0 + outside)
+        result = slopes * (points - x0) + f0
+        if is_traced((xp, fp)) or not np.all(np.isfinite(xp) & np.isfinite(fp)):
+            from_right = slopes * (points - x1) + f1
+            from_right = chosen(np.isnan(from_right) & np.equal(f0, f1), f0, from_right)
+            from_right = chosen(np.equal(points, x0), f0, from_right)
+            result = chosen(np.isnan(result), from_right, result)
     below, above = np.less(points, xp[0]), np.greater_equal(points, xp[-1])
     result = chosen(below, fp[0] if left is None else left, result)
     last = chosen(np.equal(points, xp[-1]), fp[-1], fp[-1] if right is None else right)
@@ -87,22 +93,20 @@ def _full(array: Any) -> cs.MX:
 _LARGEST_SHIFTS = 4_000_000
 
 
-def _slid(signal: Any, kernel: Any) -> Any:
-    """Return the products of a kernel with every window of a longer signal, summed."""
-    length, width = signal.shape[0], kernel.shape[0]
-    count = length - width + 1
-    value = np.correlate(value_of(signal), value_of(kernel), "valid")
-    signal_node, kernel_node = _full(signal), _full(kernel)
-    if length * (width + 1) > _LARGEST_SHIFTS:
-        total: Any = signal[:count] * kernel[0]
-        for shift in range(1, width):
-            total = total + signal[shift : shift + count] * kernel[shift]
-        return total
-    # Copies end to end, cut again into columns one entry longer: each is shifted by one against the last.
-    copies = flat(cs.repmat(signal_node, 1, width + 1))[: (length + 1) * width]
-    windows = cs.reshape(copies, length + 1, width)[:count, :]
-    counted(3, 2 * length * width)
-    return new_array(reshaped(matrix_product(windows, kernel_node), (count,)), value)
+def _correlation(a: Any, v: Any, mode: Any) -> Any:
+    """Return the correlation of a longer array with a shorter one."""
+    n, m = a.shape[0], v.shape[0]
+    mode = {0: "valid", 1: "same", 2: "full"}.get(mode, mode)[0]
+    # How many windows begin before the array, and end behind it.
+    before, after = {"v": (0, 0), "s": (m // 2, m - 1 - m // 2), "f": (m - 1, m - 1)}[mode]
+    if not n:
+        return a if mode == "f" else _slid(a, v)
+    if (n + before + after) * (m + 1) > _LARGEST_SHIFTS:
+        return _added_one_by_one(a, v, before, after)
+    if not before + after or (not is_traced(v) and np.all(np.isfinite(v))):
+        return _slid(_padded(a, before, after), v)
+    edges = _over_the_ends(a, v, before, after)
+    return np.concatenate([edges[:before], _slid(a, v), edges[before:]])
 
 
 def _padded(signal: Any, before: int, after: int) -> Any:
@@ -110,15 +114,40 @@ def _padded(signal: Any, before: int, after: int) -> Any:
     return np.concatenate([part for part in parts if part.shape[0]])
 
 
-def _correlation(a: Any, v: Any, mode: Any) -> Any:
-    """Return the correlation of a longer array with a shorter one."""
-    n, m = a.shape[0], v.shape[0]
-    mode = {0: "valid", 1: "same", 2: "full"}.get(mode, mode)[0]
-    if mode == "v":
-        return _slid(a, v)
-    if mode == "s":
-        return _slid(_padded(a, m // 2, m - 1 - m // 2), v)
-    return _slid(_padded(a, m - 1, m - 1), v) if n else a
+def _slid(signal: Any, kernel: Any) -> Any:
+    """Return the products of a kernel with every window of a longer signal, summed."""
+    length, width = signal.shape[0], kernel.shape[0]
+    count = length - width + 1
+    value = np.correlate(value_of(signal), value_of(kernel), "valid")
+    signal_node, kernel_node = _full(signal), _full(kernel)
+    # Copies end to end, cut again into columns one entry longer: each is shifted by one against the last.
+    copies = flat(cs.repmat(signal_node, 1, width + 1))[: (length + 1) * width]
+    windows = cs.reshape(copies, length + 1, width)[:count, :]
+    counted(3, 2 * length * width)
+    return new_array(reshaped(matrix_product(windows, kernel_node), (count,)), value)
+
+
+def _over_the_ends(signal: Any, kernel: Any, before: int, after: int) -> Any:
+    """Return the products with the windows that lie over an end: 0 times 0 beyond it, as the kernel may be infinite."""
+    length, width = signal.shape[0], kernel.shape[0]
+    starts = np.concatenate([np.arange(-before, 0), length - width + 1 + np.arange(after)])
+    column = np.arange(width)
+    index = starts[:, None] + column
+    inside = (index >= 0) & (index < length)
+    entries = _padded(signal, 0, 1)[np.where(inside, index, length)]
+    return np.sum(entries * _padded(kernel, 0, 1)[np.where(inside, column, width)], 1)
+
+
+def _added_one_by_one(signal: Any, kernel: Any, before: int, after: int) -> Any:
+    """Return the products of a kernel with the windows of a signal as sums of shifted copies of this."""
+    length, width = signal.shape[0], kernel.shape[0]
+    count = before + length - width + 1 + after
+    total: Any = 0
+    for shift in range(width):
+        start, stop = max(0, shift - before), min(length, shift - before + count)
+        gap = before - shift + start
+        total = total + _padded(signal[start:stop] * kernel[shift], gap, count - gap - (stop - start))
+    return total
 
 
 @composed(np.correlate)

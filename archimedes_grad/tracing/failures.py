@@ -10,7 +10,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import is_traced
-from archimedes_grad.arrays.plain_numbers import way_on_from_scipy
+from archimedes_grad.arrays.plain_numbers import NO_PLACE_FOR_TRACED, way_on_from_scipy
 from archimedes_grad.arrays.trace_state import current_trace, message_at_line, trace_error
 from archimedes_grad.arrays.user_code import (
     came_through_scipy,
@@ -27,6 +27,8 @@ _NO_METHOD = r"'\w+' object has no attribute '(\w+)'"
 #: What NumPy says of an index of a plain array that is neither whole nor a truth value.
 _NO_INDEX = r"only integers, slices \(`:`\)"
 _NO_OBJECTS = r"ufunc '\w+' not supported for the input types"
+#: What NumPy says where what is written to a plain array has more axes than the place; of a list it says the same.
+_MORE_AXES = r"setting an array element with a sequence. The requested array would exceed"
 
 
 def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -50,6 +52,8 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
             raise IndexError(message_at_line(f"{error}.", way_on, line_that_raised(error))) from None
         if re.match(_NO_OBJECTS, str(error)):
             error.add_note("If it got a list with traced values in it: make that an array first, np.array([...]).")
+        if re.match(_MORE_AXES, str(error)):
+            error.add_note(f"If a traced value is written there: {NO_PLACE_FOR_TRACED}")
         loop = re.search(_OBJECT_LOOP, str(error)) or _method_of_ufunc(error)
         if loop is None and not isinstance(error, AttributeError) and SymbolicArray.__name__ in str(error):
             way_on = "Give it plain numbers, and keep traced arrays to NumPy."

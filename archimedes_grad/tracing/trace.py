@@ -17,7 +17,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import gathered, node_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace, leaked, outlived
 from archimedes_grad.nodes.gather import stored_shape
-from archimedes_grad.nodes.rebuilding import operands_of, ordered
+from archimedes_grad.nodes.rebuilding import ordered
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.failures import called
 from archimedes_grad.tracing.graph import Graph, Leaf, Output, Template
@@ -223,10 +223,9 @@ def _takes_constants_of(outer: Trace | None, nodes: Sequence[cs.MX]) -> bool:
         return False
     varies: set[int] = set()
     for node in ordered(nodes):
-        operands = operands_of(node)
-        if node.is_symbolic() or any(hash(operand) in varies for operand in operands):
-            varies.add(hash(node))
-        elif operands:
+        if node.expression.is_symbolic() or not varies.isdisjoint(node.operand_keys):
+            varies.add(node.key)
+        elif node.operands:
             return True
     return False
 

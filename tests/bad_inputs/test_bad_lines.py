@@ -157,6 +157,19 @@ def test_an_error_that_c_code_drops_is_told_in_a_note():
     assert PLAIN_FLOAT in caught.value.__notes__[0]
 
 
+@pytest.mark.parametrize("place", [(..., 0), 0, slice(1)])
+def test_a_write_with_more_axes_than_a_plain_array_has_there_is_told_in_a_note(place):
+    plain = np.zeros(3)
+
+    def writes(x):
+        plain[place] = x[None, None]
+        return x
+
+    with pytest.raises((ValueError, arc.TraceError)) as caught:
+        arc.compile(writes)(np.ones(1))
+    assert "A plain NumPy array cannot hold traced values" in str(caught.value) + "".join(getattr(caught.value, "__notes__", ()))
+
+
 @pytest.mark.parametrize("garbage", [1, 100])
 def test_a_root_of_scipy_whatever_runs_between(garbage):
     # Objects of the collector's, made between two calls of the function, moved the place where the error was met.

@@ -6,6 +6,7 @@ from checks import check_row, row
 from helpers import check_value, sample
 
 import archimedes_grad as arc
+from archimedes_grad.rules import interpolation
 
 TABLE = [-1.0, 0.0, 0.5, 1.75]
 VALUES = [3.0, 1.0, 2.0, 5.0]
@@ -63,9 +64,63 @@ def test_interp_at_and_beyond_the_nodes():
     np.testing.assert_allclose(slopes, [0, -2, 2, 2, 2.4, 0, 0])
 
 
-def test_long_convolution_without_a_matrix_of_shifts(monkeypatch):
-    from archimedes_grad.rules import interpolation
+INF_TABLES = [
+    (table, values)
+    for table in ([0.0, 1.0, 2.0], [-np.inf, 1.0, 3.0], [0.0, 1.0, np.inf], [-np.inf, 1.0, np.inf])
+    for values in (
+        [0.0, 1.0, np.inf], [np.inf, 1.0, 2.0], [-np.inf, np.inf, 2.0], [2.0, 2.0, 3.0], [np.inf, np.inf, 2.0],
+        [0.0, 1.0, 3.0], [np.nan, 1.0, 2.0], [1.0, 1.0, np.nan],
+    )
+]  # fmt: skip
 
+
+@pytest.mark.parametrize("engine", ["vm", "native"])
+def test_interp_of_tables_that_are_not_finite(engine):
+    x = np.array([-np.inf, -3.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, np.inf, np.nan])
+    interpolated = arc.compile(lambda x, xp, fp: np.interp(x, xp, fp), engine=engine)
+    for table, values in INF_TABLES:
+        xp, fp = np.array(table), np.array(values)
+        by_constants = arc.compile(lambda x, xp=xp, fp=fp: np.interp(x, xp, fp))
+        with np.errstate(all="ignore"):
+            expected = np.interp(x, xp, fp)
+        np.testing.assert_array_equal(interpolated(x, xp, fp), expected)
+        np.testing.assert_array_equal(by_constants(x), expected)
+
+
+def test_slopes_of_a_table_with_infinite_ends():
+    # Steps of straight lines between the finite nodes; beyond them the value is that of the last finite one.
+    table = np.array([-np.inf, 0.0, 2.0, np.inf])
+    total = arc.grad(lambda x, f: np.sum(np.interp(x, table, f)), argnums=(0, 1))
+    by_x, by_f = total(np.array([-5.0, 0.0, 0.5, 7.0]), np.array([3.0, 3.0, 7.0, 7.0]))
+    np.testing.assert_allclose(by_x[1:], [2, 2, 0])
+    np.testing.assert_allclose(by_f, [0, 1 + 1 + 0.75, 0.25 + 1, 0])
+
+
+@pytest.mark.parametrize("entries", [1e9, 0])
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("shape", [(5, 3), (4, 4), (6, 1), (2, 5), (3, 2)])
+def test_infinite_entries_reach_what_they_are_multiplied_with_alone(monkeypatch, entries, mode, shape):
+    monkeypatch.setattr(interpolation, "_LARGEST_SHIFTS", entries)
+    n, m = shape
+    rng = np.random.default_rng(4)
+    for name in ("convolve", "correlate"):
+        for place in range(n + m):
+            both = rng.normal(size=n + m)
+            both[place] = np.inf
+            a, v = both[:n], both[n:]
+            function = getattr(np, name)
+            expected = function(a, v, mode)
+            compiled = arc.compile(lambda a, v, f=function: f(a, v, mode))
+            np.testing.assert_allclose(compiled(a, v), expected, rtol=1e-13)
+            np.testing.assert_allclose(arc.compile(lambda a, f=function, v=v: f(a, v, mode))(a), expected, rtol=1e-13)
+            np.testing.assert_allclose(arc.compile(lambda v, f=function, a=a: f(a, v, mode))(v), expected, rtol=1e-13)
+            # The sum of the results that are finite has the slopes that they have.
+            finite = np.isfinite(expected)
+            slopes = arc.grad(lambda a, v, f=function: np.sum(f(a, v, mode)[finite]), argnums=(0, 1))(a, v)
+            assert not np.isnan(np.concatenate(slopes)[np.arange(n + m) != place]).any() or not finite.any()
+
+
+def test_long_convolution_without_a_matrix_of_shifts(monkeypatch):
     monkeypatch.setattr(interpolation, "_LARGEST_SHIFTS", 0)
     check_row(lambda a, v: np.convolve(a, v, "same"), ((9,), (4,)),
               {"positive": False, "gradient": True, "second": False, "paths": 1, "argnums": None})  # fmt: skip

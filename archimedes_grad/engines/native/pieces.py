@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import casadi as cs
 
-from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of, ordered, source_of
+from archimedes_grad.nodes.rebuilding import Node, Rebuilding, operands_of, ordered
 
 #: A piece that computes fewer numbers stays with the interpreter.
 _FEWEST_NUMBERS = 500
@@ -36,7 +36,7 @@ class Piece:
 
 @dataclass(eq=False, repr=False)
 class _Level:
-    nodes: list[cs.MX] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
     wanted: dict[int, cs.MX] = field(default_factory=dict)
 
 
@@ -60,8 +60,8 @@ class Cut:
         self.inputs: list[cs.MX] = function.mx_in()
         self._outputs: list[cs.MX] = function.call(self.inputs, True, False)
         self._is_compiled = is_compiled
+        # A key must stay taken: the nodes are kept alive as long as the tables.
         self._order = ordered(self._outputs)
-        # A key must stay taken: the nodes are kept alive as long as the table.
         self._levels: dict[int, int] = {}
         self._whole: dict[int, bool] = {}
         levels = self._sorted_by_level()
@@ -70,40 +70,40 @@ class Cut:
     def _sorted_by_level(self) -> list[_Level]:
         levels: list[_Level] = []
         for node in self._order:
-            operands = operands_of(node)
-            level = max((self._after(operand) for operand in operands), default=0)
-            compiled = self._whole[hash(node)] = not operands or self._is_compiled(source_of(node))
-            self._levels[hash(node)] = level
+            level = max(map(self._after, node.operand_keys), default=0)
+            compiled = self._whole[node.key] = not node.operands or self._is_compiled(node.source)
+            self._levels[node.key] = level
             while len(levels) <= level:
                 levels.append(_Level())
-            if compiled and operands:
+            if compiled and node.operands:
                 levels[level].nodes.append(node)
-            for operand in operands:
-                if _is_leaf(operand) or not self._whole[hash(operand)]:
+            for operand, key in zip(node.operands, node.operand_keys, strict=True):
+                if _is_leaf(operand) or not self._whole[key]:
                     continue
-                own = self._levels[hash(operand)]
+                own = self._levels[key]
                 if not compiled or own < level:
-                    levels[own].wanted[hash(operand)] = operand
+                    levels[own].wanted[key] = operand
         for output in self._outputs:
             if not _is_leaf(output) and self._whole[hash(output)]:
                 levels[self._levels[hash(output)]].wanted[hash(output)] = output
         return levels
 
-    def _after(self, operand: cs.MX) -> int:
+    def _after(self, key: int) -> int:
         """Return the first level at which a node is known."""
-        return self._levels[hash(operand)] + (0 if self._whole[hash(operand)] else 1)
+        return self._levels[key] + (0 if self._whole[key] else 1)
 
     def _piece(self, level: _Level) -> Piece | None:
-        if not level.wanted or sum(node.nnz() for node in level.nodes) < _FEWEST_NUMBERS:
+        if not level.wanted or sum(node.expression.nnz() for node in level.nodes) < _FEWEST_NUMBERS:
             return None
         results = list(level.wanted.values())
-        inside = {hash(node) for node in level.nodes}
-        arguments: dict[int, cs.MX] = {}
-        for node in level.nodes:
-            for operand in operands_of(node):
-                if hash(operand) not in inside and not operand.is_constant():
-                    arguments[hash(operand)] = operand
-        if not all(node.is_dense() for node in (*results, *arguments.values())):
+        inside = {node.key for node in level.nodes}
+        arguments = {
+            key: operand
+            for node in level.nodes
+            for operand, key in zip(node.operands, node.operand_keys, strict=True)
+            if key not in inside and not operand.is_constant()
+        }
+        if not all(expression.is_dense() for expression in (*results, *arguments.values())):
             return None
         symbols = {key: cs.MX.sym(f"x{k}", node.sparsity()) for k, (key, node) in enumerate(arguments.items())}
         rebuilt = Rebuilding(dict(symbols))
