@@ -125,7 +125,7 @@ FUNCTIONS[np.histogramdd] = _of_points_or_columns
 
 def _columns(sample: Any) -> list[Any]:
     """Return the coordinates of points: the columns of a matrix."""
-    sample = np.atleast_2d(sample).T if sample.ndim == 1 else sample
+    sample = np.atleast_2d(sample).T if sample.ndim < 2 else sample
     return [sample[:, k] for k in range(sample.shape[1])]
 
 

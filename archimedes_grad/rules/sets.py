@@ -6,6 +6,7 @@ Which entries there are is decided while tracing, as an ``if`` on traced values 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -77,7 +78,7 @@ def unique(ar: Any, return_index: bool = False, return_inverse: bool = False, re
            axis: int | None = None, *, equal_nan: bool = True, sorted: bool = True) -> Any:  # fmt: skip
     """The distinct entries in ascending order, and where they come from: constants of this path."""
     ar = gathered(ar)
-    if axis is not None and ar.ndim != 1:
+    if axis is not None and (ar.ndim != 1 or operator.index(axis) not in (0, -1)):
         return _unique_slices(ar, axis, (return_index, return_inverse, return_counts), equal_nan)
     flat = np.ravel(ar)
     entries = np.sort(flat)[_distinct(np.sort(flat), equal_nan)]

@@ -130,6 +130,8 @@ def argpartition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introsele
     """The indices that partition an array along an axis."""
     a = gathered(a)
     np.argpartition(a.value, kth, axis, kind)
+    if a.ndim == 0:
+        return argsort(a, axis)
     last = _axis_last(a, axis)
     if found.sorted_in_graph(last):
         return argsort(a, axis)

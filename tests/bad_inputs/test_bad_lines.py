@@ -167,7 +167,8 @@ def test_a_write_with_more_axes_than_a_plain_array_has_there_is_told_in_a_note(p
 
     with pytest.raises((ValueError, arc.TraceError)) as caught:
         arc.compile(writes)(np.ones(1))
-    assert "A plain NumPy array cannot hold traced values" in str(caught.value) + "".join(getattr(caught.value, "__notes__", ()))
+    told = str(caught.value) + "".join(getattr(caught.value, "__notes__", ()))
+    assert "A plain NumPy array cannot hold traced values" in told
 
 
 @pytest.mark.parametrize("garbage", [1, 100])

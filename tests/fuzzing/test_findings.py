@@ -727,3 +727,19 @@ def test_least_squares_of_matrices_that_are_not_finite_raise_in_later_calls_too(
         with pytest.raises(np.linalg.LinAlgError):
             function(matrix, right)
     assert np.isnan(solution(np.ones(shape), np.full(shape[0], np.nan))).all()
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: np.argpartition(np.sum(x), 0, axis=0), lambda x: np.argpartition(np.asarray(np.vdot(x, x)), 0),
+    lambda x: np.histogramdd(np.sum(x))[0], lambda x: np.unique(x, axis=1), lambda x: np.unique(x, axis=()),
+    lambda x: np.unique(x, axis=-1),
+])  # fmt: skip
+def test_numbers_and_axes_are_taken_as_numpy_takes_them(function):
+    # argpartition of a number asked for an axis that it has not, unique of a vector for none.
+    def result_of(f):
+        try:
+            return np.asarray(f(np.array([0.7, 0.2]))).tolist()
+        except (TypeError, ValueError) as error:
+            return type(error)
+
+    assert result_of(arc.compile(function)) == result_of(function)

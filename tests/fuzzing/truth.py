@@ -19,11 +19,9 @@ EPS, EPS_SINGLE = float(np.finfo(np.float64).eps), float(np.finfo(np.float32).ep
 RTOL_FIRST, RTOL_SECOND = 1e-9, 1e-6
 
 #: Where what is not finite spreads otherwise than in NumPy: it takes real factors of complex numbers for complex ones,
-#: and histograms from sums of all the weights before; the library sums axes of einsum of one array first, pads with
-#: zeros what it convolves, interpolates from the left end alone, and adds nothing to an entry that a quantile falls on.
-_APART_AT_INFINITY = frozenset({
-    "complex", "histogram", "einsum", "convolve", "correlate", "interp", "quantile", "percentile", "nanquantile",
-})  # fmt: skip
+#: and histograms from sums of all the weights before; the library sums axes of einsum of one array first, and adds
+#: nothing to an entry that a quantile falls on.
+_APART_AT_INFINITY = frozenset({"complex", "histogram", "einsum", "quantile", "percentile", "nanquantile"})
 
 #: What may give a zero of either sign by the conventions, so that its reciprocal is infinite with either; and what
 #: else reads the sign.
@@ -162,9 +160,8 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
         raise Unsure  # What is not finite spreads as the factorisation is computed.
     point.with_drawn_errors = lambda: runs(plain, copy.deepcopy(wide))
     point.has_complex_numbers = _has_complex_numbers(program.__code__)
-    if not all(np.isfinite(x).all() for x in wide):
-        complex_too = {"complex"} if point.has_complex_numbers else set()
-        point.names_at_infinity = _APART_AT_INFINITY & ({*point.names} | complex_too)
+    complex_too = {"complex"} if point.has_complex_numbers else set()
+    point.names_at_infinity = _APART_AT_INFINITY & ({*point.names} | complex_too)
     try:
         point.expected = outputs_of(plain(*copy.deepcopy(wide)))
     except AttributeError:
@@ -266,9 +263,14 @@ def _apart(got: Any, expected: Any, tolerance: Any) -> Any:
 
 
 def _spreads_otherwise(point: Point, got: Any, expected: Any) -> Any:
-    """Return where one of two is nan, or of complex numbers infinite: the root of infinity and nan is infinite."""
+    """Return where one of two is nan, or of complex numbers infinite: the root of infinity and nan is infinite.
+
+    Where all arguments are finite, the other one has to be infinite.
+    """
     got, expected = np.asarray(got, float), np.asarray(expected, float)
     one_is_nan = np.isnan(got) != np.isnan(expected)
+    if all(np.isfinite(x).all() for x in point.args):
+        return one_is_nan & (np.isinf(got) | np.isinf(expected))
     return one_is_nan | np.isinf(expected) if point.has_complex_numbers else one_is_nan
 
 
