@@ -8,6 +8,7 @@ from scipy import special
 
 import archimedes_grad as arc
 from archimedes_grad.derivatives import branches
+from archimedes_grad.rules import special_calls
 
 X = np.array([0.7, -1.0, 2.5, -0.3])
 Y = np.array([1.5, 0.2, -0.8, 0.4])
@@ -35,6 +36,10 @@ _scaled.defvjp(
     lambda t, u: (t * np.sum(u), (t, u)),
     lambda r, w: (np.sum(r[1]) * w, np.sum(r[0] * w) * np.ones_like(r[1])),
 )
+
+
+def _shared_call(values, x, y):
+    return np.sum(np.where(x > 0, values, 0.0) * y + np.where(x > 1, values * x, y))
 
 
 def _squared(x):
@@ -114,6 +119,14 @@ CASES = {
     ),
     "a function of SciPy's": lambda x, y: np.where(
         np.all(x > 5), special.ndtri(np.where(x > 0.3, np.power(x, y[0]), 0.0)) @ y, np.sum(x * y)
+    ),
+    "evaluated by SciPy": lambda x, y: np.sum(
+        np.where((x > 0.2) & (x < 0.8), special.ndtri(x) * y, x) + np.where(x > 0, special.kv(1.5, x), y)
+    ),
+    "evaluated by SciPy, shared": lambda x, y: _shared_call(special.kv(0.5, x), x, y),
+    "evaluated by SciPy, of several": lambda x, y: np.sum(
+        np.where(x > 0, special.gammainc(np.abs(Y), x) * y + special.erfinv(x - 2), 0.0),
+        where=np.abs(x - 2) < 1,
     ),
     "a rule of the user's": lambda x, y: np.sum(
         (lambda v: np.where(v > 0.3, np.where(v > 0.5, v * v, np.sqrt(v)), 0.0) * y)(_scaled(x, x))
@@ -222,6 +235,29 @@ def test_values_are_those_of_numpy(case):
     value, _ = arc.value_and_grad(f)(X, Y)
     assert value == pytest.approx(expected, rel=1e-14)
     assert value == arc.compile(f)(X, Y)
+
+
+@pytest.mark.parametrize("n", [3, np.array([3, 4, 5, 7])])
+def test_whole_orders_stay_whole_behind_gates(n):
+    # SciPy's loop for whole numbers gives other digits than the one for real orders.
+    def f(x):
+        values = special.eval_hermite(n, x)
+        return np.sum(np.where(x > 0, values, 0.0)[::-1] + np.where(x > 0.1, values, 1.0))
+
+    x = np.array([0.7, -1.0, 2.5, 0.3])
+    assert arc.value_and_grad(f)(x)[0] == f(x)
+
+
+@pytest.mark.parametrize("name", special_calls.DERIVATIVES)
+def test_calls_of_scipy_are_regular_where_gates_put_them(name):
+    point = np.array(special_calls._kind(name).regular_point)
+    by = tuple(k for k, partial in enumerate(special_calls.DERIVATIVES[name]) if partial is not None)
+    nodes = [casadi.MX.sym(f"x{k}") for k in range(len(point))]
+    value = special_calls.evaluated(name, *nodes)
+    slopes = [casadi.gradient(value, nodes[k]) for k in by]
+    curvatures = [casadi.gradient(slope, nodes[k]) for slope in slopes for k in by]
+    numbers = casadi.Function("f", nodes, [casadi.vertcat(value, *slopes, *curvatures)])(*point)
+    assert np.isfinite(numbers.full()).all()
 
 
 def test_zeros_keep_their_signs_behind_gates():

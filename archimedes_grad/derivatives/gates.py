@@ -8,11 +8,11 @@ from archimedes_grad.derivatives.masks import Gates
 from archimedes_grad.derivatives.uses import NEVER_TAKEN, WITHOUT_DERIVATIVE
 from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
 from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of
-from archimedes_grad.rules.branches import WHOLE
+from archimedes_grad.rules.branches import REGULAR, REGULAR_POINTS, WHOLE
 from archimedes_grad.rules.elementwise import negated, only_where
 
-#: Where every elementwise operation has finite derivatives; acosh has none there.
-_REGULAR, _REGULAR_OF_ACOSH = 0.5, 2.0
+#: Acosh has none at `REGULAR`.
+_REGULAR_OF_ACOSH = 2.0
 
 #: CasADi's classes of Functions that evaluate graphs, and call nothing else.
 _GRAPHS = ("MXFunction", "SXFunction", "Map", "MapSum", "Switch")
@@ -39,23 +39,31 @@ class Gated(Rebuilding):
             constant = operands[masks.index(None)]
             (mask,) = [mask for mask in masks if mask is not None]
             return [_chosen(mask, cs.MX.binary(source.op(), operands[0], operands[1]), constant)]
-        number = _REGULAR_OF_ACOSH if source.op() == cs.OP_ACOSH else NEVER_TAKEN.get(source.op(), _REGULAR)
+        number = _REGULAR_OF_ACOSH if source.op() == cs.OP_ACOSH else NEVER_TAKEN.get(source.op(), REGULAR)
         elsewhere = [cs.MX(number)] * len(operands)
-        if source.op() in WHOLE and not _is_graph(source):
-            # It may fail, so it must get what it would get without gates. Such a graph is never expanded to scalars.
-            elsewhere = [without_reverse_sweep(*operand.shape)(operand) for operand in operands_of(source)]
+        if source.op() in WHOLE:
+            elsewhere = _elsewhere_in_call(source)
         return list(source.eval_mx([
             operand if mask is None else _chosen(mask, operand, other)
             for operand, mask, other in zip(operands, masks, elsewhere, strict=True)
         ]))  # fmt: skip
 
 
-def _is_graph(call: cs.MX) -> bool:
-    """Tell whether a node is a call of graphs alone, which can be evaluated anywhere."""
-    if call.op() != cs.OP_CALL:
-        return False
-    function = call.which_function()
-    return all(inner.class_name() in _GRAPHS for inner in (function, *function.find_functions()))
+def _elsewhere_in_call(source: cs.MX) -> list[cs.MX]:
+    """Return what the operands of a call, or a factorisation, are where it does not count."""
+    called = source.which_function() if source.op() == cs.OP_CALL else None
+    if called is not None:
+        if (point := REGULAR_POINTS.get(hash(called))) is not None:
+            return [cs.MX(number) for number in point]
+        if all(map(_cannot_fail, (called, *called.find_functions()))):
+            return [cs.MX(REGULAR)] * source.n_dep()
+    # It may fail, so it must get what it would get without gates. Such a graph is never expanded to scalars.
+    return [without_reverse_sweep(*operand.shape)(operand) for operand in operands_of(source)]
+
+
+def _cannot_fail(function: cs.Function) -> bool:
+    """Tell whether a function can be evaluated anywhere; of those that it calls, others tell."""
+    return function.class_name() in _GRAPHS or hash(function) in REGULAR_POINTS
 
 
 class Seen(Rebuilding):

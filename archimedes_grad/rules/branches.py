@@ -16,6 +16,13 @@ SINGULAR = frozenset({
 #: Nodes with derivatives of their own, which may be infinite: nothing is known about where.
 WHOLE = frozenset({cs.OP_CALL, cs.OP_SOLVE, cs.OP_INVERSE, cs.OP_DETERMINANT, cs.OP_BSPLINE})
 
+#: Hashes of the calls that compute entry by entry and cannot fail -> where each argument has finite derivatives. These
+#: calls live as long as the process.
+REGULAR_POINTS: dict[int, tuple[float, ...]] = {}
+
+#: Where the derivatives of all that is elementwise are finite, but for what is said otherwise.
+REGULAR = 0.5
+
 
 def note_choice(*branches: cs.MX) -> None:
     """Mark the trace under way where it chooses: what it does not take must stay out of derivatives."""

@@ -25,7 +25,7 @@ def _kind(ufunc: np.ufunc) -> Kind:
     def evaluate(inputs: Any, wanted: Any) -> Any:
         return (ufunc(*(numbers.astype(np.int64) for numbers in inputs)),)
 
-    return Kind(ufunc.__name__, evaluate, without_derivative)
+    return Kind(ufunc.__name__, evaluate, without_derivative, regular_point=(1.0,) * ufunc.nin)
 
 
 def _of_integers(ufunc: np.ufunc) -> Rule:

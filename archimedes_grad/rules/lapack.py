@@ -24,6 +24,7 @@ import numpy.typing as npt
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.gather import Shape, flat, repeated_number, stored_shape
 from archimedes_grad.nodes.python_calls import PythonCall, write_outputs
+from archimedes_grad.rules.branches import REGULAR_POINTS
 
 Array = npt.NDArray[np.float64]
 Matrices = Sequence[cs.MX]
@@ -51,6 +52,8 @@ class Kind:
     evaluate: Evaluation
     reverse: Reverse
     stack_reverse: StackReverse | None = None
+    #: Of what is computed entry by entry and cannot fail: where each argument has finite derivatives.
+    regular_point: tuple[float, ...] | None = None
 
 
 class MatrixCall(PythonCall):
@@ -90,6 +93,14 @@ class MatrixCall(PythonCall):
     def _view(self, buffer: memoryview | None, shape: Shape) -> Array:
         full = (self.count, *shape)
         return np.zeros(full) if buffer is None else np.frombuffer(buffer).reshape(full)
+
+    def has_jac_sparsity(self, oind: int, iind: int) -> bool:
+        """Tell where the structure is known: of what is computed entry by entry."""
+        return self.kind.regular_point is not None
+
+    def get_jac_sparsity(self, oind: int, iind: int, symmetric: bool) -> cs.Sparsity:
+        """Return the structure of the derivative: each entry by its own."""
+        return cs.Sparsity.diag(self.nnz_out(oind))
 
     def get_reverse(self, nadj: int, name: str, inames: Any, onames: Any, opts: Any) -> cs.Function:
         """Return the function that takes sensitivities from the outputs to the inputs."""
@@ -160,7 +171,10 @@ def matrix_call(
 ) -> MatrixCall:
     """Return the call of a kind for given shapes of one item, and the number of items in a stack."""
     with _making:
-        return _made(kind, tuple(shapes_in), tuple(shapes_out), count)
+        call = _made(kind, tuple(shapes_in), tuple(shapes_out), count)
+        if kind.regular_point is not None:
+            REGULAR_POINTS[hash(call)] = kind.regular_point
+        return call
 
 
 def note_call(can_fail: bool = False) -> None:

@@ -18,6 +18,7 @@ from archimedes_grad.arrays.dispatch import ELEMENTWISE, UFUNC_METHODS
 from archimedes_grad.arrays.operands import is_traced
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import special_graphs as graphs
+from archimedes_grad.rules.branches import REGULAR
 from archimedes_grad.rules.elementwise import add, div, exp, is_zero, log, mul, negated, only_where, select, sub
 from archimedes_grad.rules.lapack import Kind, Matrices, called_by_entry
 from archimedes_grad.rules.special_graphs import horner, neg, number
@@ -65,7 +66,10 @@ def _kind(name: str) -> Kind:
             for partial, x in zip(partials, inputs, strict=True)
         ]
 
-    return Kind(name.strip("_"), evaluate, reverse)
+    regular = _REGULAR_POINTS.get(name, (REGULAR,) * len(partials))
+    if whole:  # A part of an order would take the others, which are whole, out of SciPy's loop for these.
+        regular = (_REGULAR_ORDER, *regular[1:])
+    return Kind(name.strip("_"), evaluate, reverse, regular_point=regular)
 
 
 def by_size(name: str, graph: Callable[..., MX]) -> Callable[..., MX]:
@@ -269,11 +273,14 @@ def _log_ndtr_slope(x: MX, y: MX) -> MX:
 #: Functions whose first argument is evaluated by SciPy's loop for whole numbers.
 _OF_WHOLE_ORDER = frozenset({"expn", "kn", "yn", "_spherical_jn", "_spherical_yn", "_spherical_in", "_spherical_kn"})
 
+#: Where derivatives of several orders are finite, if not at `REGULAR`.
+_REGULAR_POINTS = {"ndtri_exp": (-REGULAR,)}
+_REGULAR_ORDER = 3.0
+
 #: scipy.special name -> a partial derivative for each argument.
 DERIVATIVES: dict[str, tuple[Partial, ...]] = {
     "gammaln": (lambda x, y: evaluated("digamma", x),), "digamma": (lambda x, y: graphs.trigamma(x),),
     "psi": (lambda x, y: graphs.trigamma(x),), "gamma": (lambda x, y: mul(y, evaluated("digamma", x)),),
-    "zeta": (None, lambda s, q, y: mul(neg(s), evaluated("zeta", add(s, number(1)), q))),
     "erfc": (_error_slope(-1.0),), "ndtr": (lambda x, y: _gaussian(1 / math.sqrt(2 * math.pi), -0.5)(x),),
     "erfcx": (lambda x, y: sub(mul(number(2), mul(x, y)), number(2 / math.sqrt(math.pi))),),
     "log_ndtr": (_log_ndtr_slope,),
