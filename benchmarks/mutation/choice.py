@@ -55,8 +55,8 @@ class Tests:
             found = {test for line in range(first, last + 1) for test in by_line.get(line, [])}
         if not found and mutant.in_function:
             found = {test for line in range(*mutant.around) for test in by_line.get(line, [])}
-        if len(found) == 1:
-            # A line that is run once for all, by whichever test came first.
+        if by_line and found <= set(by_line[min(by_line)]):
+            # A line that is run once for all, by whichever tests load the module.
             found |= {test for tests in by_line.values() for test in tests}
         if not mutant.in_function:
             # What runs at import counts for whatever the file does; a default, for what its function does.
