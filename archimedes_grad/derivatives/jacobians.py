@@ -21,6 +21,7 @@ from archimedes_grad.derivatives.autodiff import (
     with_auxiliary,
 )
 from archimedes_grad.derivatives.branches import separated
+from archimedes_grad.derivatives.colours import jacobian
 from archimedes_grad.derivatives.partial_separability import (
     SparseMatrix,
     hessian_by_blocks,
@@ -65,9 +66,8 @@ def sparse_jacobian_function(graph: Graph, layout: Layout) -> Derived:
     if by_blocks is not None:
         return _sparse(graph, Representation(graph, as_arrays=_BLOCKS), by_blocks)
     representation = Representation(graph)
-    with derivative_sweep():
-        jacobian = cs.jacobian(cs.vec(representation.outputs[result.output]), cs.vec(representation.inputs[leaf]))
-    return _sparse(graph, representation, stored_entries(jacobian))
+    matrix = jacobian(cs.vec(representation.outputs[result.output]), cs.vec(representation.inputs[leaf]))
+    return _sparse(graph, representation, stored_entries(matrix))
 
 
 def hessian_function(graph: Graph, layout: Layout) -> Derived:
@@ -96,7 +96,7 @@ def sparse_hessian_function(graph: Graph, layout: Layout) -> Derived:
     representation = Representation(graph)
     with derivative_sweep():
         (gradient,) = reverse_sweep(representation, [leaf])
-        hessian = cs.jacobian(cs.vec(gradient), cs.vec(representation.inputs[leaf]), {"symmetric": True})
+    hessian = jacobian(cs.vec(gradient), cs.vec(representation.inputs[leaf]), symmetric=True)
     return _sparse(graph, representation, stored_entries(hessian))
 
 
@@ -120,11 +120,10 @@ class _Blocks:
         place = {}
         for leaf in differentiated_leaves(self.graph, layout):
             symbol = self.representation.inputs[leaf]
-            options = {"symmetric": True} if leaf == symmetric_in else {}
-            jacobian = cs.jacobian(cs.vec(expression), cs.vec(symbol), options)
+            matrix = jacobian(cs.vec(expression), cs.vec(symbol), symmetric=leaf == symmetric_in)
             block_shape = shape + self.graph.leaves[leaf].shape
             # A row of the Jacobian, over the entries of the argument, is contiguous in C order.
-            stored = cs.reshape(cs.densify(jacobian.T), *stored_shape(block_shape))
+            stored = cs.reshape(cs.densify(matrix.T), *stored_shape(block_shape))
             self.expressions.append(stored)
             self.outputs.append(float_output(block_shape))
             place[leaf] = Template(output=len(self.outputs) - 1)

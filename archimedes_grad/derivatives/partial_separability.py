@@ -13,6 +13,7 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
+from archimedes_grad.derivatives.colours import jacobian
 from archimedes_grad.derivatives.items import Block, Search, flattened
 from archimedes_grad.derivatives.lots import Lots
 from archimedes_grad.derivatives.operations import Entries
@@ -143,18 +144,16 @@ def jacobian_by_blocks(output: cs.MX, symbol: cs.MX) -> SparseMatrix | None:
         if others:
             rows = flattened([np.arange(part.start, part.stop) for part in others])
             entries = [output.get_nz(False, cs.Slice(part.start, part.stop)) for part in others]
-            with derivative_sweep():
-                triplets.add_matrix(cs.jacobian(cs.veccat(*entries), cs.vec(symbol)), rows)
+            triplets.add_matrix(jacobian(cs.veccat(*entries), cs.vec(symbol)), rows)
         return triplets.assembled((output.numel(), symbol.numel()))
 
 
 def _add_jacobian(triplets: _Triplets, block: Block) -> None:
     variables = block.differentiated
-    with derivative_sweep():
-        jacobian = cs.jacobian(cs.vertcat(*block.results), cs.vertcat(*(taken.symbol for taken in variables)))
-    rows, columns = jacobian.sparsity().get_triplet()
+    matrix = jacobian(cs.vertcat(*block.results), cs.vertcat(*(taken.symbol for taken in variables)))
+    rows, columns = matrix.sparsity().get_triplet()
     triplets.add_block(
-        block, jacobian.nonzeros(), [block.entries[row] for row in rows],
+        block, matrix.nonzeros(), [block.entries[row] for row in rows],
         [variables[column].column.entries for column in columns],
     )  # fmt: skip
 
@@ -191,7 +190,7 @@ def hessian_by_blocks(output: cs.MX, symbol: cs.MX) -> SparseMatrix | None:
             rest = _total(cs.vertcat(*others))
             with derivative_sweep():
                 (gradient,) = cs.reverse([rest], [symbol], [[cs.MX(1.0)]])[0]
-                matrix = cs.jacobian(cs.vec(gradient), cs.vec(symbol), {"symmetric": True})
+            matrix = jacobian(cs.vec(gradient), cs.vec(symbol), symmetric=True)
             triplets.add_matrix(cs.tril(matrix), np.arange(symbol.numel(), dtype=np.int64))
         return _mirrored(triplets.assembled((symbol.numel(), symbol.numel())))
 

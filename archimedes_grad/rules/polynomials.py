@@ -101,10 +101,11 @@ def poly(seq_of_zeros: Any) -> Any:
         return value
     if roots.ndim == 2:
         return as_numpy_gives(_characteristic(roots), value)
+    zero: Any = np.zeros(1, value.dtype)
     coefficients: Any = np.ones(1, value.dtype)
     for k in range(roots.shape[0]):
-        shifted = np.concatenate([np.zeros(1), coefficients * roots[k]])
-        coefficients = np.concatenate([coefficients, np.zeros(1)]) - shifted
+        shifted = np.concatenate([zero, coefficients * roots[k]])
+        coefficients = np.concatenate([coefficients, zero]) - shifted
     return coefficients
 
 
@@ -189,7 +190,7 @@ def roots(p: Any) -> Any:
     if not places.size:
         return value
     inner = p[places[0] : places[-1] + 1]
-    zeros = np.zeros(p.shape[0] - 1 - int(places[-1]))
+    zeros = np.zeros(p.shape[0] - 1 - int(places[-1]), value.dtype)
     if inner.shape[0] == 1:
         return zeros
     note_call(can_fail=True)

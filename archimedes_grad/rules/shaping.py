@@ -89,9 +89,10 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: Any = 
 
 @implements(np.ix_)
 def ix_(*args: Any) -> tuple[Any, ...]:
-    """Vectors reshaped so that they broadcast to a grid."""
+    """Vectors reshaped so that they broadcast to a grid; of masks, the places where they hold."""
     vectors = [gathered(x) for x in args]
     np.ix_(*map(value_of, vectors))
+    vectors = [gathered(np.flatnonzero(x)) if x.dtype == np.bool_ else x for x in vectors]
     return tuple(
         np.reshape(x, tuple(-1 if a == k else 1 for a in range(len(vectors)))) for k, x in enumerate(vectors)
     )
@@ -99,12 +100,13 @@ def ix_(*args: Any) -> tuple[Any, ...]:
 
 @composed(np.geomspace)
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
-    """Numbers in geometric progression between two ends of the same sign."""
+    """Numbers in geometric progression between two ends of the same sign; nan between others."""
+    start, stop = start * 1.0, stop * 1.0  # Truth values have no sign.
     sign = np.sign(start)
     shape = np.broadcast_shapes(np.shape(value_of(start)), np.shape(value_of(stop)))
     powers = np.linspace(0.0, 1.0, num, endpoint) if num else np.zeros(0)
     weights = np.reshape(powers, (-1, *(1,) * len(shape)))
-    first, last = np.log(np.abs(start)), np.log(np.abs(stop))
+    first, last = np.log(np.abs(start)), np.log(stop * sign)
     points = np.exp(first + (last - first) * weights) * sign
     # The ends as they were given, infinite ones too; nan where the other end is, as the sign is.
     ends = [np.broadcast_to(x, (1, *shape)) for x in (start, stop * np.abs(sign))]

@@ -145,6 +145,13 @@ _I, _K = _half_sum("iv", 1.0), _half_sum("kv", -1.0)
 _I_SCALED, _K_SCALED = _half_sum("ive", 1.0, _minus_sign), _half_sum("kve", -1.0, _one)
 
 
+def _exponential_integral_slope(n: MX, x: MX, y: MX) -> MX:
+    """Return -E_(n-1); of order 0, exp(-x) / x, the slope without an order below, which SciPy has not."""
+    is_first = is_zero(n)
+    below = neg(evaluated("expn", graphs.within(negated(is_first), sub(n, number(1)), 0.0), x))
+    return select(is_first, neg(mul(y, add(number(1), div(number(1), x)))), below)
+
+
 def _gamma_density(a: MX, x: MX) -> MX:
     return exp(sub(sub(mul(sub(a, number(1)), log(x)), x), graphs.gammaln(a)))
 
@@ -325,7 +332,7 @@ DERIVATIVES: dict[str, tuple[Partial, ...]] = {
     "_spherical_kn": (None, _spherical("_spherical_kn", -1.0, -1.0)),
     "expi": (lambda x, y: div(exp(x), x),),
     "exp1": (lambda x, y: neg(div(exp(neg(x)), x)),),
-    "expn": (None, lambda n, x, y: neg(evaluated("expn", sub(n, number(1)), x))),
+    "expn": (None, _exponential_integral_slope),
     "spence": (_dilogarithm_slope,),
     "ellipk": (lambda m, y: div(sub(y, _elliptic_difference(m)), mul(number(2), sub(number(1), m))),),
     "ellipe": (lambda m, y: mul(number(-0.5), _elliptic_difference(m)),),

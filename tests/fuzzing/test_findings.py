@@ -743,3 +743,44 @@ def test_numbers_and_axes_are_taken_as_numpy_takes_them(function):
             return type(error)
 
     assert result_of(arc.compile(function)) == result_of(function)
+
+
+TABLE = np.arange(1.0, 10).reshape(3, 3)
+
+
+@pytest.mark.parametrize("number", [np.sum, np.max, lambda x: x @ x, np.linalg.norm, lambda x: x[3] * x[4]])
+@pytest.mark.parametrize("meets", [
+    lambda number: TABLE + number, lambda number: number - TABLE, lambda number: np.fmod(number, TABLE),
+    lambda number: np.remainder(number, TABLE), lambda number: np.sin(TABLE - number) * number,
+    lambda number: np.exp(number / 9 + TABLE / 9),
+])  # fmt: skip
+def test_numbers_that_meet_arrays_are_in_every_row_of_a_jacobian(number, meets):
+    # CasADi lost all rows but the first where it swept in reverse: fewer outputs than inputs.
+    def program(x):
+        return meets(number(x))
+
+    x = 0.3 * np.cos(np.arange(60.0))
+    pulled_back = [arc.vjp(program)(x, unit.reshape(TABLE.shape)) for unit in np.eye(TABLE.size)]
+    np.testing.assert_allclose(np.reshape(arc.jac(program)(x), (-1, x.size)), pulled_back, rtol=1e-12, atol=1e-14)
+    curved = arc.hess(lambda x: np.sum(program(x) ** 2))(x)
+    products = [arc.hvp(lambda x: np.sum(program(x) ** 2))(x, unit) for unit in np.eye(x.size)[:3]]
+    np.testing.assert_allclose(curved[:3], products, rtol=1e-10, atol=1e-12)
+    sparse = arc.jac(lambda x: np.ravel(program(x)), sparse=True)(x)
+    np.testing.assert_allclose(sparse.toarray(), pulled_back, rtol=1e-12, atol=1e-14)
+
+
+def test_exponential_integrals_have_derivatives_of_every_order():
+    # SciPy has none of negative order, which derivatives of the second one and higher ask for.
+    def derivative(n, order):
+        def f(x):
+            return special.expn(n, x)
+
+        for _ in range(order):
+            f = arc.grad(f)
+        return f(0.7)
+
+    zeroth = [derivative(0, order) for order in range(3)]
+    exact = [1 / 0.7, -(1 + 1 / 0.7) / 0.7, (1 + 2 / 0.7 + 2 / 0.49) / 0.7]
+    assert zeroth == pytest.approx([np.exp(-0.7) * slope for slope in exact])
+    for n in (1, 2):
+        assert [derivative(n, n + order) for order in range(3)] == pytest.approx([(-1) ** n * x for x in zeroth])

@@ -21,7 +21,7 @@ RTOL_FIRST, RTOL_SECOND = 1e-9, 1e-6
 #: Where what is not finite spreads otherwise than in NumPy: it takes real factors of complex numbers for complex ones,
 #: and histograms from sums of all the weights before; the library sums axes of einsum of one array first, and adds
 #: nothing to an entry that a quantile falls on.
-_APART_AT_INFINITY = frozenset({"complex", "histogram", "einsum", "quantile", "percentile", "nanquantile"})
+_APART_AT_INFINITY = frozenset({"complex", "fft", "histogram", "einsum", "quantile", "percentile", "nanquantile"})
 
 #: What may give a zero of either sign by the conventions, so that its reciprocal is infinite with either; and what
 #: else reads the sign.
@@ -265,11 +265,11 @@ def _apart(got: Any, expected: Any, tolerance: Any) -> Any:
 def _spreads_otherwise(point: Point, got: Any, expected: Any) -> Any:
     """Return where one of two is nan, or of complex numbers infinite: the root of infinity and nan is infinite.
 
-    Where all arguments are finite, the other one has to be infinite.
+    Where all arguments are finite, the other one has to be infinite, but of Fourier transforms.
     """
     got, expected = np.asarray(got, float), np.asarray(expected, float)
     one_is_nan = np.isnan(got) != np.isnan(expected)
-    if all(np.isfinite(x).all() for x in point.args):
+    if "fft" not in point.names_at_infinity and all(np.isfinite(x).all() for x in point.args):
         return one_is_nan & (np.isinf(got) | np.isinf(expected))
     return one_is_nan | np.isinf(expected) if point.has_complex_numbers else one_is_nan
 

@@ -229,6 +229,55 @@ def _sparse(case: Case) -> None:
                 case.counts.agreements += 1
 
 
+def _of_many_entries(case: Case) -> None:
+    """Jacobians and Hessians of arrays by longer vectors, as arrays, beside sweeps in one direction."""
+
+    def widened(function: Callable[..., Any]) -> Callable[..., Any]:
+        def of_vectors(*args: Any) -> Any:
+            own, vectors = list(args[: len(args) // 2]), args[len(args) // 2 :]
+            for i in case.argnums:
+                mixed = np.cos(np.add.outer(np.arange(np.size(own[i])), 2.0 * np.arange(_ENTRIES))) @ vectors[i]
+                own[i] = own[i] + np.reshape(mixed, np.shape(own[i]))
+            return function(*own)
+
+        return of_vectors
+
+    def flat(*args: Any) -> Any:
+        return np.concatenate([np.ravel(x) * 1.0 for x in outputs_of(case.program(*args))])
+
+    before = representations._choice
+    representations._choice = lambda graph, primal: ("array", "the test asks for it")
+    try:
+        _require_sweeps_alike(case, widened(flat), widened(case.scalar))
+    finally:
+        representations._choice = before
+
+
+#: Of the vectors: more than most programs have outputs, so that Jacobians are swept in reverse.
+_ENTRIES = 60
+
+
+def _require_sweeps_alike(case: Case, flat: Callable[..., Any], scalar: Callable[..., Any]) -> None:
+    first = len(case.points[0].args)
+    by = tuple(first + i for i in case.argnums)
+    zeros = [np.zeros(_ENTRIES) for _ in range(first)]
+    jacobian, pulled_back = (made(flat, argnums=by, **case.options) for made in (arc.jac, arc.vjp))
+    hessian, product = (made(scalar, argnums=by[0], **case.options) for made in (arc.hess, arc.hvp))
+    direction = np.sin(np.arange(_ENTRIES) + 0.5)
+    for k in case.gradients:
+        point = case.points[k]
+        if not point.sure:
+            continue
+        blocks = called(jacobian, point, *zeros)
+        weights = np.sin(np.arange(len(blocks[0])) + 0.5)
+        expected = called(pulled_back, point, *zeros, weights)
+        require_alike([weights @ block for block in blocks], expected, "Jacobians of many entries")
+        if point.second_is_sure:
+            curved = called(hessian, point, *zeros) @ direction
+            require_alike([curved], [called(product, point, *zeros, direction)], "Hessians of many entries")
+        case.counts.agreements += 1
+
+
 def _in_trees(case: Case) -> None:
     """The arguments in one tree, the outputs beside as a tree."""
 
@@ -398,6 +447,7 @@ WAYS: dict[str, Callable[[Case], None]] = {
     "jac of outputs": _jacobian_of_outputs, "jvp of jvp": _forward_twice, "sparse": _sparse, "trees": _in_trees,
     "views": _laid_out, "again": _again, "scan": _scanned, "vmap of grad": _gradients_in_a_batch,
     "closed over": _closed_over, "whole numbers": _of_whole_numbers, "reports": _reported,
+    "of many entries": _of_many_entries,
 }  # fmt: skip
 
 #: Ways that cannot do everything, and the words that say so.
