@@ -8,6 +8,7 @@ import casadi as cs
 
 from archimedes_grad.derivatives.jacobians import SparseStructure
 from archimedes_grad.derivatives.representation import Derived
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import Shape, stored_shape
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.graph import Template
@@ -36,10 +37,8 @@ def casadi_function(name: str, derived: Derived) -> cs.Function:
             cs.MX(sparse[k].casadi_sparsity(), node) if k in sparse else _shown(node, output.shape)
             for k, (node, output) in enumerate(zip(results, derived.outputs, strict=True))
         ]
-        return cs.Function(
-            casadi_name(name, "f"), symbols, shown, _distinct([symbol.name() for symbol in symbols]),
-            [f"out{k}" for k in range(len(shown))],
-        )  # fmt: skip
+        names = _distinct([symbol.name() for symbol in symbols]), [f"out{k}" for k in range(len(shown))]
+        return graph_function(casadi_name(name, "f"), symbols, shown, names)
 
 
 def _sparse_outputs(result: Template) -> dict[int, SparseStructure]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import casadi as cs
 
 from archimedes_grad.derivatives.lots import calls_within, items_of_a_lot, on_arrays
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.rebuilding import Rebuilding, opened
 
 #: Maps of fewer items are left as they are.
@@ -25,7 +26,7 @@ def in_lots(function: cs.Function) -> cs.Function:
         return function
     inputs = function.mx_in()
     outputs = _InLots().of(opened(function, inputs))
-    return cs.Function(function.name(), inputs, outputs)
+    return graph_function(function.name(), inputs, outputs)
 
 
 class _InLots(Rebuilding):

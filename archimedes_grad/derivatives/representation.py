@@ -13,6 +13,7 @@ from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.blas import on_blas
 from archimedes_grad.nodes.broadcasts import repeated_in
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.graph import Graph, Output, Template
 
@@ -137,7 +138,7 @@ def _step(graph: Graph, loop: Loop) -> cs.Function:
             array_nodes=loop.array_nodes, array_entries=loop.array_entries,
         )
     )  # fmt: skip
-    return cs.Function("step", step.inputs, step.outputs)
+    return graph_function("step", step.inputs, step.outputs)
 
 
 def _choice(graph: Graph, primal: cs.Function) -> tuple[str, str]:
@@ -168,7 +169,7 @@ def derived(representation: Representation, expressions: list[Any], outputs: lis
         # What is compiled chooses the form of its products itself.
         if graph.large_products and representation.name == "array" and graph.engine != "native":
             used = on_blas(used)
-        function = cs.Function("compiled", representation.inputs, used)
+        function = graph_function("compiled", representation.inputs, used)
         if representation.name == "array" and current_trace() is None and function.find_functions():
             from archimedes_grad.derivatives.mapped_calls import in_lots
 

@@ -17,6 +17,7 @@ import functools
 
 import casadi as cs
 
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.simplification import forward_nodes
 
 CUSTOM = "custom"
@@ -61,11 +62,11 @@ def nothing_of(x: cs.MX) -> cs.MX:
 
 def never_constant(name: str, inputs: list[cs.MX], outputs: list[cs.MX]) -> cs.Function:
     """Return a Function of which no output is constant: of such a one CasADi's Jacobian within scalars is nan."""
-    function = cs.Function(name, inputs, outputs)
+    function = graph_function(name, inputs, outputs)
     if all(any(function.jac_sparsity(o, i).nnz() for i in range(len(inputs))) for o in range(len(outputs))):
         return function
     nothing = nothing_of(total_of(inputs))
-    return cs.Function(name, inputs, [cs.MX.binary(cs.OP_ADD, output, nothing) for output in outputs])
+    return graph_function(name, inputs, [cs.MX.binary(cs.OP_ADD, output, nothing) for output in outputs])
 
 
 def total_of(nodes: list[cs.MX]) -> cs.MX:

@@ -14,10 +14,11 @@ import itertools
 import math
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import casadi as cs
 
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 
 #: Links in one chain.
@@ -93,7 +94,7 @@ def _forgetting(function: cs.Function, n_carry: int) -> cs.Function:
     with forward_nodes():
         inputs = _symbols("x", function.size_in, range(function.n_in()))
         results = function.call(inputs, False, True)
-        return cs.Function("block", inputs, [*results[:n_carry], *results[2 * n_carry :]])
+        return graph_function("block", inputs, [*results[:n_carry], *results[2 * n_carry :]])
 
 
 class _Layout:
@@ -154,12 +155,10 @@ def _chain(parts: Sequence[_Part], n_carry: int, n_sliced: int) -> cs.Function:
             current = results[:n_carry]
         inputs = [*carries, *sliced, *shared]
         results = [*current, *_side_by_side(kept), *_side_by_side(outputs)]
-        plain = cs.Function("steps", inputs, results)
+        plain = graph_function("steps", inputs, results)
     reverse = _reversed_chain(parts, layout, plain)
-    # Without a penalty CasADi would take whole Jacobians of chains with few inputs.
-    options: dict[str, Any] = {"cache": {reverse.name(): reverse}, "jac_penalty": -1}
     with forward_nodes():
-        return cs.Function("steps", inputs, results, options)
+        return graph_function("steps", inputs, results, cache={reverse.name(): reverse})
 
 
 def _side_by_side(rows: Sequence[Sequence[cs.MX]]) -> list[cs.MX]:
@@ -205,12 +204,12 @@ def _reversed_chain(parts: Sequence[_Part], layout: _Layout, chain: cs.Function)
         # as one array: each of its terms is added when it is there, and not kept to the end.
         total = functools.reduce(operator.add, of_shared)
         arguments = [*inputs, *given, *seeds]
-        summed = cs.Function("summed", arguments, [total, *carried, *_side_by_side(of_slices[::-1])])
+        summed = graph_function("summed", arguments, [total, *carried, *_side_by_side(of_slices[::-1])])
         total, *results = summed.call(arguments, False, True)
         sizes = [math.prod(shape) for shape in layout.shapes_of_shared]
         sums = cs.vertsplit(total, [*itertools.accumulate(sizes, initial=0)]) if sizes else []
         results += [cs.reshape(x, *shape) for x, shape in zip(sums, layout.shapes_of_shared, strict=True)]
-        return cs.Function(f"adj1_{chain.name()}", arguments, results)
+        return graph_function(f"adj1_{chain.name()}", arguments, results)
 
 
 def looped_while(condition: cs.Function, step: cs.Function, n: int, n_carry: int) -> cs.Function:
@@ -242,7 +241,7 @@ def _guarded_chain(condition: cs.Function, parts: Sequence[cs.Function], n_carry
     first = parts[0]
     inputs = [cs.MX.sym(f"x{i}", *first.size_in(i)) for i in range(first.n_in())]
     current, shared = inputs[:n_carry], inputs[n_carry:]
-    unchanged = cs.Function("unchanged", inputs, current)
+    unchanged = graph_function("unchanged", inputs, current)
     guarded: dict[int, cs.Function] = {}
     for part in parts:
         choice = guarded.get(id(part))
@@ -250,4 +249,4 @@ def _guarded_chain(condition: cs.Function, parts: Sequence[cs.Function], n_carry
             choice = guarded[id(part)] = cs.Function.if_else("guarded", part, unchanged)
         (goes_on,) = condition.call([*current, *shared], False, True)
         current = choice.call([goes_on, *current, *shared], False, True)
-    return cs.Function("steps", inputs, current)
+    return graph_function("steps", inputs, current)

@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import Shape, flat, repeated_number, stored_shape
 from archimedes_grad.nodes.python_calls import PythonCall, write_outputs
 from archimedes_grad.rules.branches import REGULAR_POINTS
@@ -110,7 +111,7 @@ class MatrixCall(PythonCall):
                 for symbol, shapes in (("x", self.shapes_in), ("y", self.shapes_out), ("seed", self.shapes_out))
             ]
             results = [cs.densify(node) for node in self.kind.stack_reverse(self.count, *groups)]
-            return cs.Function(name, [s for group in groups for s in group], results, inames, onames, opts)
+            return graph_function(name, [s for group in groups for s in group], results, (inames, onames), **opts)
         inputs, outputs = self._symbols("x", self.shapes_in), self._symbols("y", self.shapes_out)
         seeds = self._symbols("seed", self.shapes_out)
         sensitivities = self._pulled_back(inputs, outputs, seeds)
@@ -147,10 +148,10 @@ class MatrixCall(PythonCall):
         self, name: str, symbols: list[cs.MX], results: list[cs.MX], inames: Any, onames: Any, opts: Any
     ) -> cs.Function:
         if self.count == 1:
-            return cs.Function(name, symbols, results, inames, onames, opts)
-        item = cs.Function(f"{name}_item", symbols, results)
+            return graph_function(name, symbols, results, (inames, onames), **opts)
+        item = graph_function(f"{name}_item", symbols, results)
         stacks = [cs.MX.sym(s.name(), s.size1(), s.size2() * self.count) for s in symbols]
-        return cs.Function(name, stacks, item.map(self.count).call(stacks), inames, onames, opts)
+        return graph_function(name, stacks, item.map(self.count).call(stacks), (inames, onames), **opts)
 
 
 def _shown(node: cs.MX, shape: Shape) -> cs.MX:

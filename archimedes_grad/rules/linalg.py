@@ -12,6 +12,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.operands import full_node, gathered, node_of, value_of
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import small_matrices as small
@@ -76,7 +77,7 @@ def _solved_by_entries(a: Any, b: Any, batch: tuple[int, ...]) -> cs.MX:
 def _solve_item(n: int, columns: int) -> cs.Function:
     """Return the solution of one item of a stack, stored as gather.stored_shape says."""
     a, b = cs.MX.sym("a", n, n), cs.MX.sym("b", columns, n)
-    return cs.Function("solve", [a, b], [kinds.solver(n).solve(a, b.T, True).T])
+    return graph_function("solve", [a, b], [kinds.solver(n).solve(a, b.T, True).T])
 
 
 @implements(np.linalg.inv)

@@ -17,6 +17,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, outlived
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.graph import Output
@@ -200,5 +201,5 @@ def _of_one_signature(bodies: Sequence[Body]) -> list[cs.Function]:
         results = body.function.call([*own, *symbols], False, True)
         if can_fail and not body.can_fail:
             results = [*results, cs.MX(1.0)]
-        branches.append(cs.Function("branch", inputs, results))
+        branches.append(graph_function("branch", inputs, results))
     return branches

@@ -16,6 +16,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import stored_shape
 from archimedes_grad.nodes.loops import checkpoints, looped_while, scanned
 from archimedes_grad.nodes.simplification import forward_nodes
@@ -338,7 +339,7 @@ def _condition_and_step(condition: Body, step: Body, n_carry: int) -> tuple[cs.F
     results = function.call([*carry, *of_step], False, True)
     if step.can_fail:
         results = [*results[:-1], _binary(cs.OP_AND, success[0], results[-1])]
-    return asked, cs.Function("step", inputs, results)
+    return asked, graph_function("step", inputs, results)
 
 
 def _while_by_python(

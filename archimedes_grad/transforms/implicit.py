@@ -20,6 +20,7 @@ from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.compilation.compiled import CompiledFunction
 from archimedes_grad.derivatives.autodiff import value_function
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import flat
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.optional import installed
@@ -100,7 +101,7 @@ def implicit_root(
         x = cs.MX.sym("x", size)
         parameters = _parameters(body)
         residual = body.function.call([cs.reshape(x, *body.function.size_in(0)), *parameters], False, True)[0]
-        problem = cs.Function("residual", [x, *parameters], [flat(residual)])
+        problem = graph_function("residual", [x, *parameters], [flat(residual)])
         # A small step is no proof of a root, and CasADi takes nan for one: the residual decides.
         root = cs.rootfinder("implicit_root", "newton", problem, {
             "abstol": tol, "abstolStep": 0.0, "max_iter": max_steps, "error_on_fail": False,
@@ -108,7 +109,7 @@ def implicit_root(
         }).call([x, *parameters], False, True)[0]  # fmt: skip
         (rest,) = problem.call([root, *parameters], False, True)
         found = cs.MX.binary(cs.OP_LE, cs.MX.unary(cs.OP_FABS, rest), cs.MX(tol))
-        solver = cs.Function("implicit_root", [x, *parameters], [root, found])
+        solver = graph_function("implicit_root", [x, *parameters], [root, found])
         nodes = [flat(node_of(start)), *_nodes(args, body)]
     shape = np.shape(value_of(start))
     output = Output(shape, _FLOAT64, shape == ())
@@ -195,7 +196,7 @@ def odeint(
         integrator = cs.integrator("odeint", "cvodes", equation, float(times[0]), times.tolist(), options)
         nodes = _nodes(args, body)
         (states, *_) = integrator.call({"x0": flat(x), "p": packed}, False, True)["xf"],
-        solver = cs.Function("odeint", [x, packed], [states])
+        solver = graph_function("odeint", [x, packed], [states])
         inputs = [flat(node_of(start)), cs.vertcat(*(flat(node) for node in nodes)) if nodes else cs.MX(0, 1)]
     output = Output((len(times), *shape), _FLOAT64, False)
     values = [*values_of([start]), np.concatenate([np.zeros(0), *_values(args, body)])]
@@ -299,7 +300,7 @@ def _sparse_solution(matrix: Any, entries: Any, b: Any) -> Any:
         # A pivot of 0 gives inf and nan, and no other sign.
         difference = cs.MX.binary(cs.OP_SUB, solution, solution)
         finite = cs.MX.binary(cs.OP_EQ, difference, cs.MX(0.0))
-        solver = cs.Function("linear_solve", [stored, right], [solution.T if len(shape) == 2 else solution, finite])
+        solver = graph_function("linear_solve", [stored, right], [solution.T if len(shape) == 2 else solution, finite])
     fails_with("linear_solve: A is singular, or A or b is not finite")
     return applied(
         solver, nodes, values_of([entries, b]), [Output(shape, _FLOAT64, False)], times=10 * matrix.nnz,

@@ -15,6 +15,7 @@ from archimedes_grad.arguments.specs import leaves_of
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import node_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace, trace_error
+from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.given_derivatives import never_constant, nothing_of, total_of, with_derivatives
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 from archimedes_grad.tracing.closures import closed_over
@@ -169,7 +170,7 @@ class RuleCall:
         with derivative_sweep():
             (results,) = cs.reverse(rule.call([*fixed, *seeds], False, True), seeds, [adjoints])
         results = [cs.densify(r) if r.numel() else s * 0 for r, s in zip(results, seeds, strict=True)]
-        at_seeds = cs.Function("transpose", [*fixed, *seeds, *adjoints], results)
+        at_seeds = graph_function("transpose", [*fixed, *seeds, *adjoints], results)
         zeros = [cs.MX(cs.DM.zeros(*seed.shape)) for seed in seeds]
         return never_constant(name, [*fixed, *adjoints], at_seeds.call([*fixed, *zeros, *adjoints], False, True))
 

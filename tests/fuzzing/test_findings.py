@@ -6,6 +6,7 @@ from helpers import needs_compiler
 from scipy import special
 
 import archimedes_grad as arc
+from archimedes_grad.derivatives import representation
 
 from .oracle import check, check_program
 
@@ -784,3 +785,48 @@ def test_exponential_integrals_have_derivatives_of_every_order():
     assert zeroth == pytest.approx([np.exp(-0.7) * slope for slope in exact])
     for n in (1, 2):
         assert [derivative(n, n + order) for order in range(3)] == pytest.approx([(-1) ** n * x for x in zeroth])
+
+
+BODIES = {
+    "scan": lambda step, z: arc.scan(lambda c, e: (step(c, z) * e, None), np.ones(3), np.array([1.0, 0.5, 0.3]))[0],
+    "fori_loop": lambda step, z: arc.fori_loop(0, 3, lambda i, c: step(c, z), np.ones(3)),
+    "while_loop": lambda step, z: arc.while_loop(lambda c: np.sum(c) < 1e3, lambda c: step(c, z), np.ones(3), 4),
+    "cond": lambda step, z: arc.cond(z[0] > -9, lambda c: step(c, z), lambda c: c * 2, np.ones(3)),
+    "vmap": lambda step, z: np.sum(arc.vmap(lambda c: step(c, z))(np.ones((2, 3)) * z[:2, None]), axis=0),
+    "compile": lambda step, z: arc.compile(step)(np.ones(3), z) + z[:3],
+    "custom_vjp": lambda step, z: _ruled(step)(z[:3], z),
+    "solve": lambda step, z: np.linalg.solve(np.eye(3) * 3 + np.outer(z[:3], z[:3]) + np.sum(z), step(z[:3], z)),
+    "eigenvalues": lambda step, z: np.linalg.eigvalsh(np.diag([1.0, 2.0, 3.0]) * 5 + step(z[:3], z) + np.sum(z * z)),
+    "root": lambda step, z: arc.implicit_root(lambda c, z: c + 0.1 * step(c, z), np.ones(3), z),
+}
+
+
+def _ruled(step):
+    ruled = arc.custom_vjp(step)
+    ruled.defvjp(
+        lambda c, z: (step(c, z), (c, z)),
+        lambda kept, w: (np.cos(kept[0]) * w + np.sum(w), 2 * kept[1] * np.sum(w)),
+    )
+    return ruled
+
+
+@pytest.mark.parametrize("n", [3, 12, 70])
+@pytest.mark.parametrize("body", BODIES)
+def test_numbers_that_meet_arrays_within_bodies_are_in_every_row_of_a_jacobian(body, n, monkeypatch):
+    # CasADi took the whole Jacobian of a body, by a reverse sweep, where there were many directions.
+    monkeypatch.setattr(representation, "_choice", lambda graph, primal: ("array", "the test asks for it"))
+    z = 0.3 * np.cos(np.arange(float(n)))
+
+    def program(z):
+        return BODIES[body](lambda c, z: np.sin(c) + np.sum(z * z), z)
+
+    def loss(z):
+        return np.sum(program(z) ** 2)
+
+    rows = [arc.vjp(program)(z, unit) for unit in np.eye(3)]
+    np.testing.assert_allclose(arc.jac(program)(z), rows, rtol=1e-9, atol=1e-11)
+    products = [arc.hvp(loss)(z, unit) for unit in np.eye(n)[:5]]
+    np.testing.assert_allclose(arc.hess(loss)(z)[:5], products, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(arc.jac(arc.grad(loss))(z)[:5], products, rtol=1e-9, atol=1e-11)
+    function = arc.compile(program).to_casadi(z)
+    np.testing.assert_allclose(function.jacobian()(z, 0).full(), rows, rtol=1e-9, atol=1e-11)

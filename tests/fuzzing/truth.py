@@ -23,6 +23,9 @@ RTOL_FIRST, RTOL_SECOND = 1e-9, 1e-6
 #: nothing to an entry that a quantile falls on.
 _APART_AT_INFINITY = frozenset({"complex", "fft", "histogram", "einsum", "quantile", "percentile", "nanquantile"})
 
+#: What puts nan behind all numbers, so that these move where there is one more.
+_MOVES_NAN = frozenset({"sort", "partition", "unique", "union1d"})
+
 #: What may give a zero of either sign by the conventions, so that its reciprocal is infinite with either; and what
 #: else reads the sign.
 _OF_EITHER_ZERO = frozenset({
@@ -269,6 +272,8 @@ def _spreads_otherwise(point: Point, got: Any, expected: Any) -> Any:
     """
     got, expected = np.asarray(got, float), np.asarray(expected, float)
     one_is_nan = np.isnan(got) != np.isnan(expected)
+    if one_is_nan.any() and _MOVES_NAN & {*point.names}:
+        return np.ones_like(one_is_nan)
     if "fft" not in point.names_at_infinity and all(np.isfinite(x).all() for x in point.args):
         return one_is_nan & (np.isinf(got) | np.isinf(expected))
     return one_is_nan | np.isinf(expected) if point.has_complex_numbers else one_is_nan
