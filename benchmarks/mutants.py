@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--most", type=float, default=120.0, help="seconds after which no more tests of a mutant start")
     parser.add_argument("--coverage", type=Path, default=Path(".coverage"))
     parser.add_argument("--json", type=Path, default=None)
-    parser.add_argument("--again", type=Path, default=None, help="a file of --json: those that were alive")
+    parser.add_argument("--again", type=Path, default=None, help="a file of --json: those that were alive, loaded anew")
     options = parser.parse_args()
     checkout = Path(__file__).resolve().parent.parent
     # Loaded here, once; the library itself and pytest's plugins are loaded after the fork.
@@ -144,6 +144,9 @@ def main() -> None:
             drawn[str(place)] = chosen, len(population)
         everything = [mutant for chosen, _ in drawn.values() for mutant in chosen]
         tests = Tests(options.coverage, {mutant.path for mutant in everything})
+        for mutant in everything:
+            # Functions that are cached were called before: what an earlier run did not find is put in before loading.
+            mutant.in_function &= not (options.again or tests.acts_at_load(mutant))
         selected = [tests.of(mutant, options.tests, generator) for mutant in everything]
         results = Path(directory) / "results"
         results.touch()

@@ -46,6 +46,12 @@ class Tests:
             breadth.update(test for tests in by_line.values() for test in tests)
         self.breadth = breadth
 
+    def acts_at_load(self, mutant: Mutant) -> bool:
+        """Tell whether the line is run by those tests alone that load the module, though it stands in a function."""
+        by_line = self.lines.get(mutant.path, {})
+        found = by_line.get(mutant.line, [])
+        return bool(found) and set(found) <= set(by_line[min(by_line)])
+
     def of(self, mutant: Mutant, most: int, generator: random.Random) -> list[str]:
         """Return the tests to run: the most specific, and others drawn, one for each test function first."""
         by_line = self.lines.get(mutant.path, {})
@@ -55,9 +61,6 @@ class Tests:
             found = {test for line in range(first, last + 1) for test in by_line.get(line, [])}
         if not found and mutant.in_function:
             found = {test for line in range(*mutant.around) for test in by_line.get(line, [])}
-        if by_line and found <= set(by_line[min(by_line)]):
-            # A line that is run once for all, by whichever tests load the module.
-            found |= {test for tests in by_line.values() for test in tests}
         if not mutant.in_function:
             # What runs at import counts for whatever the file does; a default, for what its function does.
             own = {test for line in range(*mutant.around) for test in by_line.get(line, [])}

@@ -77,6 +77,18 @@ VALUES = {
     "array, ndmin": (lambda x: np.array(x, ndmin=3), FIVE),
     "array, ndmin below": (lambda x: np.array(x, ndmin=1), GRID),
     "corrcoef of rows alike": (lambda x: np.corrcoef(x, x), FIVE),
+    "a real base, a complex exponent": (
+        lambda x: [part(np.power(np.abs(x), 1j * x)) for part in (np.real, np.imag)], FIVE),
+    "complex numbers to the power 0": (lambda x: [part((x + 1j * x) ** 0) for part in (np.real, np.imag)], FIVE),
+    "reduceat in few bits": (
+        lambda x: np.add.reduceat(x.astype(np.int8), [0, 2], dtype=np.int8), np.array([70.0, 90.0, 99.0, 110.0])),
+    "counts of nothing": (lambda x: np.bincount(x.astype(int)), np.zeros(0)),
+    "einsum, a label twice around another": (lambda x: np.einsum("iji->ij", x[:, :2]), CUBE[:, :, :2].reshape(2, 3, 2)),
+    "einsum, labels twice apart": (lambda x: np.einsum("jiki->jk", x), np.sin(np.arange(36.0)).reshape(3, 2, 3, 2)),
+    "concatenate, flattened": (lambda x: np.concatenate([x, x[:1]], axis=None), GRID),
+    "two points and the step": (lambda x: np.linspace(x[0], x[1], 2, retstep=True), FIVE),
+    "weighted quantile beside nan": (
+        lambda x: np.nanquantile(np.where(x > 2, np.nan, x), 0.4, weights=x**2, method="inverted_cdf"), FIVE),
     "power 0 of a singular matrix": (lambda a: np.linalg.matrix_power(a, 0) * a, np.diag([1.0, 2.0, 0.0])),
     "einsum with a plain list": (lambda x: np.einsum("ij,j", x, [1.0, -2.0, 0.5, 3.0]), GRID),
     "tensordot with a plain list": (lambda x: np.tensordot(x, [1.0, -2.0, 0.5, 3.0], 1), GRID),
@@ -555,6 +567,30 @@ def test_covariances_of_fits_of_one_and_of_several_sets(weighted, cov):
         return [np.polyfit(x, values, 1, w=w, cov=cov) for values in (y, np.stack([y, y**2, np.sin(3 * y)], 1))]
 
     check(program, FIVE, FIVE[::-1] ** 2, np.array([1.0, 2.0, 0.5, 1.5, 0.7]), rtol=1e-10)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) >= "2.5.0", reason="NumPy has vectors in space only")
+def test_cross_products_in_the_plane():
+    check(lambda x, y: np.cross(x, y), GRID[:, :2], GRID[:, 2:])
+    check(lambda x: np.cross(x[0, :2], x[:, 1:3]), GRID)
+
+
+@pytest.mark.parametrize("bad", [{"m": -1}, {"axis": 3}, {"scl": "two"}])
+def test_derivatives_of_series_refuse_what_numpy_refuses(bad):
+    for function in (np.polynomial.chebyshev.chebder, np.polynomial.polynomial.polyder):
+        kinds = []
+        for call in (lambda f: f, arc.compile):
+            with pytest.raises((ValueError, TypeError)) as caught:
+                call(lambda c, f=function: f(c, **bad))(FIVE)
+            kinds.append(caught.type)
+        assert kinds[0] is kinds[1] or issubclass(kinds[1], kinds[0])
+
+
+def test_pseudo_inverses_with_a_relative_tolerance():
+    matrix = np.diag([1.0, 0.1, 1e-3])
+    for rtol in (1e-2, 0.5):
+        check_value(lambda a, rtol=rtol: scipy.linalg.pinv(a, rtol=rtol), matrix)
 
 
 def test_no_correlation_is_beyond_one():
