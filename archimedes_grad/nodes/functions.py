@@ -7,6 +7,9 @@ from typing import Any
 
 import casadi as cs
 
+#: CasADi's for whole Jacobians: below 0 it takes none.
+PENALTY = -1
+
 
 def graph_function(
     name: str,
@@ -23,7 +26,7 @@ def graph_function(
     whose seeds have all entries, and so are its derivatives. `derivatives.colours` has the same for whole graphs.
     """
     if any(isinstance(x, cs.MX) for x in inputs):
-        options["jac_penalty"] = -1
+        options["jac_penalty"] = PENALTY
     if names is None:
         return cs.Function(name, list(inputs), list(outputs), options)
     return cs.Function(name, list(inputs), list(outputs), list(names[0]), list(names[1]), options)
