@@ -17,7 +17,7 @@ SINGULAR = frozenset({
 WHOLE = frozenset({cs.OP_CALL, cs.OP_SOLVE, cs.OP_INVERSE, cs.OP_DETERMINANT, cs.OP_BSPLINE})
 
 #: Hashes of the calls that compute entry by entry and cannot fail -> where each argument has finite derivatives. These
-#: calls live as long as the process.
+#: calls live as long as the process, as do their entries, which `lapack` writes under its lock.
 REGULAR_POINTS: dict[int, tuple[float, ...]] = {}
 
 #: Where the derivatives of all that is elementwise are finite, but for what is said otherwise.
