@@ -77,6 +77,14 @@ def test_discrete(name, shapes, method):
     check_gradient(lambda *v: getattr(getattr(stats, name), method)(inside, *fixed, *v), *varied)
 
 
+def test_a_distribution_that_states_what_is_left_alone():
+    def function(p):
+        return stats.logser.cdf(np.array([0, 1, 2, 3, 5]), p)
+
+    for p in (0.6, 0.3):
+        np.testing.assert_allclose(arc.compile(function)(p), function(p), rtol=1e-11)
+
+
 @pytest.mark.parametrize("method", ["ppf", "isf"])
 @pytest.mark.parametrize("name", ["norm", "logistic", "expon", "weibull_min", "uniform"])
 def test_quantiles(name, method):
