@@ -92,7 +92,8 @@ def ix_(*args: Any) -> tuple[Any, ...]:
     """Vectors reshaped so that they broadcast to a grid; of masks, the places where they hold."""
     vectors = [gathered(x) for x in args]
     np.ix_(*map(value_of, vectors))
-    vectors = [gathered(np.flatnonzero(x)) if x.dtype == np.bool_ else x for x in vectors]
+    masks = [np.asarray(value_of(x)).dtype == np.bool_ for x in vectors]
+    vectors = [np.flatnonzero(x) if is_mask else x for x, is_mask in zip(vectors, masks, strict=True)]
     return tuple(
         np.reshape(x, tuple(-1 if a == k else 1 for a in range(len(vectors)))) for k, x in enumerate(vectors)
     )

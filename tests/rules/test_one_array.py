@@ -51,7 +51,7 @@ def _array(dtype, shape):
 
 def _keywords(function):
     try:
-        known = inspect.signature(function).parameters
+        known = inspect.signature(function).parameters if not isinstance(function, np.ufunc) else {}
     except ValueError:  # What NumPy wrote in C had none in its earlier versions; nor has it these keywords.
         known = {}
     axes = (0, -1, 1, None, ()) if "axis" in known else ()
