@@ -85,6 +85,10 @@ VALUES = {
     "counts of nothing": (lambda x: np.bincount(x.astype(int)), np.zeros(0)),
     "einsum, a label twice around another": (lambda x: np.einsum("iji->ij", x[:, :2]), CUBE[:, :, :2].reshape(2, 3, 2)),
     "einsum, labels twice apart": (lambda x: np.einsum("jiki->jk", x), np.sin(np.arange(36.0)).reshape(3, 2, 3, 2)),
+    "hypotenuse of some": (lambda x: np.hypot.reduce(x, axis=1, where=x > 0), GRID),
+    "partition of rows of many": (
+        lambda x: np.take_along_axis(x, np.argpartition(x, 30, axis=1), 1)[:, 30],
+        np.sin(np.arange(300.0)).reshape(3, 100)),
     "concatenate, flattened": (lambda x: np.concatenate([x, x[:1]], axis=None), GRID),
     "two points and the step": (lambda x: np.linspace(x[0], x[1], 2, retstep=True), FIVE),
     "weighted quantile beside nan": (
@@ -574,6 +578,13 @@ def test_covariances_of_fits_of_one_and_of_several_sets(weighted, cov):
 def test_cross_products_in_the_plane():
     check(lambda x, y: np.cross(x, y), GRID[:, :2], GRID[:, 2:])
     check(lambda x: np.cross(x[0, :2], x[:, 1:3]), GRID)
+
+
+def test_places_in_common_are_those_of_each_call():
+    places = arc.compile(lambda x, y: np.intersect1d(x, y, return_indices=True))
+    for x, y in ((FIVE, FIVE[::-1].copy()), (FIVE[[2, 0, 1, 4, 3]], FIVE), (FIVE, FIVE[[1, 0, 2, 3, 4]])):
+        for got, expected in zip(places(x, y), np.intersect1d(x, y, return_indices=True), strict=True):
+            np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize("bad", [{"m": -1}, {"axis": 3}, {"scl": "two"}])
