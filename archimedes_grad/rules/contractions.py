@@ -261,6 +261,8 @@ def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Any:
     """The product of several matrices, in the order that multiplies least."""
     arrays = [gathered(array) for array in arrays]
     value = np.linalg.multi_dot([value_of(array) for array in arrays])
+    if len(arrays) == 2:  # NumPy's is the product of any two arrays.
+        return finished(np.dot(*arrays), value, out, "multi_dot")
     shapes = [np.shape(value_of(array)) for array in arrays]
     edges = [shapes[0][0] if len(shapes[0]) == 2 else 1, *(shape[0] for shape in shapes[1:])]
     edges.append(shapes[-1][1] if len(shapes[-1]) == 2 else 1)

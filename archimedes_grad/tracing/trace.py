@@ -328,6 +328,8 @@ def _closed(
             tuple(np.ascontiguousarray(entry.copy, dtype=np.float64).reshape(-1) for entry in captured),
             tuple(entry.symbol for entry in captured),
         )
+    # CasADi drops nodes of no entries where it joins several, and would leave what they are made of uncut.
+    nodes = [node if node.numel() else cs.MX(*node.shape) for node in nodes]
     own = {hash(symbol) for symbol in symbols}
     outer = [symbol for symbol in (cs.symvar(cs.veccat(*nodes)) if nodes else []) if hash(symbol) not in own]
     if not outer:

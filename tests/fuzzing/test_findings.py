@@ -829,3 +829,25 @@ def test_numbers_that_meet_arrays_within_bodies_are_in_every_row_of_a_jacobian(b
     np.testing.assert_allclose(arc.jac(arc.grad(loss))(z)[:5], products, rtol=1e-9, atol=1e-11)
     function = arc.compile(program).to_casadi(z)
     np.testing.assert_allclose(function.jacobian()(z, 0).full(), rows, rtol=1e-9, atol=1e-11)
+
+
+def test_carries_of_no_entries_close_over_what_is_around():
+    # Joined with other outputs, a node of no entries was dropped, and what it is made of was not found.
+    def program(y):
+        return arc.scan(
+            lambda c, e: ((0.5 * c[0] + 0.1 * np.sum(y), c[1] + e), c[0] * c[1]), (y[-1:-1], 0.0), y
+        )[0][1] * np.sum(y)  # fmt: skip
+
+    y = np.array([1.5, -0.5])
+    assert arc.compile(program)(y) == 1.0
+    np.testing.assert_allclose(arc.grad(program)(y), [2.0, 2.0])
+    np.testing.assert_allclose(arc.hess(program)(y), np.full((2, 2), 2.0))
+
+
+def test_a_product_of_two_arrays_of_any_axes():
+    # multi_dot of two is dot, of a number too.
+    def program(z):
+        return np.linalg.multi_dot([np.outer(z, z), z])
+
+    np.testing.assert_allclose(arc.compile(program)(2.0), program(np.float64(2.0)))
+    assert arc.grad(lambda z: np.sum(program(z)))(2.0) == 12.0
