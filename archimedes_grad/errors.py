@@ -6,8 +6,13 @@ particular to tracing and differentiating.
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_LIBRARY_DIRECTORY = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class TraceError(TypeError):
@@ -42,6 +47,14 @@ def asked_by(owner: str) -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         raise type(error)(f"{owner}: {error}") from None
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called the library, so that filters by module and the line shown are the user's."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_LIBRARY_DIRECTORY):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 class FallbackWarning(UserWarning):

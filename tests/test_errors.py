@@ -4,6 +4,7 @@ import inspect
 import math
 import operator
 import pickle
+import warnings
 from dataclasses import dataclass
 
 import casadi as cs
@@ -492,3 +493,29 @@ def test_numpys_own_exceptions(case):
     if not isinstance(got.value, arc.TraceError) and case != "len of a scalar":  # NumPy's scalars have other words
         own_words = str(expected.value).replace("numpy.ndarray", "").replace("numpy.float64", "").split("'")[0]
         assert own_words.split("(")[0].strip() in str(got.value)
+
+
+def _past_the_limit():
+    gradient = arc.grad(lambda x: x * int(x), max_paths=1)
+    for x in (0.5, 1.5, 2.5):
+        gradient(x)
+
+
+def _falling_back():
+    arc.grad(lambda x: math.sin(x), method="auto")(0.7)
+
+
+def _at_a_kink():
+    arc.jac(lambda x: abs(x), method="adaptive")(np.zeros(1))
+
+
+@pytest.mark.parametrize("warned", [_past_the_limit, _falling_back, _at_a_kink])
+def test_warnings_stand_at_the_line_that_called(warned):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warned()
+    lines, first = inspect.getsourcelines(warned)
+    assert caught
+    for warning in caught:
+        assert warning.filename == __file__
+        assert warning.lineno == first + len(lines) - 1

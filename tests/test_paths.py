@@ -10,7 +10,7 @@ import pytest
 from helpers import in_threads
 
 import archimedes_grad as arc
-from archimedes_grad.compilation import compiled as compiled_functions
+from archimedes_grad.compilation import path_making
 from archimedes_grad.compilation.merging import guards_alone
 
 
@@ -277,7 +277,7 @@ def test_large_graphs_evaluate_guards_first_and_stay_right(monkeypatch):
         alone.append(guards_alone(derived))
         return alone[-1]
 
-    monkeypatch.setattr(compiled_functions, "guards_alone", noted)
+    monkeypatch.setattr(path_making, "guards_alone", noted)
 
     def whole(x):
         y = np.sort(x)  # by NumPy in the graph, which is one of arrays therefore

@@ -6,13 +6,9 @@ import functools
 import os
 import pickle
 import threading
-import time
-import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 import casadi as cs
@@ -20,20 +16,17 @@ import casadi as cs
 from archimedes_grad.arguments.signature import CallSignature, Layout
 from archimedes_grad.arrays import trace_state
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
-from archimedes_grad.compilation.evaluation import WORTH_COMPILING, evaluated_by
-from archimedes_grad.compilation.fast_path import MISS, Miss, Promotion, new_fast_path
-from archimedes_grad.compilation.merging import guards_alone, merged
+from archimedes_grad.compilation.fast_path import MISS, Miss, new_fast_path
+from archimedes_grad.compilation.merging import merged
 from archimedes_grad.compilation.nesting import nested_call
+from archimedes_grad.compilation.path_making import Call, PathMaker, add_guards
 from archimedes_grad.compilation.paths import Path, Paths
 from archimedes_grad.compilation.pickling import found, found_at, packed, rebuilt, travels_whole
 from archimedes_grad.compilation.specialisations import Specialisation, as_bytes, from_bytes, key_of, new_specialisation
-from archimedes_grad.derivatives.autodiff import differentiable_function, value_function
-from archimedes_grad.derivatives.representation import Derived, Transformation
-from archimedes_grad.engines.selection import default_engine
-from archimedes_grad.errors import PathLimitWarning, TraceError
-from archimedes_grad.nodes.patterns import forgotten_afterwards
-from archimedes_grad.tracing.progress import unwatched, watched
-from archimedes_grad.tracing.trace import BoundArguments, trace
+from archimedes_grad.derivatives.autodiff import value_function
+from archimedes_grad.derivatives.representation import Transformation
+from archimedes_grad.errors import PathLimitWarning, TraceError, warn_caller
+from archimedes_grad.tracing.trace import BoundArguments
 
 if TYPE_CHECKING:
     import pathlib
@@ -76,18 +69,13 @@ class CompiledFunction(Generic[P, R]):
         self.__name__ = name
         self.__qualname__ = name
         self.__signature__ = signature.signature
-        self._function = function
+        self._maker = PathMaker(name, function, transformation, has_aux, structured, engine, progress)
         self._signature = signature
-        self._transformation = transformation
-        self._has_aux = has_aux
-        self._structured = structured
         self._max_paths = max_paths
         self._warned_of_paths = False
-        self._progress = progress
         self._recipe = recipe
-        self._engine = engine
         self._specialisations: OrderedDict[Any, Specialisation] = OrderedDict()
-        self._fast_call: Callable[[tuple[Any, ...], dict[str, Any]], Any] = _no_fast_path
+        self._fast_call: Call = _no_fast_path
         # Two threads that meet a new form of call trace it once.
         self._tracing = threading.RLock()
 
@@ -144,7 +132,7 @@ class CompiledFunction(Generic[P, R]):
                 )
                 return
             for path in paths.by_outcomes.values():
-                self._add_guards(path, specialisation.layout, bound)
+                add_guards(path, specialisation.layout, bound)
 
     def _run(self, specialisation: Specialisation, bound: BoundArguments) -> Any:
         paths = specialisation.paths
@@ -278,16 +266,9 @@ class CompiledFunction(Generic[P, R]):
         from archimedes_grad.compilation.embedding import casadi_function
 
         derived = self._only_path("a casadi.Function", args, kwargs).derived
-        if self._transformation is value_function and derived.graph.selects:
-            derived = self._differentiable(args, kwargs)
+        if self._maker.transformation is value_function and derived.graph.selects:
+            derived = self._maker.differentiable(*self._specialised(args, kwargs))
         return casadi_function(self.__name__, derived)
-
-    def _differentiable(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Derived:
-        """Return the function with what its choices do not take kept out of derivatives, which calls do not need."""
-        specialisation, bound = self._specialised(args, kwargs)
-        with forgotten_afterwards():
-            graph = trace(self._function, bound, specialisation.layout, self._has_aux, structured=self._structured)
-            return differentiable_function(graph, specialisation.layout)
 
     def codegen(self, path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> tuple[pathlib.Path, pathlib.Path]:
         """Write what a call with these arguments evaluates as C that needs neither CasADi nor Python.
@@ -393,64 +374,23 @@ class CompiledFunction(Generic[P, R]):
         return path, paths
 
     def _new_path(self, specialisation: Specialisation, bound: BoundArguments, script: tuple[float, ...]) -> Path:
-        layout, paths = specialisation.layout, specialisation.paths
-        with forgotten_afterwards(), watched(self.__name__) if self._progress else nullcontext(unwatched) as begin:
-            start = time.perf_counter()
-            graph = trace(
-                self._function, bound, layout, self._has_aux, script=script, structured=self._structured,
-                engine=self._engine or default_engine(),
-            )  # fmt: skip
-            begin("differentiate")
-            traced = time.perf_counter()
-            derived = self._transformation(graph, layout)
-            begin("compile")
-            differentiated = time.perf_counter()
-            path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
-            evaluated, path.engine = evaluated_by(derived, graph.engine)
-            promotion = self._promotion(path, specialisation) if graph.engine == "auto" else None
-            path.fast_path = new_fast_path(evaluated, layout, bound.trees, bound.values, path.reference, promotion)
-            path.seconds["compile"] = time.perf_counter() - differentiated
+        path = self._maker.path(specialisation, bound, script, weakref.WeakMethod(self._replace))
+        paths = specialisation.paths
         if len(paths.by_outcomes) >= paths.limit and not self._warned_of_paths:
             self._warned_of_paths = True
             from archimedes_grad.compilation.report import path_limit_message
 
-            warnings.warn(path_limit_message(self.__name__, paths), PathLimitWarning, stacklevel=2)
+            warn_caller(path_limit_message(self.__name__, paths), PathLimitWarning)
         return path
 
-    def _promotion(self, path: Path, specialisation: Specialisation) -> Promotion:
-        """Return what puts the native engine in the interpreter's place once evaluations have proved worth it."""
-        owner, path_reference = weakref.ref(self), path.reference
-        layout = specialisation.layout
-
-        def promote() -> None:
-            owned, promoted = owner(), path_reference()
-            if owned is None or promoted is None:
-                return
-            # The same graph, in the representation that is best for compiled code.
-            graph = replace(promoted.derived.graph, engine="native")
-            with forgotten_afterwards():
-                derived = owned._transformation(graph, layout)
-            evaluated, engine = evaluated_by(derived, "native")
-            slow = promoted.fast_path
-            promoted.fast_path = new_fast_path(
-                evaluated, layout, dict(specialisation.trees), list(specialisation.samples), path_reference
-            )
-            promoted.derived, promoted.engine = derived, engine
-            if owned._fast_call is slow.call:
-                owned._fast_call = promoted.fast_path.call
-
-        return Promotion(WORTH_COMPILING, promote)
-
-    def _add_guards(self, path: Path, layout: Layout, bound: BoundArguments) -> None:
-        """Give a path guards that can be evaluated before it, where that pays."""
-        if path.derived.n_guards and not path.guards_were_sought:
-            path.guards_were_sought = True
-            alone = guards_alone(path.derived)
-            if alone is not None:
-                path.guards = new_fast_path(alone, layout, bound.trees, bound.values, path.reference)
+    def _replace(self, before: Call, now: Call) -> None:
+        """Let further calls try the same path in its new form, if they try it at all."""
+        if self._fast_call is before:
+            self._fast_call = now
 
     def _call_inside_trace(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._transformation is value_function:
-            return self._function(*args, **kwargs)
+        maker = self._maker
+        if maker.transformation is value_function:
+            return maker.function(*args, **kwargs)
         bound, layout = self._bound(args, kwargs)
-        return nested_call(self._function, bound, layout, self._transformation, self._has_aux)
+        return nested_call(maker.function, bound, layout, maker.transformation, maker.has_aux)

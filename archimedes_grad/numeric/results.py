@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from archimedes_grad.errors import warn_caller
 
 Floats = NDArray[np.float64]
 
@@ -99,7 +100,7 @@ class DerivativeResult:
             raise FloatingPointError(f"{self.method} derivative is not finite: {self.message}")
         if not self.success:
             message = f"{self.method} derivative is not to be relied on: {self.message}"
-            warnings.warn(message, RuntimeWarning, stacklevel=3)
+            warn_caller(message, RuntimeWarning)
         return self.value
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +22,7 @@ from archimedes_grad.compilation.compiled import CompiledFunction
 from archimedes_grad.derivatives.autodiff import require_numbers, require_scalar
 from archimedes_grad.derivatives.directional import form_of_arguments, leaves_with_cotangents, require_same_form
 from archimedes_grad.derivatives.jacobians import require_one_argument, require_one_output
-from archimedes_grad.errors import FallbackWarning, TraceError
+from archimedes_grad.errors import FallbackWarning, TraceError, warn_caller
 from archimedes_grad.numeric.functions import real_output
 from archimedes_grad.tracing.graph import Template
 from archimedes_grad.tracing.trace import BoundArguments, auxiliary_pair
@@ -111,7 +110,7 @@ class AutomaticFunction:
             except TraceError as error:
                 self._fell_back = True
                 message = f"{self._symbolic.__name__} is differentiated numerically (adaptive) from now on: {error}"
-            warnings.warn(message, FallbackWarning, stacklevel=2)
+            warn_caller(message, FallbackWarning)
         return self._adaptive(*args, **kwargs)
 
     def _chosen(self) -> CompiledFunction[..., Any] | NumericFunction:

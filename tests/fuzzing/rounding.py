@@ -24,6 +24,9 @@ _OF_SCIPY = ("logsumexp", "softmax", "log_softmax")
 #: The largest drawn error, in units in the last place; those of sums and factorisations count from the largest entry.
 _UNITS = 4.0
 
+#: What derivatives inside a program are off by, at least, in those units of 1: they are differences of differences.
+_UNITS_OF_DERIVATIVES = 1e5
+
 
 class Drawn(np.ndarray):
     """An array whose operations have drawn rounding errors, where they are not exact."""
@@ -58,7 +61,10 @@ class Drawn(np.ndarray):
             return _mapped(_drawn, super().__array_function__(function, types, args, kwargs))
         args, kwargs = _plain_of(args), _plain_of(kwargs)
         size = max((_largest(x) for x in args), default=0.0)
-        return _mapped(lambda x: _with_errors(x, size, None, name in _PRODUCTS), function(*args, **kwargs))
+        result = function(*args, **kwargs)
+        if name == "einsum":
+            result = _spread_otherwise(result)
+        return _mapped(lambda x: _with_errors(x, size, None, name in _PRODUCTS), result)
 
 
 def _plain(x: Any) -> Any:
@@ -97,6 +103,15 @@ def _exactly(ufunc: np.ufunc, method: str, plain: Sequence[Any], options: dict[s
         return getattr(ufunc, method)(*wide, **options)
     except TypeError:
         return None
+
+
+def _spread_otherwise(x: Any) -> Any:
+    """Return sums of products with some that are nan or infinite the other: that hangs on what is summed first."""
+    x = np.asarray(x)
+    if x.dtype.kind != "f" or Drawn.draws is None:
+        return x
+    drawn = Drawn.draws.choice(np.array([np.nan, np.inf, -np.inf], x.dtype), x.shape)
+    return np.where(np.isfinite(x), x, drawn)
 
 
 def _with_errors(x: Any, size: float, exact: Any, each: bool) -> Any:
@@ -142,7 +157,9 @@ def _drawing_derivatives(transformation: Callable[..., Any]) -> Callable[..., An
 
 
 def _with_own_errors(x: Any) -> Any:
-    return _with_errors(x, 0.0, None, True) if isinstance(x, np.ndarray | np.generic) else x
+    if not isinstance(x, np.ndarray | np.generic):
+        return x
+    return _with_errors(x, _UNITS_OF_DERIVATIVES, np.zeros(np.shape(x)), False)
 
 
 def _with_own_array(program: Callable[..., Any]) -> Callable[..., Any]:

@@ -260,7 +260,7 @@ def stepped(x):
 )
 def test_auto_puts_the_compiled_function_in_the_interpreters_place(function, size, monkeypatch):
     # What counts is how long evaluations take: a loop is one instruction.
-    monkeypatch.setattr("archimedes_grad.compilation.compiled.WORTH_COMPILING", 0.01)
+    monkeypatch.setattr("archimedes_grad.compilation.path_making.WORTH_COMPILING", 0.01)
     gradient = arc.grad(function, engine="auto")
     x = RNG.normal(size=size)
     first = gradient(x)

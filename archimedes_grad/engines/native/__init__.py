@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from archimedes_grad.engines.native.tape import is_compiled
 from archimedes_grad.engines.native.toolchain import library
 from archimedes_grad.engines.native.values import UnsupportedError
 from archimedes_grad.engines.selection import default_threads
-from archimedes_grad.errors import FallbackWarning
+from archimedes_grad.errors import FallbackWarning, warn_caller
 from archimedes_grad.nodes.broadcasts import repeated_in
 from archimedes_grad.nodes.simplification import forward_nodes
 
@@ -52,7 +51,7 @@ def compiled(function: cs.Function) -> Native | str:
     except UnsupportedError as error:
         return str(error)
     except (NoCompilerError, CompilerError) as error:
-        warnings.warn(f"{error}\n  CasADi's interpreter is used instead.", FallbackWarning, stacklevel=2)
+        warn_caller(f"{error}\n  CasADi's interpreter is used instead.", FallbackWarning)
         return str(error).splitlines()[0]
 
 
