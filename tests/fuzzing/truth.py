@@ -112,6 +112,11 @@ class Point:
         return sum(2 if name in ("hvp", "hess") else 1 for name in self.names if name in _DERIVATIVES)
 
     @property
+    def n_errors(self) -> int:
+        """How many errors of the reference a sum of all entries has: differences of differences have one each."""
+        return sum(np.size(x) for x in self.expected) if self.order else 1
+
+    @property
     def order(self) -> int:
         """The order of the derivatives inside the program, 2 at most."""
         return min(2, self.orders_inside)
