@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from archimedes_grad.arrays.user_code import UserLine, user_line
 from archimedes_grad.errors import TraceError
+from archimedes_grad.nodes.loops import Loop
 from archimedes_grad.nodes.patterns import dense
 
 _thread = threading.local()
@@ -65,6 +66,10 @@ class Trace:
         Whether a node can fail while it is evaluated (a solve of a singular matrix).
     opaque
         Whether a node cannot be expanded to scalars (a call of LAPACK).
+    has_several_outputs
+        Whether a loop, a choice or a batch gives more than one output, of which some may not be read.
+    loops
+        The loops, by the hashes of their Functions, which are kept alive along with them.
     failure
         What the error says where an evaluation fails.
     conditions
@@ -98,7 +103,9 @@ class Trace:
         "engine",
         "failure",
         "guards",
+        "has_several_outputs",
         "large_products",
+        "loops",
         "n_decisions",
         "opaque",
         "parent",
@@ -123,6 +130,8 @@ class Trace:
         self.selects = False
         self.can_fail = False
         self.opaque = False
+        self.has_several_outputs = False
+        self.loops: dict[int, tuple[cs.Function, Loop]] = {}
         self.conditions: list[cs.MX] = []
         self.failure = "Singular matrix"
         self.guards: list[Guard] = []

@@ -32,6 +32,8 @@ def nested_call(
     outer = current_trace()
     assert outer is not None
     outer.selects |= graph.selects
+    outer.has_several_outputs |= graph.has_several_outputs
+    outer.loops |= graph.loops
     outer.can_fail |= graph.can_fail
     outer.opaque |= derived.graph.opaque
     outer.large_products |= graph.large_products

@@ -153,7 +153,7 @@ def _without_graph(derived: Derived) -> Derived:
     """Return what is needed to evaluate: the function, not the expressions that it was made of."""
     graph = derived.graph
     bare = replace(
-        graph, symbols=(), hidden=(), hidden_symbols=(), nodes=(), success=None,
+        graph, symbols=(), hidden=(), hidden_symbols=(), nodes=(), success=None, loops={},
         guards=tuple(replace(guard, node=None) for guard in graph.guards),
     )  # fmt: skip
     return replace(derived, graph=bare)

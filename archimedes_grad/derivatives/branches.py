@@ -22,6 +22,7 @@ import numpy as np
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.derivatives.gates import Gated
 from archimedes_grad.derivatives.masks import Gates, masks_handed_on, masks_of_choice
+from archimedes_grad.derivatives.unread import without_unread
 from archimedes_grad.derivatives.uses import LINEAR, Step, steps_of
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
@@ -35,6 +36,7 @@ def separated(graph: Graph, order: int = 1) -> Graph:
 
     Inside another trace derivatives of every order may follow.
     """
+    graph = without_unread(graph)
     if not graph.selects:
         return graph
     once = order == 1 and current_trace() is None

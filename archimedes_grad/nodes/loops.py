@@ -39,22 +39,36 @@ class _Part(NamedTuple):
     kept: int = 0
 
 
-def scanned(step: cs.Function, n: int, n_carry: int, n_sliced: int, block: int | None) -> cs.Function:
-    """Return the Function of n steps.
+class Loop(NamedTuple):
+    """A loop of n steps, or of at most n that ends where a condition does.
 
-    Parameters
+    Attributes
     ----------
     step
         Takes carries, slices, and what all steps share; gives carries, then outputs.
     block
         Forget the carries inside blocks of so many steps; None keeps all.
-
-    Returns
-    -------
-    Function
-        Takes carries, slices side by side, and what is shared; gives the last carries, carries on the way, and
-        outputs side by side.
+    condition
+        Takes what a step takes, and gives one entry (0: end). Such a loop has no slices and no outputs.
     """
+
+    step: cs.Function
+    n: int
+    n_carry: int
+    n_sliced: int = 0
+    block: int | None = None
+    condition: cs.Function | None = None
+
+
+def looped(loop: Loop) -> cs.Function:
+    """Return the Function of a loop.
+
+    Takes carries, slices side by side, and what is shared; gives the last carries; and, where no condition ends it,
+    carries on the way, and outputs side by side.
+    """
+    step, n, n_carry, n_sliced, block, condition = loop
+    if condition is not None:
+        return _looped_while(condition, step, n, n_carry)
 
     def repeated(part: _Part, times: int) -> _Part:
         """Return a part as often as asked for: a tower of chains."""
@@ -212,7 +226,7 @@ def _reversed_chain(parts: Sequence[_Part], layout: _Layout, chain: cs.Function)
         return graph_function(f"adj1_{chain.name()}", arguments, results)
 
 
-def looped_while(condition: cs.Function, step: cs.Function, n: int, n_carry: int) -> cs.Function:
+def _looped_while(condition: cs.Function, step: cs.Function, n: int, n_carry: int) -> cs.Function:
     """Return the Function of at most n steps that ends where the condition does.
 
     Parameters
@@ -230,10 +244,10 @@ def looped_while(condition: cs.Function, step: cs.Function, n: int, n_carry: int
         length = _GUARDED_CHAIN
         while length * _GUARDED_CHAIN < n:
             length *= _GUARDED_CHAIN
-        block = looped_while(condition, step, length, n_carry)
+        block = _looped_while(condition, step, length, n_carry)
         parts = [block] * (n // length)
         if n % length:
-            parts.append(looped_while(condition, step, n % length, n_carry))
+            parts.append(_looped_while(condition, step, n % length, n_carry))
         return _guarded_chain(condition, parts, n_carry)
 
 

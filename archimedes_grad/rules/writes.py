@@ -44,6 +44,8 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     """Write numbers one after the other where a static mask holds, in place."""
     mask = static_mask(mask)
     target = require_target(arr, "np.place")
+    if not isinstance(target.value, np.ndarray):
+        raise TypeError(f"place() argument 1 must be numpy.ndarray, not numpy.{type(target.value).__name__}")
     _write_by_numbers(target, _converted(vals, target), lambda entries, numbers: np.place(entries, mask, numbers))
 
 

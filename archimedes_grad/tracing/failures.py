@@ -29,6 +29,8 @@ _NO_INDEX = r"only integers, slices \(`:`\)"
 _NO_OBJECTS = r"ufunc '\w+' not supported for the input types"
 #: What NumPy says where what is written to a plain array has more axes than the place; of a list it says the same.
 _MORE_AXES = r"setting an array element with a sequence. The requested array would exceed"
+#: What NumPy makes of any error of float() where `flat` of a plain array is written.
+_WRITTEN_FLAT = r"Error setting single item of array"
 
 
 def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -85,7 +87,8 @@ def _raise_refusal(error: Exception) -> None:
         return
     # SciPy's solvers do not look whether float() failed: some later call of C meets the error, or drops it. It may be
     # the user's function that is called with the error set, where Python then finds no operators.
-    if isinstance(error, SystemError | NotImplementedError) or came_through_scipy(error):
+    by_c = isinstance(error, SystemError | NotImplementedError) or re.match(_WRITTEN_FLAT, str(error))
+    if by_c or came_through_scipy(error):
         raise TraceError(trace.refusal) from error
     error.add_note(f"Before that: {trace.refusal}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import casadi as cs
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from archimedes_grad.arguments.specs import flatten
 from archimedes_grad.arrays.trace_state import Guard
 from archimedes_grad.nodes.gather import Shape
+from archimedes_grad.nodes.loops import Loop
 
 
 class Leaf(NamedTuple):
@@ -134,8 +135,8 @@ class Graph:
         What the error says where an evaluation fails.
     engine
         What evaluates it: between arrays and scalars, engines choose differently.
-    array_nodes, array_entries, selects, can_fail, opaque, large_products
-        What the choice of representation and the engine need: see ``trace_state.Trace``.
+    array_nodes, array_entries, selects, can_fail, opaque, large_products, has_several_outputs, loops
+        What the choice of representation, derivatives and the engine need: see ``trace_state.Trace``.
     """
 
     name: str
@@ -159,6 +160,8 @@ class Graph:
     failure: str = "Singular matrix"
     guards: tuple[Guard, ...] = ()
     engine: str = "vm"
+    has_several_outputs: bool = False
+    loops: Mapping[int, tuple[cs.Function, Loop]] = field(default_factory=dict)
 
     @property
     def all_symbols(self) -> list[cs.MX]:

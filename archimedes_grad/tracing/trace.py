@@ -208,6 +208,8 @@ def _traced(
         argument_trees=dict(bound.trees),
         success=success,
         failure=current.failure,
+        has_several_outputs=current.has_several_outputs,
+        loops=current.loops,
         guards=tuple(
             replace(guard, node=node) for guard, node in zip(guards, guard_nodes, strict=True)
         ),

@@ -28,6 +28,7 @@ from archimedes_grad.compilation.nesting import values_of_closure
 from archimedes_grad.derivatives.autodiff import differentiable_function
 from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.nodes.gather import Shape, reshaped
+from archimedes_grad.nodes.loops import Loop
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.closures import standing_for
 from archimedes_grad.tracing.graph import Graph, Output
@@ -234,6 +235,7 @@ def traced_body(
         outer.opaque |= graph.opaque
         outer.large_products |= graph.large_products
     outer.can_fail |= graph.can_fail
+    outer.loops |= graph.loops
     return Body(
         owner, derived.function, len(own), (*(array.node for array in reached_arrays), *graph.hidden),
         (*values_of(reached_arrays), *values_of_closure(graph.hidden, outer)), derived.outputs, structures[-1],
@@ -268,6 +270,7 @@ def applied(
     assert trace_under_way is not None
     trace_under_way.array_nodes += 1
     trace_under_way.array_entries += times
+    trace_under_way.has_several_outputs |= function.n_out() > 1
     trace_under_way.opaque |= times > _LARGEST_INLINED if opaque is None else opaque
     with forward_nodes():
         results = function.call(list(nodes), False, True)
@@ -286,6 +289,13 @@ def applied(
         for node, value, output in zip(results, flat, outputs, strict=False)
         if output is not None
     ]
+
+
+def note_loop(function: cs.Function, loop: Loop) -> None:
+    """Tell the trace under way what a Function is a loop of."""
+    trace_under_way = current_trace()
+    assert trace_under_way is not None
+    trace_under_way.loops[hash(function)] = function, loop
 
 
 def fails_with(message: str) -> None:

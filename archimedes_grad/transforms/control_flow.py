@@ -18,7 +18,7 @@ from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import stored_shape
-from archimedes_grad.nodes.loops import checkpoints, looped_while, scanned
+from archimedes_grad.nodes.loops import Loop, checkpoints, looped
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.graph import Output
@@ -29,6 +29,7 @@ from archimedes_grad.transforms.bodies import (
     apart,
     applied,
     as_traced,
+    note_loop,
     owned,
     placeholder,
     shapes_of,
@@ -210,9 +211,11 @@ def _scanned(
         nothing = [np.zeros(output.shape, output.dtype) for output in ys]
         return structure.build([as_traced(x) for x in carry]), body.structure.build(nothing)
     with forward_nodes():
-        function = scanned(body.function, n, n_carry, len(slices), block)
+        loop = Loop(body.function, n, n_carry, len(slices), block)
+        function = looped(loop)
         nodes = [node_of(x) for x in carry]
         nodes += (side_by_side(node_of(x), stored_shape(shape)[0]) for x, shape in zip(slices, shapes, strict=True))
+    note_loop(function, loop)
     results = applied(
         function, [*nodes, *body.closed_nodes], [*values_of(carry), *values_of(slices), *body.closed_values],
         [*_carried(carry, dtypes), *[None] * n_carry, *ys], times=n * body.n_instructions, can_fail=body.can_fail,
@@ -309,8 +312,10 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
     n_carry = len(carry)
     with forward_nodes():
         asked, stepped = _condition_and_step(condition, step, n_carry)
-        function = looped_while(asked, stepped, max_steps, n_carry + step.can_fail)
+        loop = Loop(stepped, max_steps, n_carry + step.can_fail, condition=asked)
+        function = looped(loop)
         nodes = [*map(node_of, carry), *([cs.MX(1.0)] if step.can_fail else [])]
+    note_loop(function, loop)
     values = [*values_of(carry), *([np.ones(1)] if step.can_fail else [])]
     results = applied(
         function, [*nodes, *step.closed_nodes, *condition.closed_nodes],
