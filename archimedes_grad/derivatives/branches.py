@@ -20,6 +20,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.derivatives.callees import Callees
 from archimedes_grad.derivatives.gates import Gated
 from archimedes_grad.derivatives.masks import Gates, masks_handed_on, masks_of_choice
 from archimedes_grad.derivatives.unread import without_unread
@@ -41,11 +42,11 @@ def separated(graph: Graph, order: int = 1) -> Graph:
         return graph
     once = order == 1 and current_trace() is None
     with forward_nodes():
-        steps = steps_of(graph.nodes)
-        gates = _gates(steps, once)
-        if not gates:
+        steps = steps_of(graph.nodes, Callees().arguments)
+        gates, ends = _gates(steps, once), _ends(steps)
+        if not gates and not ends:
             return graph
-        nodes = Gated(gates, _calls_behind(steps, gates)).of(graph.nodes)
+        nodes = Gated(gates, _calls_behind(steps, gates), ends).of(graph.nodes)
     entries = sum(mask.numel() for masks in gates.values() for mask in masks if mask is not None)
     return replace(
         graph,
@@ -87,6 +88,16 @@ def _gates(steps: list[Step], once: bool) -> dict[int, Gates]:
     return found
 
 
+def _ends(steps: list[Step]) -> dict[int, set[int]]:
+    """Return, by the hashes of calls, the arguments with something singular behind that no derivative needs."""
+    return {
+        hash(step.source): ends
+        for step in steps
+        if step.arguments is not None
+        and (ends := {k for k, use in enumerate(step.handed) if use is None and steps[step.places[k][0]].singular_behind})
+    }
+
+
 def _calls_behind(steps: list[Step], gates: dict[int, Gates]) -> set[int]:
     """Return the hashes of the calls that are built again, as what they are computed from has gates."""
     calls: set[int] = set()
@@ -116,7 +127,7 @@ def _needs_gate(step: Step, k: int, is_outside: bool, once: bool) -> bool:
     if not operand.is_dense() or _is_finite_constant(operand):
         return False
     if step.operation in WHOLE:
-        return True
+        return not any(use is not None and use.everywhere for use in step.uses)
     if step.is_elementwise and not operand.is_scalar() and any(other.is_scalar() for other in step.operands):
         # The cotangent of the number is a sum over all entries, taken or not.
         return True

@@ -21,18 +21,24 @@ _GRAPHS = ("MXFunction", "SXFunction", "Map", "MapSum", "Switch")
 class Gated(Rebuilding):
     """Builds expressions again with the gates in them."""
 
-    def __init__(self, gates: dict[int, Gates], calls: set[int]) -> None:
+    def __init__(self, gates: dict[int, Gates], calls: set[int], ends: dict[int, set[int]]) -> None:
         super().__init__()
         self._gates = gates
+        self._ends = ends
         self._seen = Seen(calls)
 
     def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
         """Return a node with gates before its operands, and conditions as they are: they see no gates."""
         if source.op() in WITHOUT_DERIVATIVE:
             return self._seen.of([source])
+        ends = self._ends.get(hash(source))
+        if ends is not None:
+            operands = [
+                without_reverse_sweep(*x.shape)(x) if k in ends and x.is_dense() else x for k, x in enumerate(operands)
+            ]
         gates = self._gates.get(hash(source))
         if gates is None:
-            return None
+            return None if ends is None else list(source.eval_mx(operands))
         masks = [None if mask is None else self._seen.of([mask])[0] for mask in gates]
         if source.op() in NEVER_TAKEN and None in masks:
             # The constant takes the place of the result: so the tangent is 0 by the condition alone.

@@ -53,7 +53,9 @@ def _masks_of_operands(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX 
     if step.operation == cs.OP_IF_ELSE_ZERO:
         condition, branch = operands
         mask = _truth(condition) if masks[0] is None else only_where(condition, masks[0])
-        return [None, _of_operand(source, branch, mask)]
+        # Where values are asked for, the condition counts as its node does.
+        as_node = None if step.handed[0] is None or masks[0] is None else _of_operand(source, condition, masks[0])
+        return [as_node, _of_operand(source, branch, mask)]
     if step.is_choice:
         within = masks_of_choice(step)
         both = [mask if masks[0] is None or mask is None else only_where(mask, masks[0]) for mask in within]
@@ -63,6 +65,19 @@ def _masks_of_operands(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX 
         ]
     if step.is_elementwise:
         return [None if masks[0] is None else _of_operand(source, operand, masks[0]) for operand in operands]
+    if step.arguments is not None:
+        inside = step.arguments.masks_at(operands)
+        outside = _of_whole_node(step, masks)
+        return [
+            mask if (within := inside.get(k)) is None else within if mask is None else only_where(within, mask)
+            for k, mask in enumerate(outside)
+        ]
+    return _of_whole_node(step, masks)
+
+
+def _of_whole_node(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
+    """Return where the operands of a node that is not elementwise count, by where its results do."""
+    source, operands = step.source, step.operands
     if all(mask is None for mask in masks):
         return [None] * len(operands)
     # A mask of one entry is one for all entries of its node, and of a node of one entry it is that entry's.
@@ -111,7 +126,7 @@ def _transposed(source: cs.MX, operands: list[cs.MX], masks: Sequence[cs.MX | No
     symbols = [cs.MX.sym("operand", operand.sparsity()) for operand in operands]
     results = source.eval_mx(symbols)
     seeds = [
-        cs.MX(*result.shape) if mask is None else _in_full(mask, *result.shape)
+        cs.MX(*result.shape) if mask is None else in_full(mask, *result.shape)
         for result, mask in zip(results, masks, strict=True)
     ]
     with derivative_sweep():
@@ -121,7 +136,7 @@ def _transposed(source: cs.MX, operands: list[cs.MX], masks: Sequence[cs.MX | No
     return [cs.densify(mask) if mask.nnz() else None for mask in moved]
 
 
-def _in_full(mask: cs.MX, rows: int, columns: int) -> cs.MX:
+def in_full(mask: cs.MX, rows: int, columns: int) -> cs.MX:
     return mask if mask.shape == (rows, columns) else cs.repmat(mask, rows, columns)
 
 
@@ -133,7 +148,7 @@ def _of_call(function: cs.Function, operands: list[cs.MX], masks: Sequence[cs.MX
     for output, mask in enumerate(masks):
         if mask is None:
             continue
-        column = cs.vec(_in_full(mask, *function.size_out(output)))
+        column = cs.vec(in_full(mask, *function.size_out(output)))
         for k, operand in enumerate(operands):
             depends = cs.DM(function.jac_sparsity(output, k).T, 1)
             if depends.nnz():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.nodes.rebuilding import Node, ordered
+from archimedes_grad.nodes.rebuilding import Node, opened, ordered
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
 
 COMPARISONS = frozenset({cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR})
@@ -50,7 +51,60 @@ class Use(NamedTuple):
     condition: int | None
 
 
-_EVERYWHERE, _SOMEWHERE = Use(True, 0), Use(False, None)
+EVERYWHERE, SOMEWHERE = Use(True, 0), Use(False, None)
+
+
+@dataclass(frozen=True, eq=False)
+class Arguments:
+    """How the arguments of a Function count for the outputs of it that are read: see `derivatives.callees`.
+
+    Attributes
+    ----------
+    derivatives, values
+        For derivatives, and for values, which may also be compared.
+    masks, known
+        Gives where those arguments count that are known to count under conditions, and which these are.
+    """
+
+    derivatives: Sequence[Use | None]
+    values: Sequence[Use | None]
+    masks: cs.Function | None = None
+    known: tuple[int, ...] = ()
+    _given: dict[tuple[int, ...], tuple[Any, list[cs.MX]]] = field(default_factory=dict)
+
+    def without_masks(self, but: tuple[int, ...] = ()) -> Arguments:
+        """Return the same where arguments under conditions count everywhere, but for those whose masks are kept."""
+        derivatives, values = (
+            [EVERYWHERE if use == SOMEWHERE and k not in but else use for k, use in enumerate(uses)]
+            for uses in (self.derivatives, self.values)
+        )
+        return replace(self, derivatives=derivatives, values=values, masks=self.masks if but else None, known=but)
+
+    def masks_at(self, operands: Sequence[cs.MX]) -> dict[int, cs.MX]:
+        """Return the masks of a call with these arguments, by the number of the argument; for the same ones the same."""
+        if self.masks is None:
+            return {}
+        needed = [
+            operand if i in self._needed else cs.MX.zeros(self.masks.sparsity_in(i))
+            for i, operand in enumerate(operands)
+        ]
+        key = tuple(hash(operand) for i, operand in enumerate(operands) if i in self._needed)
+        if key not in self._given:
+            # With the operands, whose hashes stay taken.
+            self._given[key] = needed, self.masks.call(needed, False, True)
+        return dict(zip(self.known, self._given[key][1], strict=True))
+
+    @cached_property
+    def _needed(self) -> set[int]:
+        """The arguments that the masks are made of."""
+        assert self.masks is not None
+        symbols = self.masks.mx_in()
+        results = opened(self.masks, symbols)
+        return {i for i, symbol in enumerate(symbols) if any(cs.depends_on(result, symbol) for result in results)}
+
+
+#: Returns how the arguments of a Function count for some of its outputs.
+LookInto = Callable[[cs.Function, tuple[int, ...]], Arguments]
 
 
 class Conditions:
@@ -76,13 +130,13 @@ class Conditions:
     def joined(self, place: tuple[int, int], use: Use, before: Use | None) -> Use:
         """Return how an output counts by one more use of it: everywhere, if under a condition and its opposite."""
         if use.everywhere or (before is not None and before.everywhere):
-            return _EVERYWHERE
+            return EVERYWHERE
         if use.condition is not None:
             met = self._met.setdefault(place, set())
             if -use.condition in met:
-                return _EVERYWHERE
+                return EVERYWHERE
             met.add(use.condition)
-        return use if before is None or use == before else _SOMEWHERE
+        return use if before is None or use == before else SOMEWHERE
 
 
 @dataclass(eq=False, slots=True)
@@ -101,6 +155,8 @@ class Step:
         How each operand counts for this node.
     is_choice
         Whether it is the larger or smaller of two with gates before its operands.
+    arguments
+        Of a call that was looked into: how its arguments count inside.
     masks
         Where each output counts, once it is known.
     """
@@ -114,6 +170,7 @@ class Step:
     singular: bool = False
     handed: Sequence[Use | None] = ()
     is_choice: bool = False
+    arguments: Arguments | None = None
     masks: Sequence[cs.MX | None] = ()
 
     @property
@@ -127,8 +184,16 @@ class Step:
         return any(use is not None and not use.everywhere for use in self.handed)
 
 
-def steps_of(results: Sequence[cs.MX]) -> list[Step]:
-    """Return the nodes that results are made of, operands first, with how they count."""
+def steps_of(results: Sequence[cs.MX], look_into: LookInto | None = None, of_values: bool = False) -> list[Step]:
+    """Return the nodes that results are made of, operands first, with how they count.
+
+    Parameters
+    ----------
+    look_into
+        Looks into Functions that are called; without it all their arguments count as the calls do.
+    of_values
+        Whether values count, which may be compared, and not derivatives.
+    """
     steps: list[Step] = []
     numbers: dict[int, int] = {}
     # The number of a node's step, and which of the outputs of that it is.
@@ -140,10 +205,10 @@ def steps_of(results: Sequence[cs.MX]) -> list[Step]:
         places[node.key] = numbers[node.source_key], node.which
     for result in results:
         number, which = places[hash(result)]
-        steps[number].uses[which] = _EVERYWHERE
+        steps[number].uses[which] = EVERYWHERE
     conditions = Conditions()
     for step in reversed(steps):
-        _hand_on(steps, step, conditions)
+        _hand_on(steps, step, conditions, look_into, of_values)
     return steps
 
 
@@ -153,16 +218,22 @@ def _step(node: Node, places: list[tuple[int, int]], steps: list[Step]) -> Step:
     return Step(source, operation, node.operands, places, [None] * max(1, source.n_out()), behind)
 
 
-def _hand_on(steps: list[Step], step: Step, conditions: Conditions) -> None:
+def _hand_on(
+    steps: list[Step], step: Step, conditions: Conditions, look_into: LookInto | None, of_values: bool
+) -> None:
     uses = [use for use in step.uses if use is not None]
-    if not uses or step.operation in WITHOUT_DERIVATIVE:
+    if not uses or (step.operation in WITHOUT_DERIVATIVE and not of_values):
         return
     step.is_choice = (
-        step.operation in NEVER_TAKEN
+        not of_values
+        and step.operation in NEVER_TAKEN
         and (step.singular or step.singular_behind)
         and not all(operand.is_constant() or operand.op() in WITHOUT_DERIVATIVE for operand in step.operands)
     )
-    step.handed = _handed_on(step, uses, conditions)
+    if look_into is not None and step.operation == cs.OP_CALL:
+        read = tuple(k for k, use in enumerate(step.uses) if use is not None)
+        step.arguments = look_into(step.source.which_function(), read)
+    step.handed = _handed_on(step, uses, conditions, of_values)
     singular = step.singular or step.operation in UNSAFE
     for at, use in zip(step.places, step.handed, strict=True):
         if use is not None:
@@ -171,25 +242,31 @@ def _hand_on(steps: list[Step], step: Step, conditions: Conditions) -> None:
             steps[place].singular |= singular
 
 
-def _handed_on(step: Step, uses: list[Use], conditions: Conditions) -> list[Use | None]:
+def _handed_on(step: Step, uses: list[Use], conditions: Conditions, of_values: bool) -> list[Use | None]:
     if step.operation == cs.OP_IF_ELSE_ZERO:
         (use,) = uses
         condition, branch = step.operands
+        of_condition = (EVERYWHERE if use.everywhere else SOMEWHERE) if of_values else None
         if not use.everywhere or branch.numel() != step.source.numel():
-            return [None, _SOMEWHERE]
-        return [None, Use(False, conditions.number(condition))]
+            return [of_condition, SOMEWHERE]
+        return [of_condition, Use(False, conditions.number(condition))]
+    if step.arguments is not None:
+        inside = step.arguments.values if of_values else step.arguments.derivatives
+        if any(use.everywhere for use in uses):
+            return list(inside)
+        return [None if use is None else SOMEWHERE for use in inside]
     if step.is_choice:
         return [_in_choice(step, k, uses[0], conditions) for k in range(2)]
     if any(use.everywhere for use in uses):
-        return [_EVERYWHERE] * len(step.operands)
+        return [EVERYWHERE] * len(step.operands)
     if not step.is_elementwise or uses[0].condition is None:
-        return [_SOMEWHERE] * len(step.operands)
+        return [SOMEWHERE] * len(step.operands)
     size = step.source.numel()
-    return [uses[0] if operand.numel() == size else _SOMEWHERE for operand in step.operands]
+    return [uses[0] if operand.numel() == size else SOMEWHERE for operand in step.operands]
 
 
 def _in_choice(step: Step, k: int, use: Use, conditions: Conditions) -> Use:
     """Return how an operand of the larger or smaller of two counts: where the other one is not."""
     if not use.everywhere or step.operands[k].numel() != step.source.numel():
-        return _SOMEWHERE
+        return SOMEWHERE
     return Use(False, conditions.number_in_choice(step.source, k))

@@ -235,6 +235,7 @@ def traced_body(
         outer.opaque |= graph.opaque
         outer.large_products |= graph.large_products
     outer.can_fail |= graph.can_fail
+    outer.selects |= graph.selects
     outer.loops |= graph.loops
     return Body(
         owner, derived.function, len(own), (*(array.node for array in reached_arrays), *graph.hidden),

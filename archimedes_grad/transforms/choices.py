@@ -19,6 +19,7 @@ from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, outlived
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.simplification import forward_nodes
+from archimedes_grad.rules.branches import note_choice
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.graph import Output
 from archimedes_grad.transforms.bodies import (
@@ -179,6 +180,7 @@ def _chosen(
             choice = cs.Function.conditional("choice", branches[:-1], branches[-1])
         nodes = [index, *map(node_of, numbers), *(node for body in bodies for node in body.closed_nodes)]
     values = [np.array([float(chosen)]), *values_of(numbers), *(v for body in bodies for v in body.closed_values)]
+    note_choice(*nodes)
     results = applied(
         choice, nodes, values, outputs, times=max(body.n_instructions for body in bodies),
         can_fail=any(body.can_fail for body in bodies), opaque=True,

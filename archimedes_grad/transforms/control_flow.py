@@ -20,6 +20,7 @@ from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import stored_shape
 from archimedes_grad.nodes.loops import Loop, checkpoints, looped
 from archimedes_grad.nodes.simplification import forward_nodes
+from archimedes_grad.rules.branches import note_choice
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.graph import Output
 from archimedes_grad.tracing.trace import described
@@ -316,6 +317,7 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
         function = looped(loop)
         nodes = [*map(node_of, carry), *([cs.MX(1.0)] if step.can_fail else [])]
     note_loop(function, loop)
+    note_choice(*nodes)
     values = [*values_of(carry), *([np.ones(1)] if step.can_fail else [])]
     results = applied(
         function, [*nodes, *step.closed_nodes, *condition.closed_nodes],
