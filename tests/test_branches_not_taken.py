@@ -140,6 +140,67 @@ CASES = {
     ),
     "a factorisation": _regular,
 }
+#: What is read from outside by a branch that is not taken, inside of a call.
+READ = {
+    "by a branch of a choice": lambda x, y: (
+        lambda q: arc.cond(x[1] > 0, lambda: np.sum(q * y), lambda: np.sum(x * y))
+    )(np.sqrt(x)),
+    "by one of several branches": lambda x, y: arc.switch(
+        np.sum(x > 5), [lambda q: np.sum(x * y), lambda q: np.sum(q), lambda q: np.sum(q * q)], np.log(x)
+    ),
+    "by np.where in a branch": lambda x, y: (
+        lambda q: arc.cond(x[0] > 0, lambda z: np.sum(np.where(z > 0, q * z, y)), lambda z: np.sum(z), x)
+    )(np.sqrt(x)),
+    "by the steps of a loop": lambda x, y: (
+        lambda q: np.sum(arc.scan(lambda c, e: (c + np.where(x > 0, q, y) * e, None), 0 * x, y)[0])
+    )(np.sqrt(x)),
+    "by the steps of a loop, slices": lambda x, y: arc.scan(
+        lambda c, e: (c + np.where(e[0] > 0, e[1], e[2]), None), 0.0, (x, np.log(x), y)
+    )[0],
+    "by a batch": lambda x, y: (lambda q: np.sum(arc.vmap(lambda b: np.where(x > 0, q * b, x))(y)))(np.sqrt(x)),
+    "by the items of a batch": lambda x, y: np.sum(
+        arc.vmap(lambda a, b, q: np.where(a > 0, q * b, a * b))(x, y, np.sqrt(x))
+    ),
+    "by a gradient inside": lambda x, y: (
+        lambda q: np.sum(arc.grad(lambda t: np.sum(np.where(x > 0, np.tanh(q + t), t * t)))(x * y))
+    )(np.sqrt(x)),
+    "by a product inside": lambda x, y: (
+        lambda q: np.sum(arc.jvp(lambda t: np.where(x > 0, np.tanh(q + t), t * t))(x * y, y))
+    )(np.log(x)),
+    "by the condition of a loop alone": lambda x, y: np.sum(
+        arc.while_loop(
+            lambda s: np.nansum(s[0]) + s[2] < 6, lambda s: (0.9 * s[0], s[1] * y, s[2] + 1), (np.sqrt(x), x, 0), 9
+        )[1]
+    ),
+}
+#: Outputs that are singular where x is negative, and that nobody reads.
+UNREAD = {
+    "of a choice": lambda x, y: np.sum(arc.cond(x[0] > 0, lambda t: (t * y, np.sqrt(t)), lambda t: (t, t), x)[0]),
+    "of a batch": lambda x, y: np.sum(arc.vmap(lambda a, b: (a * b, np.sqrt(a)))(x, y)[0]),
+    "of a loop": lambda x, y: arc.scan(lambda c, e: (c * e[1] + e[0], np.log(e[0])), 0.3, (x, y))[0],
+    "of a loop that forgets": lambda x, y: arc.scan(
+        lambda c, e: (c * e[1] + e[0], np.log(e[0])), 0.3, (x, y), checkpoint=2
+    )[0],
+    "of a loop in a batch": lambda x, y: np.sum(
+        arc.vmap(lambda a: arc.scan(lambda c, e: (c * e + a, np.sqrt(a)), a, y)[0])(x)
+    ),
+    "of a choice in a loop": lambda x, y: np.sum(
+        arc.scan(lambda c, e: (arc.cond(e > 0, lambda t: (t * e, np.sqrt(t)), lambda t: (t, t), c)[0], c), x, y)[0]
+    ),
+    "of a loop in a loop, from outside": lambda x, y: np.sum(
+        arc.scan(lambda c, e: arc.scan(lambda a, b: (a * b, np.sqrt(x)), c, y), x, y)[0]
+    ),
+    "carried": lambda x, y: np.sum(
+        arc.fori_loop(0, 3, lambda i, c: (c[0] * 0.5 + c[2], np.sqrt(c[0]) + c[1], c[2] * y), (x, x, y))[0]
+    ),
+    "carried while": lambda x, y: np.sum(
+        arc.while_loop(lambda c: c[2] < 3, lambda c: (c[0] * y, np.sqrt(c[0]) + c[1], c[2] + 1), (x, x, 0), 5)[0]
+    ),
+    "all but what a loop gives": lambda x, y: np.sum(
+        arc.scan(lambda c, e: (np.sqrt(c), e * e), x, x * y)[1]
+    ),
+}
+CASES |= {f"read {how}": f for how, f in READ.items()} | {f"not read, {what}": f for what, f in UNREAD.items()}
 SURROUNDINGS = {"by itself": lambda f: f, "beside a switch": lambda f: lambda x, y: f(x, y) * _chosen(x, y)}
 
 

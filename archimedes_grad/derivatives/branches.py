@@ -90,12 +90,16 @@ def _gates(steps: list[Step], once: bool) -> dict[int, Gates]:
 
 def _ends(steps: list[Step]) -> dict[int, set[int]]:
     """Return, by the hashes of calls, the arguments with something singular behind that no derivative needs."""
-    return {
-        hash(step.source): ends
+    ends = {
+        hash(step.source): {
+            k
+            for k, (use, (place, _)) in enumerate(zip(step.handed, step.places, strict=True))
+            if use is None and steps[place].singular_behind
+        }
         for step in steps
         if step.arguments is not None
-        and (ends := {k for k, use in enumerate(step.handed) if use is None and steps[step.places[k][0]].singular_behind})
     }
+    return {key: which for key, which in ends.items() if which}
 
 
 def _calls_behind(steps: list[Step], gates: dict[int, Gates]) -> set[int]:

@@ -9,6 +9,7 @@ mask of where it does.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import casadi as cs
 
@@ -19,8 +20,9 @@ from archimedes_grad.nodes.rebuilding import opened
 
 #: Functions of more operations on numbers are not looked into.
 _MOST_NUMBERS = 2_000
-#: Masks may take so many instructions, or this share of what the Function itself takes; arguments count everywhere else.
-_CHEAP, _CHEAP_SHARE = 50, 0.25
+#: Masks may take so many instructions, or this share of what the Function itself takes; with dearer ones the arguments
+#: count everywhere.
+_CHEAP, _CHEAP_SHARE = 200, 0.5
 
 
 class Callees:
@@ -52,14 +54,16 @@ class Callees:
             return self._of_expressions(inputs, [results[k] for k in outputs])
         if kind == "SXFunction" and (found := _on_numbers(function)) is not None:
             inputs, results = found
-            return self._of_expressions(inputs, [results[k] for k in outputs])
+            arguments = self._of_expressions(inputs, [results[k] for k in outputs])
+            return arguments if arguments.masks is None else replace(arguments, masks=_of_numbers(arguments.masks))
         return Arguments([EVERYWHERE] * function.n_in(), [EVERYWHERE] * function.n_in())
 
     def _of_expressions(self, inputs: Sequence[cs.MX], results: Sequence[cs.MX]) -> Arguments:
         derivatives = _uses(inputs, steps_of(results, self.arguments))
         steps = steps_of(results, self.arguments, of_values=True)
         values = _uses(inputs, steps)
-        wanted = [k for k, (use, value) in enumerate(zip(derivatives, values, strict=True)) if use == value == SOMEWHERE]
+        both = zip(derivatives, values, strict=True)
+        wanted = [k for k, (use, value) in enumerate(both) if use == value == SOMEWHERE]
         if not wanted:
             return Arguments(derivatives, values)
         for step in reversed(steps):
@@ -75,10 +79,12 @@ class Callees:
         found = [self.arguments(branch, outputs) for branch in branches]
         derivatives = [None, *map(_of_any, zip(*(each.derivatives for each in found), strict=True))]
         values = [EVERYWHERE, *map(_of_any, zip(*(each.values for each in found), strict=True))]
+        both = zip(derivatives, values, strict=True)
         wanted = [
             k
-            for k, (use, value) in enumerate(zip(derivatives, values, strict=True))
-            if use == value == SOMEWHERE and all(k - 1 in each.known or each.values[k - 1] != SOMEWHERE for each in found)
+            for k, (use, value) in enumerate(both)
+            if use == value == SOMEWHERE
+            and all(k - 1 in each.known or each.values[k - 1] != SOMEWHERE for each in found)
         ]
         if not wanted or info["project_in"] or info["project_out"]:
             return Arguments(derivatives, values).without_masks()
@@ -131,8 +137,16 @@ def _with_masks(
         return Arguments(derivatives, values).without_masks()
     outputs = [in_full(mask, *inputs[k].shape) for k, mask in masks.items()]
     # Conditions have no derivatives, and nothing shall be computed for those.
-    function = cs.Function("masks", list(inputs), outputs, {"is_diff_in": [False] * len(inputs)})
+    function = cs.Function("masks", list(inputs), outputs, _without_derivatives(inputs))
     return Arguments(derivatives, values, function, tuple(masks)).without_masks(but=tuple(masks))
+
+
+def _without_derivatives(inputs: Sequence[cs.MX]) -> dict[str, list[bool]]:
+    return {"is_diff_in": [False] * len(inputs)}
+
+
+def _of_numbers(masks: cs.Function) -> cs.Function:
+    return masks.expand(masks.name(), _without_derivatives(masks.mx_in()))
 
 
 def _on_numbers(function: cs.Function) -> tuple[list[cs.MX], list[cs.MX]] | None:
@@ -158,11 +172,10 @@ def _on_numbers(function: cs.Function) -> tuple[list[cs.MX], list[cs.MX]] | None
             numbers[into[0]] = cs.MX.unary(operation, numbers[from_[0]])
         else:
             numbers[into[0]] = cs.MX.binary(operation, numbers[from_[0]], numbers[from_[1]])
-    outputs = []
-    for k, entries_of_result in enumerate(results):
-        pattern = function.sparsity_out(k)
-        outputs.append(cs.sparsity_cast(cs.vertcat(*entries_of_result), pattern) if entries_of_result else cs.MX(pattern))
-    return inputs, outputs
+    return inputs, [
+        cs.sparsity_cast(cs.vertcat(*result), function.sparsity_out(k)) if result else cs.MX(function.sparsity_out(k))
+        for k, result in enumerate(results)
+    ]
 
 
 def _work(function: cs.Function) -> int:
@@ -180,8 +193,8 @@ def _counted(function: cs.Function, known: dict[int, int]) -> int:
         count = max(_counted(branch, known) for branch in [*info["f"], info["f_def"]])
     elif kind == "MapSum":
         body = function.find_functions(0)[0]
-        items = max((function.numel_in(i) // body.numel_in(i) for i in range(body.n_in()) if body.numel_in(i)), default=1)
-        count = items * _counted(body, known)
+        sizes = [(function.numel_in(i), body.numel_in(i)) for i in range(body.n_in())]
+        count = max((whole // one for whole, one in sizes if one), default=1) * _counted(body, known)
     elif kind == "MXFunction":
         count = function.n_instructions()
         for k in range(function.n_instructions()):

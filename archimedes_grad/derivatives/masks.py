@@ -68,11 +68,14 @@ def _masks_of_operands(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX 
     if step.arguments is not None:
         inside = step.arguments.masks_at(operands)
         outside = _of_whole_node(step, masks)
-        return [
-            mask if (within := inside.get(k)) is None else within if mask is None else only_where(within, mask)
-            for k, mask in enumerate(outside)
-        ]
+        return [_in_both(inside.get(k), mask) for k, mask in enumerate(outside)]
     return _of_whole_node(step, masks)
+
+
+def _in_both(inside: cs.MX | None, outside: cs.MX | None) -> cs.MX | None:
+    if inside is None or outside is None:
+        return outside if inside is None else inside
+    return only_where(inside, outside)
 
 
 def _of_whole_node(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
@@ -137,6 +140,7 @@ def _transposed(source: cs.MX, operands: list[cs.MX], masks: Sequence[cs.MX | No
 
 
 def in_full(mask: cs.MX, rows: int, columns: int) -> cs.MX:
+    """Return a mask with an entry for each of a matrix."""
     return mask if mask.shape == (rows, columns) else cs.repmat(mask, rows, columns)
 
 

@@ -17,8 +17,8 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.derivatives.repetitions import STRIDE, Reads, Tape, phase, reads_of, repetitions
+from archimedes_grad.nodes import loops
 from archimedes_grad.nodes.gather import indices_of, taken
-from archimedes_grad.nodes.loops import Loop, looped
 
 #: Steps left out at the beginning, and steps looked at for the step, before a repetition is given up.
 _MOST_TRIMMED = 3
@@ -58,7 +58,7 @@ class Loop:
     def put_back(self, step: cs.Function, expressions: Sequence[cs.MX]) -> list[cs.MX]:
         """Return the graph's expressions with its steps as one chain of calls of a Function of the symbols."""
         n_carry = len(self.carries)
-        chain = looped(Loop(step, self.times, n_carry, len(self.slices)))
+        chain = loops.looped(loops.Loop(step, self.times, n_carry, len(self.slices)))
         results = chain.call(self._arguments, False, True)
         rows = results[2 * n_carry :]
         nodes, values = [node for node, _ in self._last], [results[k] for _, k in self._last]

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import casadi as cs
 
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.given_derivatives import CUSTOM
 from archimedes_grad.nodes.loops import Loop, looped
-from archimedes_grad.nodes.rebuilding import Rebuilding, opened, ordered
+from archimedes_grad.nodes.rebuilding import Rebuilding, made_of, opened, ordered
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.graph import Graph
 
@@ -39,6 +39,7 @@ def without_unread(graph: Graph) -> Graph:
             replace(guard, node=node)
             for guard, node in zip(graph.guards, rebuilt[n_nodes + len(success) :], strict=True)
         ),
+        has_several_outputs=False,
         loops={},
     )
 
@@ -137,8 +138,8 @@ class _Callees:
 
     def _loop(self, loop: Loop, outputs: Sequence[int]) -> _Callee | None:
         n = loop.n_carry
-        # The carries on the way are for the loop's own derivative.
-        needed = _needed(loop, {k if k < n else k - n for k in outputs if k < n or k >= 2 * n})
+        # Derivatives read the carries on the way, which stand behind the last ones.
+        needed = _needed(loop, {k if k < n else k - n for k in outputs})
         step = self.giving(loop.step, sorted(needed))
         if step is None or len(needed) == loop.step.n_out():
             return None
@@ -155,26 +156,14 @@ class _Callees:
 
 def _needed(loop: Loop, read: set[int]) -> set[int]:
     """Return the outputs of a step that what is read is made of, with those that are read."""
-    made_of = _made_of(loop.step)
+    of_step = made_of(loop.step)
     needed, more = set[int](), set(read)
     if loop.condition is not None:
-        more |= {i for i in _made_of(loop.condition)[0] if i < loop.n_carry}
+        more |= {i for i in made_of(loop.condition)[0] if i < loop.n_carry}
     while more - needed:
         needed |= more
-        more = {i for k in needed for i in made_of[k] if i < loop.n_carry}
+        more = {i for k in needed for i in of_step[k] if i < loop.n_carry}
     return needed
-
-
-def _made_of(function: cs.Function) -> list[set[int]]:
-    """Return which inputs each output of a Function is made of."""
-    symbols: Any
-    if function.class_name() == "SXFunction":
-        symbols = function.sx_in()
-        results = function.call(symbols)
-    else:
-        symbols = function.mx_in()
-        results = opened(function, symbols)
-    return [{i for i, symbol in enumerate(symbols) if cs.depends_on(result, symbol)} for result in results]
 
 
 def _of_inputs(function: cs.Function, kept: Sequence[int]) -> cs.Function:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.nodes.rebuilding import Node, opened, ordered
+from archimedes_grad.nodes.rebuilding import Node, made_of, ordered
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
 
 COMPARISONS = frozenset({cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR})
@@ -81,7 +81,7 @@ class Arguments:
         return replace(self, derivatives=derivatives, values=values, masks=self.masks if but else None, known=but)
 
     def masks_at(self, operands: Sequence[cs.MX]) -> dict[int, cs.MX]:
-        """Return the masks of a call with these arguments, by the number of the argument; for the same ones the same."""
+        """Return the masks of a call, by the number of the argument; for the same arguments the same nodes."""
         if self.masks is None:
             return {}
         needed = [
@@ -98,9 +98,7 @@ class Arguments:
     def _needed(self) -> set[int]:
         """The arguments that the masks are made of."""
         assert self.masks is not None
-        symbols = self.masks.mx_in()
-        results = opened(self.masks, symbols)
-        return {i for i, symbol in enumerate(symbols) if any(cs.depends_on(result, symbol) for result in results)}
+        return set().union(*made_of(self.masks))
 
 
 #: Returns how the arguments of a Function count for some of its outputs.

@@ -126,7 +126,11 @@ class _Function:
         if any(np.max(np.abs(x), initial=0) > _LARGEST_MOVED for x in self.leaves):
             raise Unsure  # A step is lost in the digits of such a number.
         if self.centre is None:
-            self.centre = along(LONG(0))
+            try:
+                self.centre = along(LONG(0))
+            except TypeError:
+                self(self.leaves)  # Which raises what NumPy raises,
+                raise Unsure from None  # or else holds a function without extended precision.
         results = differences(along, self.centre)
         if not all(x.first_is_sure and (x.second_is_sure or not second) for x in results):
             raise Unsure

@@ -275,7 +275,9 @@ def _require_sweeps_alike(case: Case, flat: Callable[..., Any], scalar: Callable
         require_alike([weights @ block for block in blocks], expected, "Jacobians of many entries")
         if point.second_is_sure:
             curved = called(hessian, point, *zeros) @ direction
-            require_alike([curved], [called(product, point, *zeros, direction)], "Hessians of many entries")
+            # Where terms cancel, as of x / x, both are as far off as the terms are larger.
+            along = called(product, point, *zeros, direction)
+            require_alike([curved], [along], "Hessians of many entries", RTOL_SECOND)
         case.counts.agreements += 1
 
 
