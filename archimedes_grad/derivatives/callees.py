@@ -9,13 +9,13 @@ mask of where it does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import casadi as cs
 
 from archimedes_grad.derivatives.masks import in_full, masks_handed_on
-from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, Arguments, Step, Use, steps_of
-from archimedes_grad.nodes.given_derivatives import CUSTOM
+from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, Arguments, Masks, Step, Use, steps_of
+from archimedes_grad.nodes.dependence import body_of, branches_of, items_of
+from archimedes_grad.nodes.given_derivatives import can_be_opened
 from archimedes_grad.nodes.rebuilding import opened
 
 #: Functions of more operations on numbers are not looked into.
@@ -24,129 +24,145 @@ _MOST_NUMBERS = 2_000
 #: count everywhere.
 _CHEAP, _CHEAP_SHARE = 200, 0.5
 
+_Uses = Sequence[Use | None]
+#: Of which outputs of which Function, by its hash.
+_Key = tuple[int, tuple[int, ...]]
+
 
 class Callees:
     """The Functions that a graph calls, each looked into once."""
 
     def __init__(self) -> None:
-        # With the Functions themselves, whose hashes stay taken.
-        self._known: dict[tuple[int, tuple[int, ...]], tuple[cs.Function, Arguments]] = {}
+        self._functions: list[cs.Function] = []  # Their hashes stay taken.
+        self._uses: dict[tuple[_Key, bool], _Uses] = {}
+        self._masks: dict[_Key, Masks | None] = {}
+        self._expressions: dict[_Key, tuple[list[cs.MX], list[cs.MX]] | None] = {}
 
-    def arguments(self, function: cs.Function, outputs: tuple[int, ...]) -> Arguments:
+    def arguments(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Arguments:
         """Return how the arguments of a Function count for some of its outputs."""
-        key = hash(function), outputs
-        if key not in self._known:
-            found = self._looked_into(function, outputs)
-            if found.masks is not None and _work(found.masks) > max(_CHEAP, _CHEAP_SHARE * _work(function)):
-                found = found.without_masks()
-            self._known[key] = function, found
-        return self._known[key][1]
+        uses = self._uses_of(function, outputs, of_values)
+        if SOMEWHERE not in uses:
+            return Arguments(uses)
+        masks = self._masks_of(function, outputs)
+        known = () if masks is None else masks.known
+        unknown = [k for k, use in enumerate(uses) if use == SOMEWHERE and k not in known]
+        return Arguments([EVERYWHERE if k in unknown else use for k, use in enumerate(uses)], masks)
 
-    def _looked_into(self, function: cs.Function, outputs: tuple[int, ...]) -> Arguments:
+    def _uses_of(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> _Uses:
+        key = (hash(function), outputs), of_values
+        if key not in self._uses:
+            self._functions.append(function)
+            self._uses[key] = self._looked_into(function, outputs, of_values)
+        return self._uses[key]
+
+    def _looked_into(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> _Uses:
         kind = function.class_name()
         if kind == "Switch":
-            return self._of_choice(function, outputs)
+            found = [self._uses_of(branch, outputs, of_values) for branch in branches_of(function)]
+            return [EVERYWHERE if of_values else None, *map(_of_any, zip(*found, strict=True))]
         if kind == "MapSum":
-            return self._of_map(function, outputs)
-        if kind == "MXFunction" and function.name() != CUSTOM:
-            inputs = function.mx_in()
-            results = opened(function, inputs)
-            return self._of_expressions(inputs, [results[k] for k in outputs])
-        if kind == "SXFunction" and (found := _on_numbers(function)) is not None:
-            inputs, results = found
-            arguments = self._of_expressions(inputs, [results[k] for k in outputs])
-            return arguments if arguments.masks is None else replace(arguments, masks=_of_numbers(arguments.masks))
-        return Arguments([EVERYWHERE] * function.n_in(), [EVERYWHERE] * function.n_in())
+            return self._uses_of(body_of(function), outputs, of_values)
+        expressions = self._expressions_of(function, outputs)
+        if expressions is None:
+            return [EVERYWHERE] * function.n_in()
+        inputs, results = expressions
+        steps = steps_of(results, self.arguments, inside=True, of_values=of_values)
+        found_uses = {hash(step.source): step.uses[0] for step in steps}
+        uses = [found_uses.get(hash(symbol)) for symbol in inputs]
+        return [use if use is None or use.everywhere else SOMEWHERE for use in uses]
 
-    def _of_expressions(self, inputs: Sequence[cs.MX], results: Sequence[cs.MX]) -> Arguments:
-        derivatives = _uses(inputs, steps_of(results, self.arguments))
-        steps = steps_of(results, self.arguments, of_values=True)
-        values = _uses(inputs, steps)
-        both = zip(derivatives, values, strict=True)
-        wanted = [k for k, (use, value) in enumerate(both) if use == value == SOMEWHERE]
-        if not wanted:
-            return Arguments(derivatives, values)
+    def _expressions_of(
+        self, function: cs.Function, outputs: tuple[int, ...]
+    ) -> tuple[list[cs.MX], list[cs.MX]] | None:
+        """Return what arrays some outputs of a Function are as expressions of others; None where that is not known."""
+        key = hash(function), outputs
+        if key not in self._expressions:
+            found = None
+            if function.class_name() == "SXFunction":
+                found = _on_numbers(function)
+            elif can_be_opened(function):
+                inputs = function.mx_in()
+                found = inputs, opened(function, inputs)
+            self._expressions[key] = None if found is None else (found[0], [found[1][k] for k in outputs])
+        return self._expressions[key]
+
+    def _masks_of(self, function: cs.Function, outputs: tuple[int, ...]) -> Masks | None:
+        """Return the masks of the arguments that count under conditions, for values too; None where there are none."""
+        key = hash(function), outputs
+        if key not in self._masks:
+            both = zip(self._uses_of(function, outputs, False), self._uses_of(function, outputs, True), strict=True)
+            wanted = [k for k, (use, value) in enumerate(both) if use == value == SOMEWHERE]
+            made = self._made_masks(function, outputs, wanted) if wanted else None
+            if made is not None and _work(made.function) > max(_CHEAP, _CHEAP_SHARE * _work(function)):
+                made = None
+            self._masks[key] = made
+        return self._masks[key]
+
+    def _made_masks(self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int]) -> Masks | None:
+        kind = function.class_name()
+        if kind == "Switch":
+            return self._masks_of_choice(function, outputs, wanted)
+        if kind == "MapSum":
+            return self._masks_of_map(function, outputs)
+        expressions = self._expressions_of(function, outputs)
+        assert expressions is not None
+        inputs, results = expressions
+        steps = steps_of(results, self.arguments, inside=True, of_values=True)
         for step in reversed(steps):
             if any(use is not None for use in step.handed):
                 masks_handed_on(steps, step)
-        found = {hash(step.source): step.masks for step in steps}
-        masks = {k: mask[0] for k in wanted if (mask := found[hash(inputs[k])]) and mask[0] is not None}
-        return _with_masks(derivatives, values, inputs, masks)
+        made = _masks(inputs, _found(inputs, steps, wanted))
+        if made is None or kind != "SXFunction":
+            return made
+        return Masks(made.function.expand("masks", _without_derivatives(inputs)), made.known)
 
-    def _of_choice(self, function: cs.Function, outputs: tuple[int, ...]) -> Arguments:
-        info = function.info()
-        branches = [*info["f"], info["f_def"]]
-        found = [self.arguments(branch, outputs) for branch in branches]
-        derivatives = [None, *map(_of_any, zip(*(each.derivatives for each in found), strict=True))]
-        values = [EVERYWHERE, *map(_of_any, zip(*(each.values for each in found), strict=True))]
-        both = zip(derivatives, values, strict=True)
-        wanted = [
-            k
-            for k, (use, value) in enumerate(both)
-            if use == value == SOMEWHERE
-            and all(k - 1 in each.known or each.values[k - 1] != SOMEWHERE for each in found)
-        ]
-        if not wanted or info["project_in"] or info["project_out"]:
-            return Arguments(derivatives, values).without_masks()
+    def _masks_of_choice(self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int]) -> Masks | None:
         inputs = [cs.MX.sym(f"x{i}", function.sparsity_in(i)) for i in range(function.n_in())]
+        branches = branches_of(function)
         of_branches = []
-        for each in found:
-            masks = each.masks_at(inputs[1:])
-            of_branch = []
-            for k in wanted:
-                nowhere = each.values[k - 1] is None
-                full = cs.MX.zeros(*inputs[k].shape) if nowhere else cs.MX.ones(*inputs[k].shape)
-                of_branch.append(masks.get(k - 1, full))
-            of_branches.append(cs.Function("masks", inputs[1:], of_branch))
-        chosen = cs.Function.conditional("masks", of_branches[:-1], of_branches[-1]).call(inputs, False, True)
-        return _with_masks(derivatives, values, inputs, dict(zip(wanted, chosen, strict=True)))
+        for branch in branches:
+            arguments = self.arguments(branch, outputs, True)
+            found = arguments.masks_at(inputs[1:])
+            of_branches.append([
+                found.get(k - 1, (cs.MX.zeros if arguments.uses[k - 1] is None else cs.MX.ones)(*inputs[k].shape))
+                for k in wanted
+            ])  # fmt: skip
+        functions = [cs.Function("masks", inputs[1:], of_branch) for of_branch in of_branches]
+        chosen = cs.Function.conditional("masks", functions[:-1], functions[-1]).call(inputs, False, True)
+        return _masks(inputs, dict(zip(wanted, chosen, strict=True)))
 
-    def _of_map(self, function: cs.Function, outputs: tuple[int, ...]) -> Arguments:
-        body = function.find_functions(0)[0]
-        found = self.arguments(body, outputs)
-        sizes = [(function.numel_in(i), body.numel_in(i)) for i in range(body.n_in())]
-        sizes += [(function.numel_out(k), body.numel_out(k)) for k in range(body.n_out())]
-        items = max((whole // one for whole, one in sizes if one), default=1)
-        if found.masks is None or items < 2:
-            return found.without_masks()
+    def _masks_of_map(self, function: cs.Function, outputs: tuple[int, ...]) -> Masks | None:
+        body = body_of(function)
+        found, items = self._masks_of(body, outputs), items_of(function)
+        if found is None or items < 2:
+            return None
         shared = [function.size_in(i) == body.size_in(i) for i in range(body.n_in())]
         inputs = [cs.MX.sym(f"x{i}", function.sparsity_in(i)) for i in range(function.n_in())]
-        side_by_side = found.masks.map(items, shared, [False] * len(found.known)).call(inputs, False, True)
-        masks = {
-            k: cs.repsum(mask, 1, items) if shared[k] else mask
-            for k, mask in zip(found.known, side_by_side, strict=True)
-        }
-        return _with_masks(found.derivatives, found.values, inputs, masks)
+        of_items = found.function.map(items, shared, [False] * len(found.known)).call(inputs, False, True)
+        return _masks(inputs, {
+            k: cs.repsum(mask, 1, items) if shared[k] else mask for k, mask in zip(found.known, of_items, strict=True)
+        })  # fmt: skip
 
 
-def _uses(inputs: Sequence[cs.MX], steps: Sequence[Step]) -> list[Use | None]:
-    found = {hash(step.source): step.uses[0] for step in steps}
-    uses = [found.get(hash(symbol)) for symbol in inputs]
-    return [use if use is None or use.everywhere else SOMEWHERE for use in uses]
-
-
-def _of_any(uses: Sequence[Use | None]) -> Use | None:
+def _of_any(uses: _Uses) -> Use | None:
     """Return how an argument counts for one of several branches."""
     return uses[0] if all(use == uses[0] for use in uses) else SOMEWHERE
 
 
-def _with_masks(
-    derivatives: Sequence[Use | None], values: Sequence[Use | None], inputs: Sequence[cs.MX], masks: dict[int, cs.MX]
-) -> Arguments:
+def _found(inputs: Sequence[cs.MX], steps: Sequence[Step], wanted: Sequence[int]) -> dict[int, cs.MX]:
+    masks = {hash(step.source): step.masks for step in steps}
+    return {k: mask for k in wanted for mask in masks[hash(inputs[k])] if mask is not None}
+
+
+def _masks(inputs: Sequence[cs.MX], masks: dict[int, cs.MX]) -> Masks | None:
     if not masks:
-        return Arguments(derivatives, values).without_masks()
+        return None
     outputs = [in_full(mask, *inputs[k].shape) for k, mask in masks.items()]
-    # Conditions have no derivatives, and nothing shall be computed for those.
-    function = cs.Function("masks", list(inputs), outputs, _without_derivatives(inputs))
-    return Arguments(derivatives, values, function, tuple(masks)).without_masks(but=tuple(masks))
+    return Masks(cs.Function("masks", list(inputs), outputs, _without_derivatives(inputs)), tuple(masks))
 
 
 def _without_derivatives(inputs: Sequence[cs.MX]) -> dict[str, list[bool]]:
     return {"is_diff_in": [False] * len(inputs)}
-
-
-def _of_numbers(masks: cs.Function) -> cs.Function:
-    return masks.expand(masks.name(), _without_derivatives(masks.mx_in()))
 
 
 def _on_numbers(function: cs.Function) -> tuple[list[cs.MX], list[cs.MX]] | None:
@@ -160,8 +176,8 @@ def _on_numbers(function: cs.Function) -> tuple[list[cs.MX], list[cs.MX]] | None
     numbers: dict[int, cs.MX] = {}
     results = [[cs.MX(0.0)] * function.nnz_out(k) for k in range(function.n_out())]
     for k in range(n):
-        operation, into = function.instruction_id(k), function.instruction_output(k)
-        from_ = function.instruction_input(k)
+        operation = function.instruction_id(k)
+        from_, into = function.instruction_input(k), function.instruction_output(k)
         if operation == cs.OP_INPUT:
             numbers[into[0]] = entries[from_[0]][from_[1]]
         elif operation == cs.OP_OUTPUT:
@@ -184,23 +200,17 @@ def _work(function: cs.Function) -> int:
 
 
 def _counted(function: cs.Function, known: dict[int, int]) -> int:
-    key = hash(function)
-    if key in known:
-        return known[key]
-    kind = function.class_name()
-    if kind == "Switch":
-        info = function.info()
-        count = max(_counted(branch, known) for branch in [*info["f"], info["f_def"]])
-    elif kind == "MapSum":
-        body = function.find_functions(0)[0]
-        sizes = [(function.numel_in(i), body.numel_in(i)) for i in range(body.n_in())]
-        count = max((whole // one for whole, one in sizes if one), default=1) * _counted(body, known)
-    elif kind == "MXFunction":
-        count = function.n_instructions()
-        for k in range(function.n_instructions()):
-            if function.instruction_id(k) == cs.OP_CALL:
-                count += _counted(function.instruction_MX(k).which_function(), known)
-    else:
-        count = function.n_instructions() if kind == "SXFunction" else _CHEAP
-    known[key] = count
-    return count
+    key, kind = hash(function), function.class_name()
+    if key not in known:
+        if kind == "Switch":
+            known[key] = max(_counted(branch, known) for branch in branches_of(function))
+        elif kind == "MapSum":
+            known[key] = items_of(function) * _counted(body_of(function), known)
+        elif kind in ("MXFunction", "SXFunction"):
+            known[key] = n = function.n_instructions()
+            if kind == "MXFunction":
+                called = [k for k in range(n) if function.instruction_id(k) == cs.OP_CALL]
+                known[key] += sum(_counted(function.instruction_MX(k).which_function(), known) for k in called)
+        else:
+            known[key] = _CHEAP
+    return known[key]

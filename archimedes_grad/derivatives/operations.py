@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from archimedes_grad.nodes import rebuilding
 from archimedes_grad.nodes.batched_products import read
-from archimedes_grad.nodes.gather import EXTREMES, indices_of
-from archimedes_grad.nodes.given_derivatives import CUSTOM
+from archimedes_grad.nodes.gather import indices_of
+from archimedes_grad.nodes.given_derivatives import can_be_opened
 
 Entries = npt.NDArray[np.int64]
 
@@ -25,9 +25,6 @@ Combination = Callable[[Sequence[Any]], Any]
 
 #: What entries need: entries of operands (the number of the operand, flat indices), and how to combine them.
 Needs = tuple[list[tuple[int, Entries]], Combination]
-
-#: Functions made never to be inlined, by name: their derivatives are given, or engines know them by their names.
-_NEVER_OPENED = frozenset((CUSTOM, *EXTREMES.values()))
 
 
 class NoRuleError(Exception):
@@ -98,14 +95,9 @@ class Node:
 def operands_of(expression: cs.MX) -> list[cs.MX]:
     """Return the operands of a node; of one output of a call, those of the call, which is opened where it can be."""
     operands, source = rebuilding.operands_of(expression), rebuilding.source_of(expression)
-    if expression.is_output() and source.op() == cs.OP_CALL and _can_be_opened(source.which_function()):
+    if expression.is_output() and source.op() == cs.OP_CALL and can_be_opened(source.which_function()):
         return [rebuilding.opened(source.which_function(), operands)[expression.which_output()]]
     return operands
-
-
-def _can_be_opened(function: cs.Function) -> bool:
-    """Tell whether a call may give way to the graph of the Function."""
-    return function.class_name() == "MXFunction" and function.name() not in _NEVER_OPENED
 
 
 def _same(values: npt.NDArray[Any]) -> int:
@@ -220,7 +212,7 @@ def _called(node: Node, entries: Entries) -> Needs:
     if several.op() != cs.OP_CALL:
         raise NoRuleError(f"a node of operation {several.op()}")
     function = several.which_function()
-    if _can_be_opened(function):
+    if can_be_opened(function):
         return [(0, entries)], _first
     return _mapped(node, function, entries)
 

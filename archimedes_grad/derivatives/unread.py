@@ -14,10 +14,12 @@ from typing import NamedTuple
 
 import casadi as cs
 
+from archimedes_grad.derivatives.uses import LINEAR
+from archimedes_grad.nodes.dependence import body_of, branches_of, items_of, made_of
 from archimedes_grad.nodes.functions import graph_function
-from archimedes_grad.nodes.given_derivatives import CUSTOM
+from archimedes_grad.nodes.given_derivatives import can_be_opened
 from archimedes_grad.nodes.loops import Loop, looped
-from archimedes_grad.nodes.rebuilding import Rebuilding, made_of, opened, ordered
+from archimedes_grad.nodes.rebuilding import Rebuilding, opened, ordered
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.graph import Graph
 
@@ -69,7 +71,8 @@ class _Reading(Rebuilding):
         if source.op() != cs.OP_CALL or len(read) == source.n_out():
             return None
         called = source.which_function()
-        callee = self._callees.giving(called, sorted(read))
+        outputs = sorted(read)
+        callee = self._callees.giving(called, outputs) if self._callees.is_worth_it(called, outputs) else None
         if callee is None:
             return None
         results = [cs.MX(*called.size_out(k)) for k in range(called.n_out())]
@@ -85,6 +88,24 @@ class _Callees:
     def __init__(self, loops: Mapping[int, tuple[cs.Function, Loop]]) -> None:
         self._loops = loops
         self._made: dict[tuple[int, tuple[int, ...]], tuple[cs.Function, _Callee | None]] = {}
+
+    def is_worth_it(self, function: cs.Function, outputs: Sequence[int]) -> bool:
+        """Tell whether anything is computed for other outputs than these alone."""
+        kind = function.class_name()
+        if hash(function) in self._loops:
+            loop = self._loops[hash(function)][1]
+            return self.is_worth_it(loop.step, _needed_of(loop, outputs))
+        if kind == "Switch":
+            return any(self.is_worth_it(branch, outputs) for branch in branches_of(function))
+        if kind == "MapSum":
+            return self.is_worth_it(body_of(function), outputs)
+        if kind == "SXFunction":
+            return _operations(function) > _operations(_of_numbers(function, outputs))
+        if not can_be_opened(function):
+            return False
+        results = opened(function, function.mx_in())
+        read = {node.key for node in ordered([results[k] for k in outputs])}
+        return any(node.operands and node.source.op() not in LINEAR for node in ordered(results, read))
 
     def giving(self, function: cs.Function, outputs: Sequence[int]) -> _Callee | None:
         """Return what gives these outputs of a Function; None where it has to give all of them."""
@@ -104,10 +125,8 @@ class _Callees:
         elif kind == "MapSum":
             made = self._map(function, outputs)
         elif kind == "SXFunction":
-            inputs = function.sx_in()
-            results = function.call(inputs)
-            made = cs.Function(function.name(), inputs, [results[k] for k in outputs])
-        elif kind == "MXFunction" and function.name() != CUSTOM:
+            made = _of_numbers(function, outputs)
+        elif can_be_opened(function):
             made = self._of_arrays(function, outputs)
         return None if made is None else _Callee(made, range(function.n_in()), outputs)
 
@@ -118,29 +137,26 @@ class _Callees:
         return graph_function(function.name(), inputs, _Reading(read, self).of(read))
 
     def _choice(self, function: cs.Function, outputs: Sequence[int]) -> cs.Function | None:
-        info = function.info()
-        branches = [self.giving(branch, outputs) for branch in [*info["f"], info["f_def"]]]
+        branches = [self.giving(branch, outputs) for branch in branches_of(function)]
         if any(branch is None or len(branch.inputs) < function.n_in() - 1 for branch in branches):
             return None
         *others, last = [branch.function for branch in branches if branch is not None]
         return cs.Function.conditional(function.name(), others, last)
 
     def _map(self, function: cs.Function, outputs: Sequence[int]) -> cs.Function | None:
-        body = function.find_functions(0)[0]
+        body = body_of(function)
         callee = self.giving(body, outputs)
-        sizes = [(function.numel_in(i), body.numel_in(i)) for i in range(body.n_in())]
-        sizes += [(function.numel_out(k), body.numel_out(k)) for k in range(body.n_out())]
-        items = max((whole // one for whole, one in sizes if one), default=1)
+        items = items_of(function)
         if callee is None or len(callee.inputs) < body.n_in() or items < 2:
             return None
         shared = [function.size_in(i) == body.size_in(i) for i in range(body.n_in())]
-        return callee.function.map(items, shared, [False] * len(outputs))
+        summed = [function.size_out(k) == body.size_out(k) for k in outputs]
+        return callee.function.map(items, shared, summed)
 
     def _loop(self, loop: Loop, outputs: Sequence[int]) -> _Callee | None:
         n = loop.n_carry
-        # Derivatives read the carries on the way, which stand behind the last ones.
-        needed = _needed(loop, {k if k < n else k - n for k in outputs})
-        step = self.giving(loop.step, sorted(needed))
+        needed = _needed_of(loop, outputs)
+        step = self.giving(loop.step, needed)
         if step is None or len(needed) == loop.step.n_out():
             return None
         kept = [i for i in range(n) if i in needed]
@@ -150,20 +166,34 @@ class _Callees:
             _of_inputs(step.function, inputs), loop.n, len(kept), loop.n_sliced, loop.block, condition
         )
         on_the_way = [] if condition else [n + i for i in kept]
-        ys = [k + n for k in sorted(needed) if k >= n]
+        ys = [k + n for k in needed if k >= n]
         return _Callee(looped(smaller), inputs, [*kept, *on_the_way, *ys])
 
 
-def _needed(loop: Loop, read: set[int]) -> set[int]:
-    """Return the outputs of a step that what is read is made of, with those that are read."""
+def _of_numbers(function: cs.Function, outputs: Sequence[int]) -> cs.Function:
+    inputs = function.sx_in()
+    results = function.call(inputs)
+    return cs.Function(function.name(), inputs, [results[k] for k in outputs])
+
+
+def _operations(function: cs.Function) -> int:
+    """Return how many operations a Function of numbers has, beside those that bring numbers in and out."""
+    operations = (function.instruction_id(k) for k in range(function.n_instructions()))
+    return sum(operation not in (cs.OP_INPUT, cs.OP_OUTPUT, cs.OP_CONST) for operation in operations)
+
+
+def _needed_of(loop: Loop, outputs: Sequence[int]) -> list[int]:
+    """Return the outputs of a step that some outputs of its loop are made of."""
     of_step = made_of(loop.step)
-    needed, more = set[int](), set(read)
+    n = loop.n_carry
+    # Derivatives read the carries on the way, which stand behind the last ones.
+    needed, more = set[int](), {k if k < n else k - n for k in outputs}
     if loop.condition is not None:
-        more |= {i for i in made_of(loop.condition)[0] if i < loop.n_carry}
+        more |= {i for i in made_of(loop.condition)[0] if i < n}
     while more - needed:
         needed |= more
-        more = {i for k in needed for i in of_step[k] if i < loop.n_carry}
-    return needed
+        more = {i for k in needed for i in of_step[k] if i < n}
+    return sorted(needed)
 
 
 def _of_inputs(function: cs.Function, kept: Sequence[int]) -> cs.Function:

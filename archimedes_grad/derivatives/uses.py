@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.nodes.rebuilding import Node, made_of, ordered
+from archimedes_grad.nodes.dependence import made_of
+from archimedes_grad.nodes.rebuilding import Node, ordered
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
 
 COMPARISONS = frozenset({cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR})
@@ -55,54 +56,57 @@ EVERYWHERE, SOMEWHERE = Use(True, 0), Use(False, None)
 
 
 @dataclass(frozen=True, eq=False)
-class Arguments:
-    """How the arguments of a Function count for the outputs of it that are read: see `derivatives.callees`.
+class Masks:
+    """Where arguments of a Function count that do under conditions.
 
     Attributes
     ----------
-    derivatives, values
-        For derivatives, and for values, which may also be compared.
-    masks, known
-        Gives where those arguments count that are known to count under conditions, and which these are.
+    function
+        Takes all arguments, and gives a mask for each of these, which is not 0 where it counts.
+    known
+        Which arguments these are.
     """
 
-    derivatives: Sequence[Use | None]
-    values: Sequence[Use | None]
-    masks: cs.Function | None = None
-    known: tuple[int, ...] = ()
-    _given: dict[tuple[int, ...], tuple[Any, list[cs.MX]]] = field(default_factory=dict)
+    function: cs.Function
+    known: tuple[int, ...]
+    _given: dict[tuple[int, ...], tuple[list[cs.MX], list[cs.MX]]] = field(default_factory=dict)
 
-    def without_masks(self, but: tuple[int, ...] = ()) -> Arguments:
-        """Return the same where arguments under conditions count everywhere, but for those whose masks are kept."""
-        derivatives, values = (
-            [EVERYWHERE if use == SOMEWHERE and k not in but else use for k, use in enumerate(uses)]
-            for uses in (self.derivatives, self.values)
-        )
-        return replace(self, derivatives=derivatives, values=values, masks=self.masks if but else None, known=but)
-
-    def masks_at(self, operands: Sequence[cs.MX]) -> dict[int, cs.MX]:
+    def at(self, operands: Sequence[cs.MX]) -> dict[int, cs.MX]:
         """Return the masks of a call, by the number of the argument; for the same arguments the same nodes."""
-        if self.masks is None:
-            return {}
-        needed = [
-            operand if i in self._needed else cs.MX.zeros(self.masks.sparsity_in(i))
-            for i, operand in enumerate(operands)
-        ]
-        key = tuple(hash(operand) for i, operand in enumerate(operands) if i in self._needed)
+        needed = [x if i in self._needed else cs.MX.zeros(*x.shape) for i, x in enumerate(operands)]
+        key = tuple(hash(operands[i]) for i in sorted(self._needed))
         if key not in self._given:
             # With the operands, whose hashes stay taken.
-            self._given[key] = needed, self.masks.call(needed, False, True)
+            self._given[key] = needed, self.function.call(needed, False, True)
         return dict(zip(self.known, self._given[key][1], strict=True))
 
     @cached_property
     def _needed(self) -> set[int]:
         """The arguments that the masks are made of."""
-        assert self.masks is not None
-        return set().union(*made_of(self.masks))
+        return set().union(*made_of(self.function))
 
 
-#: Returns how the arguments of a Function count for some of its outputs.
-LookInto = Callable[[cs.Function, tuple[int, ...]], Arguments]
+class Arguments(NamedTuple):
+    """How the arguments of a Function that is called count for the outputs that are read: see `derivatives.callees`.
+
+    Attributes
+    ----------
+    uses
+        How each counts; under conditions only where a mask says where.
+    masks
+        The masks of these, and maybe of others.
+    """
+
+    uses: Sequence[Use | None]
+    masks: Masks | None = None
+
+    def masks_at(self, operands: Sequence[cs.MX]) -> dict[int, cs.MX]:
+        """Return the masks of a call, by the number of the argument."""
+        return {} if self.masks is None else self.masks.at(operands)
+
+
+#: Returns how the arguments of a Function count for some of its outputs: for derivatives, or for values.
+LookInto = Callable[[cs.Function, tuple[int, ...], bool], Arguments]
 
 
 class Conditions:
@@ -182,13 +186,17 @@ class Step:
         return any(use is not None and not use.everywhere for use in self.handed)
 
 
-def steps_of(results: Sequence[cs.MX], look_into: LookInto | None = None, of_values: bool = False) -> list[Step]:
+def steps_of(
+    results: Sequence[cs.MX], look_into: LookInto, inside: bool = False, of_values: bool = False
+) -> list[Step]:
     """Return the nodes that results are made of, operands first, with how they count.
 
     Parameters
     ----------
     look_into
-        Looks into Functions that are called; without it all their arguments count as the calls do.
+        Looks into Functions that are called.
+    inside
+        Whether these are results of a Function that is called: what lies behind its arguments is not known.
     of_values
         Whether values count, which may be compared, and not derivatives.
     """
@@ -206,7 +214,10 @@ def steps_of(results: Sequence[cs.MX], look_into: LookInto | None = None, of_val
         steps[number].uses[which] = EVERYWHERE
     conditions = Conditions()
     for step in reversed(steps):
-        _hand_on(steps, step, conditions, look_into, of_values)
+        if step.operation == cs.OP_CALL and (inside or any(steps[place].singular_behind for place, _ in step.places)):
+            read = tuple(k for k, use in enumerate(step.uses) if use is not None)
+            step.arguments = look_into(step.source.which_function(), read, of_values) if read else None
+        _hand_on(steps, step, conditions, of_values)
     return steps
 
 
@@ -216,9 +227,7 @@ def _step(node: Node, places: list[tuple[int, int]], steps: list[Step]) -> Step:
     return Step(source, operation, node.operands, places, [None] * max(1, source.n_out()), behind)
 
 
-def _hand_on(
-    steps: list[Step], step: Step, conditions: Conditions, look_into: LookInto | None, of_values: bool
-) -> None:
+def _hand_on(steps: list[Step], step: Step, conditions: Conditions, of_values: bool) -> None:
     uses = [use for use in step.uses if use is not None]
     if not uses or (step.operation in WITHOUT_DERIVATIVE and not of_values):
         return
@@ -228,9 +237,6 @@ def _hand_on(
         and (step.singular or step.singular_behind)
         and not all(operand.is_constant() or operand.op() in WITHOUT_DERIVATIVE for operand in step.operands)
     )
-    if look_into is not None and step.operation == cs.OP_CALL:
-        read = tuple(k for k, use in enumerate(step.uses) if use is not None)
-        step.arguments = look_into(step.source.which_function(), read)
     step.handed = _handed_on(step, uses, conditions, of_values)
     singular = step.singular or step.operation in UNSAFE
     for at, use in zip(step.places, step.handed, strict=True):
@@ -249,10 +255,9 @@ def _handed_on(step: Step, uses: list[Use], conditions: Conditions, of_values: b
             return [of_condition, SOMEWHERE]
         return [of_condition, Use(False, conditions.number(condition))]
     if step.arguments is not None:
-        inside = step.arguments.values if of_values else step.arguments.derivatives
         if any(use.everywhere for use in uses):
-            return list(inside)
-        return [None if use is None else SOMEWHERE for use in inside]
+            return list(step.arguments.uses)
+        return [None if use is None else SOMEWHERE for use in step.arguments.uses]
     if step.is_choice:
         return [_in_choice(step, k, uses[0], conditions) for k in range(2)]
     if any(use.everywhere for use in uses):

@@ -18,9 +18,12 @@ import functools
 import casadi as cs
 
 from archimedes_grad.nodes.functions import graph_function
+from archimedes_grad.nodes.gather import EXTREMES
 from archimedes_grad.nodes.simplification import forward_nodes
 
 CUSTOM = "custom"
+#: Functions that stay calls, by their names: some have derivatives of their own, others are known to engines.
+_NEVER_OPENED = frozenset((CUSTOM, *EXTREMES.values()))
 FORWARD, REVERSE = f"fwd1_{CUSTOM}", f"adj1_{CUSTOM}"
 
 
@@ -53,6 +56,11 @@ def without_reverse_sweep(rows: int, columns: int) -> cs.Function:
     with forward_nodes():
         x = cs.MX.sym("x", rows, columns)
         return cs.Function(CUSTOM, [x], [x], {"is_diff_in": [False], "never_inline": True})
+
+
+def can_be_opened(function: cs.Function) -> bool:
+    """Tell whether a Function of arrays may be put in line where it is called."""
+    return function.class_name() == "MXFunction" and function.name() not in _NEVER_OPENED
 
 
 def nothing_of(x: cs.MX) -> cs.MX:

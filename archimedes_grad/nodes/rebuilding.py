@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import casadi as cs
@@ -76,44 +76,6 @@ def opened(function: cs.Function, inputs: Sequence[cs.MX]) -> list[cs.MX]:
     """Return the outputs of a Function as expressions of its inputs, with all entries that they have in a call."""
     results = function.call(list(inputs), True, False)
     return [cs.project(result, function.sparsity_out(k)) for k, result in enumerate(results)]
-
-
-def made_of(function: cs.Function) -> list[set[int]]:
-    """Return which inputs each output of a Function is made of, in whatever way."""
-    # CasADi's own answer, `depends_on`, leaves out what has no derivative by its options.
-    return _made_of(function, {})
-
-
-def _made_of(function: cs.Function, known: dict[int, list[set[int]]]) -> list[set[int]]:
-    key, kind = hash(function), function.class_name()
-    if key not in known:
-        if kind == "SXFunction":
-            numbers = function.sx_in()
-            owners = {x.element_hash(): i for i, symbol in enumerate(numbers) for x in cs.symvar(symbol)}
-            known[key] = [{owners[x.element_hash()] for x in cs.symvar(y)} for y in function.call(numbers)]
-        elif kind == "MXFunction":
-            known[key] = _arrays_made_of(function, known)
-        elif kind == "Switch":
-            info = function.info()
-            branches = [_made_of(branch, known) for branch in [*info["f"], info["f_def"]]]
-            known[key] = [{0, *(i + 1 for i in set().union(*same))} for same in zip(*branches, strict=True)]
-        elif kind == "MapSum":
-            known[key] = _made_of(function.find_functions(0)[0], known)
-        else:
-            known[key] = [set(range(function.n_in())) for _ in range(function.n_out())]
-    return known[key]
-
-
-def _arrays_made_of(function: cs.Function, known: dict[int, list[set[int]]]) -> list[set[int]]:
-    inputs = function.mx_in()
-    results = opened(function, inputs)
-    found = {hash(symbol): {i} for i, symbol in enumerate(inputs)}
-    for node in ordered(results, list(found)):
-        read: Iterable[int] = range(len(node.operands))
-        if node.source.op() == cs.OP_CALL:
-            read = _made_of(node.source.which_function(), known)[node.which]
-        found[node.key] = set().union(*(found[node.operand_keys[k]] for k in read))
-    return [found[hash(result)] for result in results]
 
 
 def _sparsity_of(source: cs.MX, which: int) -> cs.Sparsity:

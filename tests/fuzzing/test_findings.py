@@ -153,7 +153,7 @@ def test_one_item_of_zeros_mapped():
 ])  # fmt: skip
 def test_writes_to_a_number_say_that_it_holds_no_entries(write):
     # NumPy's own np.put and fill write to a copy of the number, and say nothing.
-    with pytest.raises(TypeError, match="does not support item assignment|must be numpy.ndarray"):
+    with pytest.raises(TypeError, match=r"does not support item assignment|must be numpy\.ndarray"):
         arc.compile(lambda x: write(np.sum(x)))(np.array([1.0, 2.0]))
     check_program(lambda x: np.put(np.sum(x), [], 2.0) or x, [np.array([0.3, -1.2])])
 
