@@ -37,6 +37,8 @@ class Callees:
         self._uses: dict[tuple[_Key, bool], _Uses] = {}
         self._masks: dict[_Key, Masks | None] = {}
         self._expressions: dict[_Key, tuple[list[cs.MX], list[cs.MX]] | None] = {}
+        # Of values, for their masks.
+        self._steps: dict[_Key, list[Step]] = {}
 
     def arguments(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Arguments:
         """Return how the arguments of a Function count for some of its outputs."""
@@ -67,6 +69,8 @@ class Callees:
             return [EVERYWHERE] * function.n_in()
         inputs, results = expressions
         steps = steps_of(results, self.arguments, inside=True, of_values=of_values)
+        if of_values:
+            self._steps[hash(function), outputs] = steps
         found_uses = {hash(step.source): step.uses[0] for step in steps}
         uses = [found_uses.get(hash(symbol)) for symbol in inputs]
         return [use if use is None or use.everywhere else SOMEWHERE for use in uses]
@@ -106,8 +110,8 @@ class Callees:
             return self._masks_of_map(function, outputs)
         expressions = self._expressions_of(function, outputs)
         assert expressions is not None
-        inputs, results = expressions
-        steps = steps_of(results, self.arguments, inside=True, of_values=True)
+        inputs, _ = expressions
+        steps = self._steps[hash(function), outputs]
         for step in reversed(steps):
             if any(use is not None for use in step.handed):
                 masks_handed_on(steps, step)

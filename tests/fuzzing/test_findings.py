@@ -851,3 +851,41 @@ def test_a_product_of_two_arrays_of_any_axes():
 
     np.testing.assert_allclose(arc.compile(program)(2.0), program(np.float64(2.0)))
     assert arc.grad(lambda z: np.sum(program(z)))(2.0) == 12.0
+
+
+def test_calls_that_must_stay_ones_inside_of_loops_whose_outputs_are_not_read():
+    ruled = arc.custom_jvp(lambda t: np.sin(t) * t)
+    ruled.defjvp(lambda p, d: (np.sin(p[0]) * p[0], (np.cos(p[0]) * p[0] + np.sin(p[0])) * d[0]))
+
+    def remembered(x, y):
+        return arc.scan(lambda c, e: (ruled(c) * 0.5 + np.max(e), np.sqrt(c)), x, y, checkpoint=True)[0]
+
+    def unread(x, y):
+        carry, rows = arc.scan(lambda c, e: (0.5 * c + np.max(x), ruled(c) * e), x, y)
+        return np.sum(y) * carry
+
+    for program in (remembered, unread):
+        check_program(program, [np.float64(-0.2097), np.array([[0.6113, 0.2], [-1.8927, 1.0], [1.6023, -1.1]])])
+
+
+def test_batches_of_derivatives_of_batches_with_outputs_that_nobody_reads():
+    def program(x, y):
+        rows = arc.vmap(lambda t: (np.sum(t * x), np.sqrt(x)))(np.stack([y, np.sin(y), 0.5 * y]))
+        return rows[0]
+
+    check_program(program, [np.array([[0.3, -0.6], [1.1, 0.4]]), np.array([0.7743])])
+
+
+def test_writing_to_flat_of_a_plain_array_says_what_to_do():
+    def program(x):
+        table = np.array([[1.0, 2.0], [0.5, 1.0]])
+        table.flat[0] = np.mean(x)
+        return np.sum(table)
+
+    with pytest.raises(arc.TraceError, match=r"(?s)test_findings.*table\.flat\[0\].*plain NumPy array"):
+        arc.grad(program)(np.array([1.0, 2.0]))
+
+
+def test_place_takes_no_number_also_where_nothing_is_written():
+    with pytest.raises(TypeError, match=r"must be numpy\.ndarray, not numpy\.float64"):
+        arc.compile(lambda x: np.place(np.max(x), False, [1.0]))(np.array([1.0, 2.0]))
