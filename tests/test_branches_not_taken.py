@@ -167,6 +167,10 @@ READ = {
     "by a product inside": lambda x, y: (
         lambda q: np.sum(arc.jvp(lambda t: np.where(x > 0, np.tanh(q + t), t * t))(x * y, y))
     )(np.log(x)),
+    "by a branch, and compared in another call": lambda x, y: (
+        lambda q: arc.cond(x[1] > 0, lambda: np.sum(q * y), lambda: np.sum(x * y))
+        + arc.cond(np.sum(y) > 0, lambda t: np.sum(np.where(q > 0.8, t, 3 * t)), lambda t: np.sum(t), x)
+    )(np.sqrt(x)),
     "by the condition of a loop alone": lambda x, y: np.sum(
         arc.while_loop(
             lambda s: np.nansum(s[0]) + s[2] < 6, lambda s: (0.9 * s[0], s[1] * y, s[2] + 1), (np.sqrt(x), x, 0), 9

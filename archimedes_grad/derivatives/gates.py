@@ -33,9 +33,7 @@ class Gated(Rebuilding):
             return self._seen.of([source])
         ends = self._ends.get(hash(source))
         if ends is not None:
-            operands = [
-                without_reverse_sweep(*x.shape)(x) if k in ends and x.is_dense() else x for k, x in enumerate(operands)
-            ]
+            operands = [self._ended(source.dep(k)) if k in ends else x for k, x in enumerate(operands)]
         gates = self._gates.get(hash(source))
         if gates is None:
             return None if ends is None else list(source.eval_mx(operands))
@@ -53,6 +51,11 @@ class Gated(Rebuilding):
             operand if mask is None else _chosen(mask, operand, other)
             for operand, mask, other in zip(operands, masks, elsewhere, strict=True)
         ]))  # fmt: skip
+
+    def _ended(self, operand: cs.MX) -> cs.MX:
+        """Return what a call reads, though no derivative does: as it is without gates, which it may compare."""
+        (seen,) = self._seen.of([operand])
+        return without_reverse_sweep(*seen.shape)(seen) if seen.is_dense() else seen
 
 
 def _elsewhere_in_call(source: cs.MX) -> list[cs.MX]:

@@ -861,7 +861,7 @@ def test_calls_that_must_stay_ones_inside_of_loops_whose_outputs_are_not_read():
         return arc.scan(lambda c, e: (ruled(c) * 0.5 + np.max(e), np.sqrt(c)), x, y, checkpoint=True)[0]
 
     def unread(x, y):
-        carry, rows = arc.scan(lambda c, e: (0.5 * c + np.max(x), ruled(c) * e), x, y)
+        carry, _rows = arc.scan(lambda c, e: (0.5 * c + np.max(x), ruled(c) * e), x, y)
         return np.sum(y) * carry
 
     for program in (remembered, unread):

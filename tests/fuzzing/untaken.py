@@ -53,6 +53,29 @@ _USES_ON_THE_WAY = (
     "np.sort(np.where({c}, {q}, {a}), axis=-1)", "np.where(np.all({c}), np.max({q}), 0)",
     "np.where(np.all({c}), np.std({q}), np.sum({a}))",
 )  # fmt: skip
+#: The same inside of calls, which read the singular values from around them, or give them to nobody.
+_USES_INSIDE = (
+    "arc.cond(np.all({c}), lambda t: np.sum({q}) * t, lambda t: 0.5 * t, {a})",
+    "arc.cond(np.any({c}), lambda t: np.where({c}, {q} * t, t), lambda t: t * t, {a})",
+    "arc.cond(np.all({c}), lambda t, u: u * t, lambda t, u: 0.5 * t, {a}, {q})",
+    "arc.switch(np.sum({c}), [lambda t: t, lambda t: np.where({c}, {q}, t), lambda t: 2 * t], {a})",
+    "arc.vmap(lambda t: np.where({c}, {q} * t, t))(np.stack([{a}, 2 * {a}]))",
+    "arc.vmap(lambda t, u: np.where(np.all({c}), u * t, t))(np.stack([{a}, {a} - 0.2]), np.stack([{q}, 2 * {q}]))",
+    "arc.vmap(lambda t: (t * np.sum({a}), {q} * t))(np.stack([{a}, 2 * {a}]))[0]",
+    "arc.fori_loop(0, 2, lambda i, s: 0.5 * s + np.where({c}, {q}, 0.1 * i), {a})",
+    "arc.fori_loop(0, 3, lambda i, s: (0.5 * s[0] + 0.1 * i, {q} * s[1]), ({a}, {a}))[0]",
+    "arc.scan(lambda s, e: (0.5 * s + np.where({c}, {q} * e, e), s), {a}, np.array([0.3, -0.2]))[0]",
+    "arc.scan(lambda s, e: (0.5 * s + e, {q} * e), {a}, np.array([0.3, -0.2]))[0]",
+    "arc.scan(lambda s, e: (s * e + np.where(s > 0, {q} - {q}, e), s), {a}, np.array([0.3, -0.2]))[1]",
+    "arc.while_loop(lambda s: s[1] < 3, lambda s: (0.5 * s[0] + np.where({c}, {q}, 0), s[1] + 1), ({a}, 0), 5)[0]",
+    "arc.while_loop(lambda s: s[2] < 3, lambda s: (0.5 * s[0], {q} * s[1], s[2] + 1), ({a}, {a}, 0), 5)[0]",
+    "arc.grad(lambda t: np.sum(np.where({c}, np.tanh({q} + t), t * t)))({a})",
+    "arc.jvp(lambda t: np.where({c}, np.sin({q} * t), t))({a}, {a})",
+    "arc.vjp(lambda t: np.where({c}, np.sin({q} * t), t))({a}, {a})",
+    "arc.compile(lambda t: np.where({c}, {q} * t, t))({a})",
+    "arc.cond(np.any({c}), lambda t: (t * 2, {q}), lambda t: (t, t), {a})[0]",
+    "arc.cond(np.sum({a}) > 0, lambda t: np.where({q} > 0.5, t, 2 * t), lambda t: t, {a}) + np.where({c}, {q}, 0)",
+)  # fmt: skip
 #: Writes where the condition holds into a new array n.
 _WRITES = (
     "{n} = np.zeros_like({a})\nnp.copyto({n}, {q}, where={c})", "{n} = {a} * 0.5\nnp.add({n}, {q}, out={n}, where={c})",
@@ -75,7 +98,9 @@ def untaken(d: Draw, scope: Scope) -> None:
             template = template.replace("{" + key + "}", text)
         return template
 
-    if has_axes and d.happens(1, 4):
+    if d.happens(1, 4):
+        use = filled("{n} = " + d.one_of(_USES_INSIDE))
+    elif has_axes and d.happens(1, 4):
         use = filled(d.one_of(_WRITES))
     elif has_axes and d.happens(1, 2):
         use = filled("{n} = " + d.one_of(_USES_ON_THE_WAY))
