@@ -37,8 +37,8 @@ def separated(graph: Graph, order: int = 1) -> Graph:
 
     Inside another trace derivatives of every order may follow.
     """
-    graph = without_unread(graph)
-    if not graph.selects:
+    whole, graph = graph, without_unread(graph)
+    if not graph.selects and list(map(hash, graph.nodes)) == list(map(hash, whole.nodes)):
         return graph
     once = order == 1 and current_trace() is None
     with forward_nodes():

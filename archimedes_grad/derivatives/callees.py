@@ -8,6 +8,8 @@ mask of where it does.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 
 import casadi as cs
@@ -16,6 +18,7 @@ from archimedes_grad.derivatives.masks import in_full, masks_handed_on
 from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, Arguments, Masks, Step, Use, steps_of
 from archimedes_grad.nodes.dependence import body_of, branches_of, items_of
 from archimedes_grad.nodes.given_derivatives import can_be_opened
+from archimedes_grad.nodes.loops import GUARDED
 from archimedes_grad.nodes.rebuilding import opened
 
 #: Functions of more operations on numbers are not looked into.
@@ -131,6 +134,10 @@ class Callees:
                 found.get(k - 1, (cs.MX.zeros if arguments.uses[k - 1] is None else cs.MX.ones)(*inputs[k].shape))
                 for k in wanted
             ])  # fmt: skip
+        if function.name() == GUARDED:
+            # Whether a step is taken hangs on the carry: masks count as if it were.
+            joined = [functools.reduce(operator.add, same) for same in zip(*of_branches, strict=True)]
+            return _masks(inputs, dict(zip(wanted, joined, strict=True)))
         functions = [cs.Function("masks", inputs[1:], of_branch) for of_branch in of_branches]
         chosen = cs.Function.conditional("masks", functions[:-1], functions[-1]).call(inputs, False, True)
         return _masks(inputs, dict(zip(wanted, chosen, strict=True)))

@@ -25,6 +25,8 @@ from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 _LONGEST_CHAIN = 32
 #: Steps or blocks in one chain of a loop with an early end: at most this many conditions are asked after it.
 _GUARDED_CHAIN = 32
+#: What the choice between a step and none is called, in a loop with an early end.
+GUARDED = "guarded"
 
 
 class _Part(NamedTuple):
@@ -260,7 +262,7 @@ def _guarded_chain(condition: cs.Function, parts: Sequence[cs.Function], n_carry
     for part in parts:
         choice = guarded.get(id(part))
         if choice is None:
-            choice = guarded[id(part)] = cs.Function.if_else("guarded", part, unchanged)
+            choice = guarded[id(part)] = cs.Function.if_else(GUARDED, part, unchanged)
         (goes_on,) = condition.call([*current, *shared], False, True)
         current = choice.call([goes_on, *current, *shared], False, True)
     return graph_function("steps", inputs, current)
