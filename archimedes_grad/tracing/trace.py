@@ -17,7 +17,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import gathered, node_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace, leaked, outlived
 from archimedes_grad.nodes.gather import stored_shape
-from archimedes_grad.nodes.rebuilding import ordered
+from archimedes_grad.nodes.rebuilding import Rebuilding, ordered
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.failures import called
 from archimedes_grad.tracing.graph import Graph, Leaf, Output, Template
@@ -336,7 +336,9 @@ def _closed(
     outer = [symbol for symbol in (cs.symvar(cs.veccat(*nodes)) if nodes else []) if hash(symbol) not in own]
     if not outer:
         return tuple(nodes), (), ()
-    inner_nodes, cut_symbols, cut_expressions = cs.extract_parametric(nodes, outer)
+    _, cut_symbols, cut_expressions = cs.extract_parametric(nodes, outer)
+    # CasADi gives the nodes, too, but joined and split again, so that each would be made of all.
+    inner_nodes = Rebuilding(dict(zip(map(hash, cut_expressions), cut_symbols, strict=True))).of(nodes)
     # What is a symbol of the outer trace itself, and no expression in it, is left where it stands.
     own |= {hash(symbol) for symbol in cut_symbols}
     bare = [symbol for symbol in cs.symvar(cs.veccat(*inner_nodes)) if hash(symbol) not in own]

@@ -889,3 +889,16 @@ def test_writing_to_flat_of_a_plain_array_says_what_to_do():
 def test_place_takes_no_number_also_where_nothing_is_written():
     with pytest.raises(TypeError, match=r"must be numpy\.ndarray, not numpy\.float64"):
         arc.compile(lambda x: np.place(np.max(x), False, [1.0]))(np.array([1.0, 2.0]))
+
+
+def test_outputs_that_nobody_reads_of_bodies_that_stay_arrays_and_close_over_what_is_around(monkeypatch):
+    # Outputs of such a body were joined and split again, so that each was made of all.
+    monkeypatch.setattr(representation, "_choice", lambda graph, primal: ("array", "the test asks for it"))
+
+    def program(x):
+        root = np.sqrt(x)
+        chosen, _ = arc.cond(np.any(x > 0.2), lambda t: (t * 2, root), lambda t: (t, t), x)
+        carry, _ = arc.scan(lambda c, e: (c + e, root * c), x, np.array([0.3, -0.2]))
+        return np.sum(chosen) + np.sum(carry)
+
+    assert arc.grad(program)(np.array([0.5, -1.0])).tolist() == [3.0, 3.0]
