@@ -171,6 +171,13 @@ READ = {
         lambda q: arc.cond(x[1] > 0, lambda: np.sum(q * y), lambda: np.sum(x * y))
         + arc.cond(np.sum(y) > 0, lambda t: np.sum(np.where(q > 0.8, t, 3 * t)), lambda t: np.sum(t), x)
     )(np.sqrt(x)),
+    "by a branch, beside what is compared only": lambda x, y: (
+        lambda q, s: arc.cond(x[1] > 0, lambda: np.sum(s * q), lambda: np.sum(x * y))
+        + arc.cond(
+            np.sum(y) > 0,
+            lambda t: np.sum(np.where(q > 0.5, t, 3 * t)) + np.sum(np.where(x > 0, s, 0)), lambda t: np.sum(t), x,
+        )
+    )(x * x, np.sqrt(x)),
     "by the condition of a loop alone": lambda x, y: np.sum(
         arc.while_loop(
             lambda s: np.nansum(s[0]) + s[2] < 6, lambda s: (0.9 * s[0], s[1] * y, s[2] + 1), (np.sqrt(x), x, 0), 9

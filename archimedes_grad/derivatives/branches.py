@@ -88,18 +88,18 @@ def _gates(steps: list[Step], once: bool) -> dict[int, Gates]:
     return found
 
 
-def _ends(steps: list[Step]) -> dict[int, set[int]]:
-    """Return, by the hashes of calls, the arguments with something singular behind that no derivative needs."""
+def _ends(steps: list[Step]) -> dict[int, dict[int, bool]]:
+    """Return, by the hashes of calls, the arguments that no derivative needs: whether something singular is behind."""
     ends = {
         hash(step.source): {
-            k
+            k: steps[place].singular_behind
             for k, (use, (place, _)) in enumerate(zip(step.handed, step.places, strict=True))
-            if use is None and steps[place].singular_behind
+            if use is None
         }
         for step in steps
         if step.arguments is not None
     }
-    return {key: which for key, which in ends.items() if which}
+    return {key: arguments for key, arguments in ends.items() if arguments}
 
 
 def _calls_behind(steps: list[Step], gates: dict[int, Gates]) -> set[int]:

@@ -21,7 +21,7 @@ _GRAPHS = ("MXFunction", "SXFunction", "Map", "MapSum", "Switch")
 class Gated(Rebuilding):
     """Builds expressions again with the gates in them."""
 
-    def __init__(self, gates: dict[int, Gates], calls: set[int], ends: dict[int, set[int]]) -> None:
+    def __init__(self, gates: dict[int, Gates], calls: set[int], ends: dict[int, dict[int, bool]]) -> None:
         super().__init__()
         self._gates = gates
         self._ends = ends
@@ -33,7 +33,9 @@ class Gated(Rebuilding):
             return self._seen.of([source])
         ends = self._ends.get(hash(source))
         if ends is not None:
-            operands = [self._ended(source.dep(k)) if k in ends else x for k, x in enumerate(operands)]
+            operands = [
+                self._ended(source.dep(k), ends[k]) if k in ends else x for k, x in enumerate(operands)
+            ]
         gates = self._gates.get(hash(source))
         if gates is None:
             return None if ends is None else list(source.eval_mx(operands))
@@ -52,10 +54,10 @@ class Gated(Rebuilding):
             for operand, mask, other in zip(operands, masks, elsewhere, strict=True)
         ]))  # fmt: skip
 
-    def _ended(self, operand: cs.MX) -> cs.MX:
-        """Return what a call reads, though no derivative does: as it is without gates, which it may compare."""
+    def _ended(self, operand: cs.MX, is_singular_behind: bool) -> cs.MX:
+        """Return what a call reads, though no derivative does: as it is without gates, as it may be compared."""
         (seen,) = self._seen.of([operand])
-        return without_reverse_sweep(*seen.shape)(seen) if seen.is_dense() else seen
+        return without_reverse_sweep(*seen.shape)(seen) if is_singular_behind and seen.is_dense() else seen
 
 
 def _elsewhere_in_call(source: cs.MX) -> list[cs.MX]:
