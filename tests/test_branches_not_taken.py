@@ -292,7 +292,10 @@ def test_functions_for_casadi_to_differentiate(case):
 
 
 @needs_compiler
-@pytest.mark.parametrize("case", ["used under two conditions", "rows of a product", "einsum", "mapped", "overflow"])
+@pytest.mark.parametrize("case", [
+    "used under two conditions", "rows of a product", "einsum", "mapped", "overflow", "read by the items of a batch",
+    "read by the steps of a loop", "not read, of a loop", "not read, carried",
+])  # fmt: skip
 def test_gates_in_compiled_code(case):
     f = SURROUNDINGS["beside a switch"](CASES[case])
     for made in (arc.grad, arc.hess):
