@@ -330,19 +330,29 @@ def _closed(
             tuple(np.ascontiguousarray(entry.copy, dtype=np.float64).reshape(-1) for entry in captured),
             tuple(entry.symbol for entry in captured),
         )
-    # CasADi drops nodes of no entries where it joins several, and would leave what they are made of uncut.
-    nodes = [node if node.numel() else cs.MX(*node.shape) for node in nodes]
-    own = {hash(symbol) for symbol in symbols}
-    outer = [symbol for symbol in (cs.symvar(cs.veccat(*nodes)) if nodes else []) if hash(symbol) not in own]
-    if not outer:
-        return tuple(nodes), (), ()
-    _, cut_symbols, cut_expressions = cs.extract_parametric(nodes, outer)
-    # CasADi gives the nodes, too, but joined and split again, so that each would be made of all.
-    inner_nodes = Rebuilding(dict(zip(map(hash, cut_expressions), cut_symbols, strict=True))).of(nodes)
-    # What is a symbol of the outer trace itself, and no expression in it, is left where it stands.
-    own |= {hash(symbol) for symbol in cut_symbols}
-    bare = [symbol for symbol in cs.symvar(cs.veccat(*inner_nodes)) if hash(symbol) not in own]
-    return tuple(inner_nodes), (*cut_expressions, *bare), (*cut_symbols, *bare)
+    # The nodes themselves are cut out: copies of them would double the graph with each trace inside.
+    expressions, bare = _read_from_outside(nodes, {hash(symbol) for symbol in symbols})
+    cut_symbols = [cs.MX.sym(f"outer{k}", expression.sparsity()) for k, expression in enumerate(expressions)]
+    inner_nodes = Rebuilding(dict(zip(map(hash, expressions), cut_symbols, strict=True))).of(nodes)
+    return tuple(inner_nodes), (*expressions, *bare), (*cut_symbols, *bare)
+
+
+def _read_from_outside(nodes: list[cs.MX], own: set[int]) -> tuple[list[cs.MX], list[cs.MX]]:
+    """Return the largest expressions in nodes that are made of other symbols alone, and such symbols themselves."""
+    inside: dict[int, bool | None] = {}  # None for constants.
+    read: dict[int, cs.MX] = {}
+    for node in ordered(nodes):
+        kinds = {inside[key] for key in node.operand_keys}
+        if node.source.op() == cs.OP_PARAMETER:
+            inside[node.key] = node.key in own
+        else:
+            inside[node.key] = True if True in kinds else False if False in kinds else None
+        if inside[node.key]:
+            operands = zip(node.operand_keys, node.operands, strict=True)
+            read |= {key: operand for key, operand in operands if inside[key] is False}
+    read |= {hash(node): node for node in nodes if inside[hash(node)] is False}
+    symbols = [node for node in read.values() if node.op() == cs.OP_PARAMETER]
+    return [node for node in read.values() if node.op() != cs.OP_PARAMETER], symbols
 
 
 def _require_known(nodes: list[cs.MX], known: list[cs.MX]) -> None:

@@ -902,3 +902,19 @@ def test_outputs_that_nobody_reads_of_bodies_that_stay_arrays_and_close_over_wha
         return np.sum(chosen) + np.sum(carry)
 
     assert arc.grad(program)(np.array([0.5, -1.0])).tolist() == [3.0, 3.0]
+
+
+def test_gradients_inside_that_close_over_the_last_one_do_not_double_the_graph():
+    # What a trace inside closes over was copied: 20 of them made a graph of some millions of nodes.
+    def program(x):
+        total = np.sqrt(x[0])
+        for k in range(20):
+            total = total + arc.grad(lambda t, total=total: t * t * total)(x[k % 3]) * 0.01
+        return total
+
+    x = np.array([0.5, 1.5, 2.0])
+    assert arc.compile(program).explain(x).n_operations < 200
+    value, slope = arc.value_and_grad(program)(x)
+    expected = np.sqrt(0.5) * np.prod(1 + 0.02 * x[np.arange(20) % 3])
+    np.testing.assert_allclose(value, expected, rtol=1e-14)
+    np.testing.assert_allclose(slope, arc.grad(program, method="adaptive")(x), rtol=1e-9)
