@@ -330,6 +330,8 @@ def _closed(
             tuple(np.ascontiguousarray(entry.copy, dtype=np.float64).reshape(-1) for entry in captured),
             tuple(entry.symbol for entry in captured),
         )
+    # Of nodes without entries nothing is read.
+    nodes = [node if node.numel() else cs.MX(*node.shape) for node in nodes]
     # The nodes themselves are cut out: copies of them would double the graph with each trace inside.
     expressions, bare = _read_from_outside(nodes, {hash(symbol) for symbol in symbols})
     cut_symbols = [cs.MX.sym(f"outer{k}", expression.sparsity()) for k, expression in enumerate(expressions)]
