@@ -8,13 +8,12 @@ wrong where a number is added to an array (`nodes/functions.py`), so the bodies 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from timing import compared, save
+from timing import compared, save, spread
 
 import archimedes_grad as arc
 from archimedes_grad.nodes import functions
@@ -59,8 +58,7 @@ def main() -> None:
             ratio = calls["directions"] / calls["whole"]
             print(f"{what:34s} {1e3 * calls['directions']:15.2f} {1e3 * calls['whole']:10.2f} {ratio:6.2f}")
     ratios = [calls["directions"] / calls["whole"] for calls in result.values()]
-    mean = math.prod(ratios) ** (1 / len(ratios))
-    print(f"\nby directions beside whole: {min(ratios):.2f} to {max(ratios):.2f}, geometric mean {mean:.2f}")
+    print(f"\nby directions beside whole: {spread(ratios)}")
     save("bodies", result)
 
 

@@ -8,13 +8,12 @@ libraries ask of their users. Both gradients are compared before they are timed.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from timing import compared, once_each, save
+from timing import compared, once_each, save, spread
 
 import archimedes_grad as arc
 
@@ -92,8 +91,7 @@ def main() -> None:
         shown = [1e3 * s for s in first.values()] + [1e6 * s for s in calls.values()]
         print(f"{name:38s} {shown[0]:10.1f} {shown[1]:9.1f} {shown[2]:10.0f} {shown[3]:9.0f}")
     ratios = [case["call"]["as written"] / case["call"]["by hand"] for case in result.values()]
-    print(f"\na call as written beside by hand: {min(ratios):.2f} to {max(ratios):.2f}, "
-          f"geometric mean {math.prod(ratios) ** (1 / len(ratios)):.2f}")  # fmt: skip
+    print(f"\na call as written beside by hand: {spread(ratios)}")
     save("branches", result)
 
 

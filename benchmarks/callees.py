@@ -8,14 +8,13 @@ not taken slopes by what is singular before the call are nan. None of the argume
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
 import numpy as np
-from timing import compared, save
+from timing import compared, save, spread
 
 import archimedes_grad as arc
 from archimedes_grad.derivatives import callees
@@ -84,8 +83,7 @@ def main() -> None:
         shown = [1e3 * s for s in first.values()] + [1e6 * s for s in calls.values()]
         print(f"{name:34s} {shown[0]:10.1f} {shown[1]:9.1f} {shown[2]:10.1f} {shown[3]:9.1f} {ratio:6.2f}")
     ratios = [case["call"]["looked into"] / case["call"]["not"] for case in result.values()]
-    print(f"\na call beside one without a look: {min(ratios):.2f} to {max(ratios):.2f}, "
-          f"geometric mean {math.prod(ratios) ** (1 / len(ratios)):.2f}")  # fmt: skip
+    print(f"\na call beside one without a look: {spread(ratios)}")
     save("callees", result)
 
 

@@ -50,6 +50,11 @@ def once_each(makers: dict[str, Callable[[], Any]], rounds: int = 5) -> dict[str
     return {name: statistics.median(times) for name, times in samples.items()}
 
 
+def spread(ratios: list[float]) -> str:
+    """Return the least and the largest of ratios, and their geometric mean, as text."""
+    return f"{min(ratios):.2f} to {max(ratios):.2f}, geometric mean {statistics.geometric_mean(ratios):.2f}"
+
+
 class Targets:
     """The ratios asked for beside those measured."""
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 import casadi as cs
 
 from archimedes_grad.derivatives.lots import calls_within, items_of_a_lot, on_arrays
+from archimedes_grad.nodes.dependence import body_of
 from archimedes_grad.nodes.functions import graph_function
+from archimedes_grad.nodes.given_derivatives import can_be_opened
 from archimedes_grad.nodes.rebuilding import Rebuilding, opened
 
 #: Maps of fewer items are left as they are.
 _FEWEST_ITEMS = 64
 _MAPS = ("Map", "MapSum")
-#: A function with a rule keeps it, for who differentiates a ``casadi.Function`` further.
-_WITH_A_RULE = "custom"
 
 
 def in_lots(function: cs.Function) -> cs.Function:
@@ -47,7 +47,7 @@ class _InLots(Rebuilding):
             kind = function.class_name()
             if kind in _MAPS:
                 self._functions[hash(function)] = _mapped_in_lots(function)
-            elif kind == "MXFunction" and function.name() != _WITH_A_RULE:
+            elif can_be_opened(function):
                 self._functions[hash(function)] = in_lots(function)
             else:
                 self._functions[hash(function)] = function
@@ -57,7 +57,7 @@ class _InLots(Rebuilding):
 
 def _mapped_in_lots(mapped: cs.Function) -> cs.Function:
     """Return a map in lots; itself where its block is no function of numbers, or too large."""
-    body = mapped.find_functions(0)[0]
+    body = body_of(mapped)
     wanted = items_of_a_lot(body)
     sparsities = [body.sparsity_in(k) for k in range(body.n_in())] + [body.sparsity_out(k) for k in range(body.n_out())]
     full = all(sparsity.is_dense() or not sparsity.nnz() for sparsity in sparsities)

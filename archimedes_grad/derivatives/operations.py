@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from archimedes_grad.nodes import rebuilding
 from archimedes_grad.nodes.batched_products import read
+from archimedes_grad.nodes.dependence import body_of
 from archimedes_grad.nodes.gather import indices_of
 from archimedes_grad.nodes.given_derivatives import can_be_opened
 
@@ -219,7 +220,7 @@ def _called(node: Node, entries: Entries) -> Needs:
 
 def _mapped(node: Node, function: cs.Function, entries: Entries) -> Needs:
     """Entries of a call: of a map, those of the items that they come from; of another one, of its only item."""
-    body = function.find_functions(0)[0] if function.class_name() in ("Map", "MapSum") else function
+    body = body_of(function) if function.class_name() in ("Map", "MapSum") else function
     if not body.is_a("SXFunction"):
         raise NoRuleError(f"a call of {function.class_name()}")
     output = node.expression.which_output()

@@ -176,7 +176,7 @@ def require_slope(case: Case, k: int, gradient: Any, way: str) -> None:
         case.counts.borders += point.is_at_a_border
         return
     direction = directions_of(point.args)
-    scale = max(scale_of(*gradient), *(scale_of(x.first, x.value) for x in point.outputs)) * max(1, point.n_errors)
+    scale = max(scale_of(*gradient), *(scale_of(x.first, x.value) for x in point.outputs)) * point.n_errors
     rtol = RTOL_FIRST if point.order < 2 else RTOL_SECOND
     require_number(dot(gradient, direction), point.slope, scale, rtol, way)
     case.counts.first += 1

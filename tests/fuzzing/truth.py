@@ -114,7 +114,7 @@ class Point:
     @property
     def n_errors(self) -> int:
         """How many errors of the reference a sum of all entries has: differences of differences have one each."""
-        return sum(np.size(x) for x in self.expected) if self.order else 1
+        return max(1, sum(np.size(x) for x in self.expected)) if self.order else 1
 
     @property
     def order(self) -> int:

@@ -111,7 +111,7 @@ def _second(product: Callable[[Case], Callable[..., Any]], way: str) -> Callable
             direction = directions_of(point.args)
             result = called(compiled, point, direction)
             scale = max(scale_of(*result), *(scale_of(x.second, x.first, x.value) for x in point.outputs))
-            scale *= max(1, point.n_errors)
+            scale *= point.n_errors
             require_number(dot(result, direction), point.curvature, scale, RTOL_SECOND, f"{way} at point {k}")
             case.counts.second += 1
 

@@ -15,6 +15,7 @@ from archimedes_grad.engines.native.products import contraction, matrix_product
 from archimedes_grad.engines.native.reductions import reduction
 from archimedes_grad.engines.native.values import Part, UnsupportedError, Value, Values, strided
 from archimedes_grad.engines.vm import evaluated
+from archimedes_grad.nodes.dependence import branches_of
 from archimedes_grad.nodes.gather import EXTREMES, places_of
 from archimedes_grad.nodes.strided import Geometry
 
@@ -323,7 +324,7 @@ def _call(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
         info = function.info()
         if info["project_in"] or info["project_out"]:
             raise UnsupportedError("a choice between functions of differing sparsity is not compiled")
-        functions = [reader.callee(f) for f in [*info["f"], info["f_def"]]]
+        functions = [reader.callee(branch) for branch in branches_of(function)]
         call = values.choice(operands[0], functions, operands[1:])
     else:
         inner, shared, summed = function, [False] * function.n_in(), [False] * function.n_out()
