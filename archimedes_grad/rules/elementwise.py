@@ -71,8 +71,16 @@ def is_nan(x: MX) -> MX:
 
 
 def only_where(condition: MX, x: MX) -> MX:
-    """x where a condition (0 or 1) holds, else 0: nan and inf of x do not pass."""
+    """x where a condition (0 or 1) holds, else 0: nan and inf of x do not pass.
+
+    No result of a rule: CasADi takes factors into the condition, and 0 times inf would be 0.
+    """
     return _binary(cs.OP_IF_ELSE_ZERO, condition, x)
+
+
+def zero_unless(condition: MX, x: MX) -> MX:
+    """x where a condition (0 or 1) holds, else a 0 that is one for factors too; -0.0 becomes 0.0."""
+    return add(only_where(condition, x), scalar_node(0))
 
 
 def select(condition: MX, x: MX, y: MX) -> MX:
@@ -99,7 +107,7 @@ def sqrt(x: MX) -> MX:
 def root_of_sum_of_squares(total: MX) -> MX:
     """sqrt(total), with slope 0 at 0: the subgradient of least norm of a norm."""
     positive = _binary(cs.OP_NE, total, scalar_node(0))
-    return only_where(positive, sqrt(add(total, negated(positive))))
+    return zero_unless(positive, sqrt(add(total, negated(positive))))
 
 
 def zero_or_one(x: MX, zero: MX) -> MX:
@@ -226,14 +234,22 @@ def _divmod(x: MX, y: MX) -> tuple[MX, MX]:
     return _floor_divide(x, y), _remainder(x, y)
 
 
+def _divisible(x: MX, y: MX) -> tuple[MX, MX]:
+    """x and y, and 0 and 1 where y is 0: what divides whole numbers by 0 is 0."""
+    by_zero = is_zero(y)
+    return only_where(negated(by_zero), x), add(y, by_zero)
+
+
 def _integer_remainder(x: MX, y: MX) -> MX:
-    nonzero = negated(is_zero(y))
-    return only_where(nonzero, _remainder(x, add(y, is_zero(y))))
+    return _remainder(*_divisible(x, y))
+
+
+def _integer_reciprocal(x: MX) -> MX:
+    return add(truncated(_reciprocal(x)), scalar_node(0))  # No -0.0 is a whole number.
 
 
 def _integer_floor_divide(x: MX, y: MX) -> MX:
-    nonzero = negated(is_zero(y))
-    return only_where(nonzero, _floor_divide(x, add(y, is_zero(y))))
+    return _floor_divide(*_divisible(x, y))
 
 
 def _integer_divmod(x: MX, y: MX) -> tuple[MX, MX]:
@@ -241,8 +257,7 @@ def _integer_divmod(x: MX, y: MX) -> tuple[MX, MX]:
 
 
 def _integer_fmod(x: MX, y: MX) -> MX:
-    nonzero = negated(is_zero(y))
-    return only_where(nonzero, _binary(cs.OP_FMOD, x, add(y, is_zero(y))))
+    return _binary(cs.OP_FMOD, *_divisible(x, y))
 
 
 def _rint(x: MX) -> MX:
@@ -256,7 +271,7 @@ def _rint(x: MX) -> MX:
 def _hypot(x: MX, y: MX) -> MX:
     both_zero = _binary(cs.OP_AND, is_zero(x), is_zero(y))
     # At the origin hypot is taken of (1, 0) and cut out: value and gradient are 0 there.
-    return only_where(negated(both_zero), _binary(cs.OP_HYPOT, add(x, both_zero), y))
+    return zero_unless(negated(both_zero), _binary(cs.OP_HYPOT, add(x, both_zero), y))
 
 
 def _arctan2(y: MX, x: MX) -> MX:
@@ -333,7 +348,7 @@ def _modf(x: MX) -> tuple[MX, MX]:
     # Both parts have the sign of x, zeros too.
     sign = _binary(cs.OP_COPYSIGN, scalar_node(1.0), x)
     rest = sub(mul(sign, x), _unary(cs.OP_FABS, whole))
-    return mul(sign, only_where(negated(_is_inf(x)), rest)), whole
+    return _binary(cs.OP_COPYSIGN, only_where(negated(_is_inf(x)), rest), x), whole
 
 
 def _is_inf(x: MX) -> MX:
@@ -440,5 +455,5 @@ ELEMENTWISE_BY_KIND.update({
     (np.remainder, "i"): _integer_remainder, (np.floor_divide, "i"): _integer_floor_divide,
     (np.divmod, "i"): _integer_divmod, (np.fmod, "i"): _integer_fmod,
     (np.floor, "i"): _identity, (np.ceil, "i"): _identity, (np.trunc, "i"): _identity, (np.rint, "i"): _identity,
-    (np.square, "i"): _square, (np.reciprocal, "i"): lambda x: truncated(_reciprocal(x)),
+    (np.square, "i"): _square, (np.reciprocal, "i"): _integer_reciprocal,
 })  # fmt: skip

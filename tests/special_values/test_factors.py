@@ -1,0 +1,102 @@
+"""A zero that a rule puts in for what would be nan is one for its factors too: times inf it is nan, over it infinite.
+
+CasADi takes factors into its conditions, where 0 times inf would be 0.
+"""
+
+import functools
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import special
+
+import archimedes_grad as arc
+from archimedes_grad.arrays.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND
+
+from .cells import forced
+from .table import BINARY, SPECIAL, UNARY
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+POINTS = (0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 1e-310, 1e300, np.inf, -np.inf, np.nan)
+NUMBERS = (-4, -3, -1, 0, 1, 2, 7)
+FACTORS = (np.inf, -np.inf, np.nan)
+
+REDUCED: dict[str, Callable[[Any], Any]] = {
+    "norm": lambda x: np.linalg.norm(np.stack([x, -x])), "norms of columns": lambda x: np.linalg.norm([x, x], axis=0),
+    "std": lambda x: np.std([x, x], axis=0), "nanstd": lambda x: np.nanstd([x, x], axis=0),
+    "abs of complex": lambda x: np.abs(x + 0j), "angle": lambda x: np.angle(x + 0j), "max": lambda x: np.max([x, x], axis=0),
+    "nansum": lambda x: np.nansum([x, x], axis=0), "median": lambda x: np.median([x, x, 0 * x], axis=0),
+    "where": lambda x: np.where(x > 0, x, 0.0), "select": lambda x: np.select([x < 0, x > 1], [x, 2 * x]),
+    "piecewise": lambda x: np.piecewise(x, [x < 0], [lambda t: -t, 0.0]), "clip": lambda x: np.clip(x, 0, 1),
+    "interp": lambda x: np.interp(x, [0.0, 1.0, 2.0], [0.0, 1.0, 0.0]), "nan_to_num": lambda x: np.nan_to_num(x),
+    "sum of some": lambda x: np.sum([x, x], axis=0, where=[x > 0, x > 1]), "sinc": lambda x: np.sinc(x), "i0": lambda x: np.i0(x),
+    "unwrap": lambda x: np.unwrap([x, x], axis=0)[1], "sort": lambda x: np.sort([x, -x], axis=0)[0],
+}  # fmt: skip
+OF_TWO = (
+    "xlogy", "xlog1py", "rel_entr", "kl_div", "huber", "pseudo_huber", "beta", "betaln", "binom", "poch", "boxcox",
+    "boxcox1p", "inv_boxcox", "inv_boxcox1p", "powm1",
+)  # fmt: skip
+ELEMENTWISE_TABLE = [*UNARY, *BINARY, np.modf, np.divmod]
+OF_WHOLE_NUMBERS = [function for function, kind in ELEMENTWISE_BY_KIND if kind == "i" and function is not np.reciprocal]
+
+
+@pytest.fixture(params=["scalar", "array"], autouse=True)
+def representation(request):
+    with forced(request.param):
+        yield request.param
+
+
+def first_of(result: Any) -> Any:
+    return result[0] if isinstance(result, tuple) else result
+
+
+def wrong_products(function: Callable[..., Any], points: tuple[Any, ...], n_arguments: int, *, own: bool) -> list[Any]:
+    """Return where products of results with factors are not the products of NumPy, or of the results got alone."""
+    arguments = [np.array(column) for column in zip(*itertools.product(points, repeat=n_arguments), strict=True)]
+
+    def product(*args: Any) -> Any:
+        return first_of(function(*args[:-1])) * args[-1]
+
+    wrong = []
+    for factor in FACTORS:
+        with np.errstate(all="ignore"):
+            factors = np.full(arguments[0].shape, factor)
+            alone = arc.compile(lambda *args: first_of(function(*args))) if own else function
+            expected = first_of(alone(*arguments)) * factors
+            got = arc.compile(product)(*arguments, factors)
+        unlike = ~((got == expected) | (np.isnan(got) & np.isnan(expected)))
+        wrong += [(factor, *(argument[k] for argument in arguments), got[k], expected[k]) for k in np.flatnonzero(unlike)]
+    return wrong
+
+
+@pytest.mark.parametrize("function", ELEMENTWISE_TABLE, ids=lambda function: function.__name__)
+def test_elementwise(function):
+    assert wrong_products(function, POINTS, function.nin, own=False) == []
+
+
+@pytest.mark.parametrize("function", OF_WHOLE_NUMBERS, ids=lambda function: function.__name__)
+def test_of_whole_numbers(function):
+    assert wrong_products(function, NUMBERS, function.nin, own=False) == []
+
+
+@pytest.mark.parametrize("name", [*filter(functools.partial(hasattr, special), SPECIAL), *OF_TWO])
+def test_special_functions(name):
+    function = getattr(special, name)
+    assert wrong_products(function, POINTS, function.nin if name in OF_TWO else 1, own=True) == []
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_rules_of_several_operations(name):
+    assert wrong_products(REDUCED[name], POINTS, 1, own=False) == []
+
+
+def test_every_function_of_the_table_is_here():
+    assert set(ELEMENTWISE_TABLE) <= {*ELEMENTWISE}
+    assert OF_WHOLE_NUMBERS
+
+
+def test_the_reciprocal_of_a_whole_number_is_no_negative_zero():
+    assert arc.compile(lambda k: 1.0 / np.reciprocal(k))(np.array([-3, 3])).tolist() == [np.inf, np.inf]
