@@ -19,7 +19,7 @@ from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, Arguments, M
 from archimedes_grad.nodes.dependence import body_of, branches_of, items_of
 from archimedes_grad.nodes.given_derivatives import can_be_opened
 from archimedes_grad.nodes.loops import GUARDED
-from archimedes_grad.nodes.rebuilding import opened
+from archimedes_grad.nodes.rebuilding import opened, symbols_of
 
 #: Functions of more operations on numbers are not looked into.
 _MOST_NUMBERS = 2_000
@@ -88,7 +88,7 @@ class Callees:
             if function.class_name() == "SXFunction":
                 found = _on_numbers(function)
             elif can_be_opened(function):
-                inputs = function.mx_in()
+                inputs = symbols_of(function)
                 found = inputs, opened(function, inputs)
             self._expressions[key] = None if found is None else (found[0], [found[1][k] for k in outputs])
         return self._expressions[key]
@@ -124,7 +124,7 @@ class Callees:
         return Masks(made.function.expand("masks", _without_derivatives(inputs)), made.known)
 
     def _masks_of_choice(self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int]) -> Masks | None:
-        inputs = [cs.MX.sym(f"x{i}", function.sparsity_in(i)) for i in range(function.n_in())]
+        inputs = symbols_of(function)
         branches = branches_of(function)
         of_branches = []
         for branch in branches:
@@ -148,7 +148,7 @@ class Callees:
         if found is None or items < 2:
             return None
         shared = [function.size_in(i) == body.size_in(i) for i in range(body.n_in())]
-        inputs = [cs.MX.sym(f"x{i}", function.sparsity_in(i)) for i in range(function.n_in())]
+        inputs = symbols_of(function)
         of_items = found.function.map(items, shared, [False] * len(found.known)).call(inputs, False, True)
         return _masks(inputs, {
             k: cs.repsum(mask, 1, items) if shared[k] else mask for k, mask in zip(found.known, of_items, strict=True)
@@ -182,7 +182,7 @@ def _on_numbers(function: cs.Function) -> tuple[list[cs.MX], list[cs.MX]] | None
     dense = all(function.sparsity_in(i).is_dense() for i in range(function.n_in()))
     if n > _MOST_NUMBERS or not dense or any(function.instruction_id(k) == cs.OP_CALL for k in range(n)):
         return None
-    inputs = [cs.MX.sym(f"x{i}", *function.size_in(i)) for i in range(function.n_in())]
+    inputs = symbols_of(function)
     entries = [cs.vertsplit(cs.vec(x)) if x.numel() else [] for x in inputs]
     numbers: dict[int, cs.MX] = {}
     results = [[cs.MX(0.0)] * function.nnz_out(k) for k in range(function.n_out())]

@@ -19,7 +19,7 @@ from archimedes_grad.nodes.dependence import body_of, branches_of, items_of, mad
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.given_derivatives import can_be_opened
 from archimedes_grad.nodes.loops import Loop, looped
-from archimedes_grad.nodes.rebuilding import Rebuilding, opened, ordered
+from archimedes_grad.nodes.rebuilding import Rebuilding, opened, ordered, symbols_of
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.graph import Graph
 
@@ -103,7 +103,7 @@ class _Callees:
             return _operations(function) > _operations(_of_numbers(function, outputs))
         if not can_be_opened(function):
             return False
-        results = opened(function, function.mx_in())
+        results = opened(function, symbols_of(function))
         read = {node.key for node in ordered([results[k] for k in outputs])}
         return any(node.operands and node.source.op() not in LINEAR for node in ordered(results, read))
 
@@ -131,7 +131,7 @@ class _Callees:
         return None if made is None else _Callee(made, range(function.n_in()), outputs)
 
     def _of_arrays(self, function: cs.Function, outputs: Sequence[int]) -> cs.Function:
-        inputs = function.mx_in()
+        inputs = symbols_of(function)
         results = opened(function, inputs)
         read = [results[k] for k in outputs]
         return graph_function(function.name(), inputs, _Reading(read, self).of(read))
@@ -198,6 +198,6 @@ def _needed_of(loop: Loop, outputs: Sequence[int]) -> list[int]:
 
 def _of_inputs(function: cs.Function, kept: Sequence[int]) -> cs.Function:
     """Return a Function of some of its inputs; it does not depend on the others."""
-    symbols = [cs.MX.sym(f"x{i}", *function.size_in(i)) for i in range(function.n_in())]
+    symbols = symbols_of(function)
     arguments = [x if i in kept else cs.MX.zeros(*x.shape) for i, x in enumerate(symbols)]
     return graph_function(function.name(), [symbols[i] for i in kept], function.call(arguments, False, True))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import casadi as cs
 
 from archimedes_grad.nodes.given_derivatives import can_be_opened
-from archimedes_grad.nodes.rebuilding import opened, ordered
+from archimedes_grad.nodes.rebuilding import opened, ordered, symbols_of
 
 
 def branches_of(choice: cs.Function) -> list[cs.Function]:
@@ -55,7 +55,7 @@ def _made_of(function: cs.Function, known: dict[int, list[set[int]]]) -> list[se
 
 
 def _arrays_made_of(function: cs.Function, known: dict[int, list[set[int]]]) -> list[set[int]]:
-    inputs = function.mx_in()
+    inputs = symbols_of(function)
     results = opened(function, inputs)
     found = {hash(symbol): {i} for i, symbol in enumerate(inputs)}
     for node in ordered(results, list(found)):

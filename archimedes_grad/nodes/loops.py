@@ -19,6 +19,7 @@ from typing import NamedTuple
 import casadi as cs
 
 from archimedes_grad.nodes.functions import graph_function
+from archimedes_grad.nodes.rebuilding import symbols_of
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 
 #: Links in one chain.
@@ -255,7 +256,7 @@ def _looped_while(condition: cs.Function, step: cs.Function, n: int, n_carry: in
 
 def _guarded_chain(condition: cs.Function, parts: Sequence[cs.Function], n_carry: int) -> cs.Function:
     first = parts[0]
-    inputs = [cs.MX.sym(f"x{i}", *first.size_in(i)) for i in range(first.n_in())]
+    inputs = symbols_of(first)
     current, shared = inputs[:n_carry], inputs[n_carry:]
     unchanged = graph_function("unchanged", inputs, current)
     guarded: dict[int, cs.Function] = {}

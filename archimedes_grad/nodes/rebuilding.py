@@ -72,6 +72,14 @@ class Rebuilding:
         return [cs.project(result, _sparsity_of(node.source, k)) for k, result in enumerate(results)]
 
 
+def symbols_of(function: cs.Function) -> list[cs.MX]:
+    """Return a new symbol for each input of a Function.
+
+    What `mx_in` gives are the inputs as they were given, which CasADi composes of pieces where it differentiates.
+    """
+    return [cs.MX.sym(f"x{i}", function.sparsity_in(i)) for i in range(function.n_in())]
+
+
 def opened(function: cs.Function, inputs: Sequence[cs.MX]) -> list[cs.MX]:
     """Return the outputs of a Function as expressions of its inputs, with all entries that they have in a call."""
     results = function.call(list(inputs), True, False)
