@@ -178,6 +178,19 @@ READ = {
             lambda t: np.sum(np.where(q > 0.5, t, 3 * t)) + np.sum(np.where(x > 0, s, 0)), lambda t: np.sum(t), x,
         )
     )(x * x, np.sqrt(x)),
+    "by a small batch of much": lambda x, y: (
+        lambda q: np.sum(arc.vmap(lambda b: np.where(x > 0, special.ndtri(np.tanh(q) * 0.3 + 0.5) * b, x))(y[:2]))
+    )(np.sqrt(x)),
+    "by thousands of operations on numbers": lambda x, y: (
+        lambda q: np.sum(arc.vmap(
+            lambda b: np.where(x + b > 0.3, special.gammaln(1 + b * b * np.ones((3, 4))) * q + special.erfcx(b), b)
+        )(np.stack([x, 2 * x])))
+    )(np.sqrt(x)),
+    "by a derivative of a loop": lambda x, y: (
+        lambda q: np.sum(arc.jac(
+            lambda t: arc.while_loop(lambda s: np.sum(s * s) > 1, lambda s: np.sin(q * s), t * t, 1)
+        )(arc.cond(x[0] > 100, lambda t: t, lambda t: 2 * t * t, y)))
+    )(np.exp(x)),
     "by the condition of a loop alone": lambda x, y: np.sum(
         arc.while_loop(
             lambda s: np.nansum(s[0]) + s[2] < 6, lambda s: (0.9 * s[0], s[1] * y, s[2] + 1), (np.sqrt(x), x, 0), 9

@@ -15,17 +15,12 @@ from collections.abc import Sequence
 import casadi as cs
 
 from archimedes_grad.derivatives.masks import in_full, masks_handed_on
+from archimedes_grad.derivatives.numbers import Instruction, NumbersCount, instructions_of
 from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, Arguments, Masks, Step, Use, steps_of
 from archimedes_grad.nodes.dependence import body_of, branches_of, items_of
 from archimedes_grad.nodes.given_derivatives import can_be_opened
 from archimedes_grad.nodes.loops import GUARDED
 from archimedes_grad.nodes.rebuilding import opened, symbols_of
-
-#: Functions of more operations on numbers are not looked into.
-_MOST_NUMBERS = 2_000
-#: Masks may take so many instructions, or this share of what the Function itself takes; with dearer ones the arguments
-#: count everywhere.
-_CHEAP, _CHEAP_SHARE = 200, 0.5
 
 _Uses = Sequence[Use | None]
 #: Of which outputs of which Function, by its hash.
@@ -39,9 +34,11 @@ class Callees:
         self._functions: list[cs.Function] = []  # Their hashes stay taken.
         self._uses: dict[tuple[_Key, bool], _Uses] = {}
         self._masks: dict[_Key, Masks | None] = {}
-        self._expressions: dict[_Key, tuple[list[cs.MX], list[cs.MX]] | None] = {}
+        self._expressions: dict[_Key, tuple[list[cs.MX], list[cs.MX]]] = {}
         # Of values, for their masks.
         self._steps: dict[_Key, list[Step]] = {}
+        self._numbers: dict[_Key, NumbersCount] = {}
+        self._instructions: dict[int, list[Instruction]] = {}
 
     def arguments(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Arguments:
         """Return how the arguments of a Function count for some of its outputs."""
@@ -67,10 +64,17 @@ class Callees:
             return [EVERYWHERE if of_values else None, *map(_of_any, zip(*found, strict=True))]
         if kind == "MapSum":
             return self._uses_of(body_of(function), outputs, of_values)
-        expressions = self._expressions_of(function, outputs)
-        if expressions is None:
+        if kind == "SXFunction":
+            instructions = self._instructions.setdefault(hash(function), [])
+            if not instructions:
+                instructions.extend(instructions_of(function))
+            numbers = NumbersCount(function, instructions, outputs, of_values)
+            if of_values:
+                self._numbers[hash(function), outputs] = numbers
+            return numbers.uses
+        if not can_be_opened(function):
             return [EVERYWHERE] * function.n_in()
-        inputs, results = expressions
+        inputs, results = self._expressions_of(function, outputs)
         steps = steps_of(results, self.arguments, inside=True, of_values=of_values)
         if of_values:
             self._steps[hash(function), outputs] = steps
@@ -78,19 +82,13 @@ class Callees:
         uses = [found_uses.get(hash(symbol)) for symbol in inputs]
         return [use if use is None or use.everywhere else SOMEWHERE for use in uses]
 
-    def _expressions_of(
-        self, function: cs.Function, outputs: tuple[int, ...]
-    ) -> tuple[list[cs.MX], list[cs.MX]] | None:
-        """Return what arrays some outputs of a Function are as expressions of others; None where that is not known."""
+    def _expressions_of(self, function: cs.Function, outputs: tuple[int, ...]) -> tuple[list[cs.MX], list[cs.MX]]:
+        """Return the inputs of a Function, and some of its outputs as expressions of them."""
         key = hash(function), outputs
         if key not in self._expressions:
-            found = None
-            if function.class_name() == "SXFunction":
-                found = _on_numbers(function)
-            elif can_be_opened(function):
-                inputs = symbols_of(function)
-                found = inputs, opened(function, inputs)
-            self._expressions[key] = None if found is None else (found[0], [found[1][k] for k in outputs])
+            inputs = symbols_of(function)
+            results = opened(function, inputs)
+            self._expressions[key] = inputs, [results[k] for k in outputs]
         return self._expressions[key]
 
     def _masks_of(self, function: cs.Function, outputs: tuple[int, ...]) -> Masks | None:
@@ -99,10 +97,7 @@ class Callees:
         if key not in self._masks:
             both = zip(self._uses_of(function, outputs, False), self._uses_of(function, outputs, True), strict=True)
             wanted = [k for k, (use, value) in enumerate(both) if use == value == SOMEWHERE]
-            made = self._made_masks(function, outputs, wanted) if wanted else None
-            if made is not None and _work(made.function) > max(_CHEAP, _CHEAP_SHARE * _work(function)):
-                made = None
-            self._masks[key] = made
+            self._masks[key] = self._made_masks(function, outputs, wanted) if wanted else None
         return self._masks[key]
 
     def _made_masks(self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int]) -> Masks | None:
@@ -111,17 +106,14 @@ class Callees:
             return self._masks_of_choice(function, outputs, wanted)
         if kind == "MapSum":
             return self._masks_of_map(function, outputs)
-        expressions = self._expressions_of(function, outputs)
-        assert expressions is not None
-        inputs, _ = expressions
+        if kind == "SXFunction":
+            return Masks(self._numbers[hash(function), outputs].masks(wanted), tuple(wanted))
+        inputs, _ = self._expressions_of(function, outputs)
         steps = self._steps[hash(function), outputs]
         for step in reversed(steps):
             if any(use is not None for use in step.handed):
                 masks_handed_on(steps, step)
-        made = _masks(inputs, _found(inputs, steps, wanted))
-        if made is None or kind != "SXFunction":
-            return made
-        return Masks(made.function.expand("masks", _without_derivatives(inputs)), made.known)
+        return _masks(inputs, _found(inputs, steps, wanted))
 
     def _masks_of_choice(self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int]) -> Masks | None:
         inputs = symbols_of(function)
@@ -149,6 +141,10 @@ class Callees:
             return None
         shared = [function.size_in(i) == body.size_in(i) for i in range(body.n_in())]
         inputs = symbols_of(function)
+        if all(shared[i] for i in found.needed):
+            # The masks are the same for each item.
+            one = found.at([x[:, : body.size2_in(i)] for i, x in enumerate(inputs)])
+            return _masks(inputs, {k: mask if shared[k] else cs.repmat(mask, 1, items) for k, mask in one.items()})
         of_items = found.function.map(items, shared, [False] * len(found.known)).call(inputs, False, True)
         return _masks(inputs, {
             k: cs.repsum(mask, 1, items) if shared[k] else mask for k, mask in zip(found.known, of_items, strict=True)
@@ -174,54 +170,3 @@ def _masks(inputs: Sequence[cs.MX], masks: dict[int, cs.MX]) -> Masks | None:
 
 def _without_derivatives(inputs: Sequence[cs.MX]) -> dict[str, list[bool]]:
     return {"is_diff_in": [False] * len(inputs)}
-
-
-def _on_numbers(function: cs.Function) -> tuple[list[cs.MX], list[cs.MX]] | None:
-    """Return a Function of numbers as expressions of arrays; None for a large one, and where it calls others."""
-    n = function.n_instructions()
-    dense = all(function.sparsity_in(i).is_dense() for i in range(function.n_in()))
-    if n > _MOST_NUMBERS or not dense or any(function.instruction_id(k) == cs.OP_CALL for k in range(n)):
-        return None
-    inputs = symbols_of(function)
-    entries = [cs.vertsplit(cs.vec(x)) if x.numel() else [] for x in inputs]
-    numbers: dict[int, cs.MX] = {}
-    results = [[cs.MX(0.0)] * function.nnz_out(k) for k in range(function.n_out())]
-    for k in range(n):
-        operation = function.instruction_id(k)
-        from_, into = function.instruction_input(k), function.instruction_output(k)
-        if operation == cs.OP_INPUT:
-            numbers[into[0]] = entries[from_[0]][from_[1]]
-        elif operation == cs.OP_OUTPUT:
-            results[into[0]][into[1]] = numbers[from_[0]]
-        elif operation == cs.OP_CONST:
-            numbers[into[0]] = cs.MX(function.instruction_constant(k))
-        elif len(from_) == 1:
-            numbers[into[0]] = cs.MX.unary(operation, numbers[from_[0]])
-        else:
-            numbers[into[0]] = cs.MX.binary(operation, numbers[from_[0]], numbers[from_[1]])
-    return inputs, [
-        cs.sparsity_cast(cs.vertcat(*result), function.sparsity_out(k)) if result else cs.MX(function.sparsity_out(k))
-        for k, result in enumerate(results)
-    ]
-
-
-def _work(function: cs.Function) -> int:
-    """Return about how many instructions an evaluation takes."""
-    return _counted(function, {})
-
-
-def _counted(function: cs.Function, known: dict[int, int]) -> int:
-    key, kind = hash(function), function.class_name()
-    if key not in known:
-        if kind == "Switch":
-            known[key] = max(_counted(branch, known) for branch in branches_of(function))
-        elif kind == "MapSum":
-            known[key] = items_of(function) * _counted(body_of(function), known)
-        elif kind in ("MXFunction", "SXFunction"):
-            known[key] = n = function.n_instructions()
-            if kind == "MXFunction":
-                called = [k for k in range(n) if function.instruction_id(k) == cs.OP_CALL]
-                known[key] += sum(_counted(function.instruction_MX(k).which_function(), known) for k in called)
-        else:
-            known[key] = _CHEAP
-    return known[key]

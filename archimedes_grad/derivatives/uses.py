@@ -73,15 +73,15 @@ class Masks:
 
     def at(self, operands: Sequence[cs.MX]) -> dict[int, cs.MX]:
         """Return the masks of a call, by the number of the argument; for the same arguments the same nodes."""
-        needed = [x if i in self._needed else cs.MX.zeros(*x.shape) for i, x in enumerate(operands)]
-        key = tuple(hash(operands[i]) for i in sorted(self._needed))
+        needed = [x if i in self.needed else cs.MX.zeros(*x.shape) for i, x in enumerate(operands)]
+        key = tuple(hash(operands[i]) for i in sorted(self.needed))
         if key not in self._given:
             # With the operands, whose hashes stay taken.
             self._given[key] = needed, self.function.call(needed, False, True)
         return dict(zip(self.known, self._given[key][1], strict=True))
 
     @cached_property
-    def _needed(self) -> set[int]:
+    def needed(self) -> set[int]:
         """The arguments that the masks are made of."""
         return set().union(*made_of(self.function))
 

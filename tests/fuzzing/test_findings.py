@@ -918,3 +918,42 @@ def test_gradients_inside_that_close_over_the_last_one_do_not_double_the_graph()
     expected = np.sqrt(0.5) * np.prod(1 + 0.02 * x[np.arange(20) % 3])
     np.testing.assert_allclose(value, expected, rtol=1e-14)
     np.testing.assert_allclose(slope, arc.grad(program, method="adaptive")(x), rtol=1e-9)
+
+
+def test_second_derivatives_of_loops_that_end_read_what_comes_out_of_a_choice():
+    # Of Functions that CasADi composes, inputs are made of pieces: these were not found, and counted nowhere.
+    def program(x, y):
+        start = arc.cond(y[0, 2] > 1.5, lambda t: t, lambda t: 2 * t * t, x)
+
+        def halved(t):
+            return arc.while_loop(lambda s: np.sum(s * s) > 1, lambda s: 0.5 * np.sin(0.5 * s), t, 5)
+
+        return arc.jac(lambda t: arc.vmap(halved)(np.stack([t, t * t])))(start)
+
+    check_program(program, [
+        np.array([1.3983, 0.7103, -1.6827]),
+        np.array([[0.6423, -1.7917, -1.2097], [-1.7437, -0.0117, 1.1953], [0.3283, 1.0043, -1.1247]]),
+    ])
+
+
+def test_masks_of_what_a_batch_reads_are_made_however_dear_they_are_beside_it():
+    def numbers(z):
+        quantiles = special.ndtri(z)
+        return arc.vmap(lambda t: np.where((z > 0.2) & (z < 0.8), quantiles * t, t))(np.stack([z, 2 * z]))
+
+    def slices(x):
+        angles = np.arcsin(x)
+        pairs = np.stack([x, x - 0.2]), np.stack([angles, 2 * angles])
+        return arc.vmap(lambda t, u: np.where(np.all(np.abs(x) < 0.8), u * t, t))(*pairs)
+
+    x = np.array([[0.2353, 0.1153, 0.4093], [0.8693, -0.1017, -0.8077], [-0.7497, 0.1433, -1.0697]])
+    check_program(numbers, [np.tile([0.4873, 0.6533, 1.4143, 0.6973, -0.1617], 2)])
+    check_program(slices, [x])
+
+
+def test_a_hypotenuse_of_zero_times_infinity_is_nan():
+    def program(x):
+        return arc.vmap(lambda t, u: np.hypot(t, x) * np.sum(u), in_axes=(0, None))(np.stack([x, 0.1 + x]), x)
+
+    x = np.array([[-1.6397], [-1.0267], [-0.3687]])
+    check_program(program, [x], [np.array([[-np.inf], [0.0], [1.099]])])

@@ -27,13 +27,15 @@ FACTORS = (np.inf, -np.inf, np.nan)
 REDUCED: dict[str, Callable[[Any], Any]] = {
     "norm": lambda x: np.linalg.norm(np.stack([x, -x])), "norms of columns": lambda x: np.linalg.norm([x, x], axis=0),
     "std": lambda x: np.std([x, x], axis=0), "nanstd": lambda x: np.nanstd([x, x], axis=0),
-    "abs of complex": lambda x: np.abs(x + 0j), "angle": lambda x: np.angle(x + 0j), "max": lambda x: np.max([x, x], axis=0),
-    "nansum": lambda x: np.nansum([x, x], axis=0), "median": lambda x: np.median([x, x, 0 * x], axis=0),
+    "abs of complex": lambda x: np.abs(x + 0j), "angle": lambda x: np.angle(x + 0j),
+    "max": lambda x: np.max([x, x], axis=0), "nansum": lambda x: np.nansum([x, x], axis=0),
+    "median": lambda x: np.median([x, x, 0 * x], axis=0),
     "where": lambda x: np.where(x > 0, x, 0.0), "select": lambda x: np.select([x < 0, x > 1], [x, 2 * x]),
     "piecewise": lambda x: np.piecewise(x, [x < 0], [lambda t: -t, 0.0]), "clip": lambda x: np.clip(x, 0, 1),
     "interp": lambda x: np.interp(x, [0.0, 1.0, 2.0], [0.0, 1.0, 0.0]), "nan_to_num": lambda x: np.nan_to_num(x),
-    "sum of some": lambda x: np.sum([x, x], axis=0, where=[x > 0, x > 1]), "sinc": lambda x: np.sinc(x), "i0": lambda x: np.i0(x),
-    "unwrap": lambda x: np.unwrap([x, x], axis=0)[1], "sort": lambda x: np.sort([x, -x], axis=0)[0],
+    "sum of some": lambda x: np.sum([x, x], axis=0, where=[x > 0, x > 1]), "sinc": lambda x: np.sinc(x),
+    "i0": lambda x: np.i0(x), "unwrap": lambda x: np.unwrap([x, x], axis=0)[1],
+    "sort": lambda x: np.sort([x, -x], axis=0)[0],
 }  # fmt: skip
 OF_TWO = (
     "xlogy", "xlog1py", "rel_entr", "kl_div", "huber", "pseudo_huber", "beta", "betaln", "binom", "poch", "boxcox",
@@ -68,7 +70,8 @@ def wrong_products(function: Callable[..., Any], points: tuple[Any, ...], n_argu
             expected = first_of(alone(*arguments)) * factors
             got = arc.compile(product)(*arguments, factors)
         unlike = ~((got == expected) | (np.isnan(got) & np.isnan(expected)))
-        wrong += [(factor, *(argument[k] for argument in arguments), got[k], expected[k]) for k in np.flatnonzero(unlike)]
+        columns = [*arguments, factors, got, expected]
+        wrong += [tuple(column[k] for column in columns) for k in np.flatnonzero(unlike)]
     return wrong
 
 
