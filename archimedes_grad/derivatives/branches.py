@@ -16,15 +16,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import casadi as cs
-import numpy as np
-
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.derivatives.callees import Callees
 from archimedes_grad.derivatives.gates import Gated
 from archimedes_grad.derivatives.masks import Gates, masks_handed_on, masks_of_choice
 from archimedes_grad.derivatives.unread import without_unread
-from archimedes_grad.derivatives.uses import LINEAR, Step, steps_of
+from archimedes_grad.derivatives.uses import Step, is_finite_constant, steps_of
+from archimedes_grad.derivatives.wanted import masks_wanted
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
 from archimedes_grad.tracing.graph import Graph
@@ -46,7 +44,7 @@ def separated(graph: Graph, order: int = 1) -> Graph:
         gates, ends = _gates(steps, once), _ends(steps)
         if not gates and not ends:
             return graph
-        nodes = Gated(gates, _calls_behind(steps, gates), ends).of(graph.nodes)
+        nodes = Gated(gates, _calls_behind(steps, gates), ends, _comparing(steps)).of(graph.nodes)
     entries = sum(mask.numel() for masks in gates.values() for mask in masks if mask is not None)
     return replace(
         graph,
@@ -80,6 +78,8 @@ def _gates(steps: list[Step], once: bool) -> dict[int, Gates]:
         above.append(needed)
     for number in reversed(range(len(steps))):
         if above[number]:
+            if once:
+                steps[number].masks_wanted = masks_wanted(steps, steps[number])
             handed = masks_handed_on(steps, steps[number])
             gates = gated.get(number, [])
             chosen = [mask if gate else None for mask, gate in zip(handed, gates, strict=False)]
@@ -102,6 +102,11 @@ def _ends(steps: list[Step]) -> dict[int, dict[int, bool]]:
     return {key: arguments for key, arguments in ends.items() if arguments}
 
 
+def _comparing(steps: list[Step]) -> set[int]:
+    """Return the hashes of calls that read values where they do not count for derivatives."""
+    return {hash(step.source) for step in steps if step.arguments is not None and step.arguments.are_compared}
+
+
 def _calls_behind(steps: list[Step], gates: dict[int, Gates]) -> set[int]:
     """Return the hashes of the calls that are built again, as what they are computed from has gates."""
     calls: set[int] = set()
@@ -117,19 +122,22 @@ def _calls_behind(steps: list[Step], gates: dict[int, Gates]) -> set[int]:
 def _comes_from_outside(step: Step, outside: list[bool]) -> bool:
     """Tell whether a value comes into a branch from outside: it may be anything where the branch is not taken."""
     if not step.operands:
-        return not _is_finite_constant(step.source)
+        return not is_finite_constant(step.source)
     if step.operation in WHOLE or any(use is not None and use.everywhere for use in step.uses):
         return True
-    return any(outside) and _is_linear(step)
+    return any(outside) and step.is_linear
 
 
 def _needs_gate(step: Step, k: int, is_outside: bool, once: bool) -> bool:
     use = step.handed[k]
-    if use is None or use.everywhere or _is_linear(step):
+    if use is None or use.everywhere or step.is_linear:
         return False
     operand = step.operands[k]
-    if not operand.is_dense() or _is_finite_constant(operand):
+    if not operand.is_dense() or is_finite_constant(operand):
         return False
+    if step.arguments is not None and step.arguments.are_compared:
+        # What lies behind may have gates, but the call needs the values.
+        return True
     if step.operation in WHOLE:
         return not any(use is not None and use.everywhere for use in step.uses)
     if step.is_elementwise and not operand.is_scalar() and any(other.is_scalar() for other in step.operands):
@@ -137,17 +145,3 @@ def _needs_gate(step: Step, k: int, is_outside: bool, once: bool) -> bool:
         return True
     kept_apart = once and use.condition is not None
     return not kept_apart and (is_outside or step.operation in SINGULAR)
-
-
-def _is_linear(step: Step) -> bool:
-    """Tell whether the node's derivatives multiply by numbers that are finite whatever its operands are."""
-    if step.operation == cs.OP_MUL:
-        return any(map(_is_finite_constant, step.operands))
-    if step.operation == cs.OP_DIV:
-        divisor = step.operands[1]
-        return _is_finite_constant(divisor) and bool(np.all(divisor.to_DM().full()))
-    return step.operation in LINEAR
-
-
-def _is_finite_constant(node: cs.MX) -> bool:
-    return bool(node.is_constant() and np.isfinite(np.asarray(node.to_DM().nonzeros())).all())

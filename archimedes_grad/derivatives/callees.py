@@ -8,8 +8,6 @@ mask of where it does.
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Sequence
 
 import casadi as cs
@@ -19,7 +17,6 @@ from archimedes_grad.derivatives.numbers import Instruction, NumbersCount, instr
 from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, Arguments, Masks, Step, Use, steps_of
 from archimedes_grad.nodes.dependence import body_of, branches_of, items_of
 from archimedes_grad.nodes.given_derivatives import can_be_opened
-from archimedes_grad.nodes.loops import GUARDED
 from archimedes_grad.nodes.rebuilding import opened, symbols_of
 
 _Uses = Sequence[Use | None]
@@ -33,11 +30,10 @@ class Callees:
     def __init__(self) -> None:
         self._functions: list[cs.Function] = []  # Their hashes stay taken.
         self._uses: dict[tuple[_Key, bool], _Uses] = {}
-        self._masks: dict[_Key, Masks | None] = {}
+        self._masks: dict[tuple[_Key, bool], Masks | None] = {}
         self._expressions: dict[_Key, tuple[list[cs.MX], list[cs.MX]]] = {}
-        # Of values, for their masks.
-        self._steps: dict[_Key, list[Step]] = {}
-        self._numbers: dict[_Key, NumbersCount] = {}
+        self._steps: dict[tuple[_Key, bool], list[Step]] = {}
+        self._numbers: dict[tuple[_Key, bool], NumbersCount] = {}
         self._instructions: dict[int, list[Instruction]] = {}
 
     def arguments(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Arguments:
@@ -45,10 +41,13 @@ class Callees:
         uses = self._uses_of(function, outputs, of_values)
         if SOMEWHERE not in uses:
             return Arguments(uses)
-        masks = self._masks_of(function, outputs)
+        of_value = zip(uses, self._uses_of(function, outputs, True), strict=True)
+        are_compared = any(use == SOMEWHERE != value for use, value in of_value)
+        masks = self._masks_of(function, outputs, not are_compared)
         known = () if masks is None else masks.known
         unknown = [k for k, use in enumerate(uses) if use == SOMEWHERE and k not in known]
-        return Arguments([EVERYWHERE if k in unknown else use for k, use in enumerate(uses)], masks)
+        certain = [EVERYWHERE if k in unknown else use for k, use in enumerate(uses)]
+        return Arguments(certain, masks, are_compared)
 
     def _uses_of(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> _Uses:
         key = (hash(function), outputs), of_values
@@ -68,16 +67,14 @@ class Callees:
             instructions = self._instructions.setdefault(hash(function), [])
             if not instructions:
                 instructions.extend(instructions_of(function))
-            numbers = NumbersCount(function, instructions, outputs, of_values)
-            if of_values:
-                self._numbers[hash(function), outputs] = numbers
-            return numbers.uses
+            key = (hash(function), outputs), of_values
+            self._numbers[key] = NumbersCount(function, instructions, outputs, of_values)
+            return self._numbers[key].uses
         if not can_be_opened(function):
             return [EVERYWHERE] * function.n_in()
         inputs, results = self._expressions_of(function, outputs)
         steps = steps_of(results, self.arguments, inside=True, of_values=of_values)
-        if of_values:
-            self._steps[hash(function), outputs] = steps
+        self._steps[(hash(function), outputs), of_values] = steps
         found_uses = {hash(step.source): step.uses[0] for step in steps}
         uses = [found_uses.get(hash(symbol)) for symbol in inputs]
         return [use if use is None or use.everywhere else SOMEWHERE for use in uses]
@@ -91,52 +88,51 @@ class Callees:
             self._expressions[key] = inputs, [results[k] for k in outputs]
         return self._expressions[key]
 
-    def _masks_of(self, function: cs.Function, outputs: tuple[int, ...]) -> Masks | None:
-        """Return the masks of the arguments that count under conditions, for values too; None where there are none."""
-        key = hash(function), outputs
+    def _masks_of(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Masks | None:
+        """Return the masks of the arguments that count under conditions; None where there are none."""
+        key = (hash(function), outputs), of_values
         if key not in self._masks:
-            both = zip(self._uses_of(function, outputs, False), self._uses_of(function, outputs, True), strict=True)
-            wanted = [k for k, (use, value) in enumerate(both) if use == value == SOMEWHERE]
-            self._masks[key] = self._made_masks(function, outputs, wanted) if wanted else None
+            uses = self._uses_of(function, outputs, of_values)
+            wanted = [k for k, use in enumerate(uses) if use == SOMEWHERE]
+            self._masks[key] = self._made_masks(function, outputs, wanted, of_values) if wanted else None
         return self._masks[key]
 
-    def _made_masks(self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int]) -> Masks | None:
+    def _made_masks(
+        self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int], of_values: bool
+    ) -> Masks | None:
         kind = function.class_name()
         if kind == "Switch":
-            return self._masks_of_choice(function, outputs, wanted)
+            return self._masks_of_choice(function, outputs, wanted, of_values)
         if kind == "MapSum":
-            return self._masks_of_map(function, outputs)
+            return self._masks_of_map(function, outputs, of_values)
         if kind == "SXFunction":
-            return Masks(self._numbers[hash(function), outputs].masks(wanted), tuple(wanted))
+            return Masks(self._numbers[(hash(function), outputs), of_values].masks(wanted), tuple(wanted))
         inputs, _ = self._expressions_of(function, outputs)
-        steps = self._steps[hash(function), outputs]
+        steps = self._steps[(hash(function), outputs), of_values]
         for step in reversed(steps):
             if any(use is not None for use in step.handed):
                 masks_handed_on(steps, step)
         return _masks(inputs, _found(inputs, steps, wanted))
 
-    def _masks_of_choice(self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int]) -> Masks | None:
+    def _masks_of_choice(
+        self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int], of_values: bool
+    ) -> Masks | None:
         inputs = symbols_of(function)
-        branches = branches_of(function)
         of_branches = []
-        for branch in branches:
-            arguments = self.arguments(branch, outputs, True)
-            found = arguments.masks_at(inputs[1:])
-            of_branches.append([
+        for branch in branches_of(function):
+            arguments = self.arguments(branch, outputs, of_values)
+            found = arguments.masks_at(inputs[1:], None)
+            masks = [
                 found.get(k - 1, (cs.MX.zeros if arguments.uses[k - 1] is None else cs.MX.ones)(*inputs[k].shape))
                 for k in wanted
-            ])  # fmt: skip
-        if function.name() == GUARDED:
-            # Whether a step is taken hangs on the carry: masks count as if it were.
-            joined = [functools.reduce(operator.add, same) for same in zip(*of_branches, strict=True)]
-            return _masks(inputs, dict(zip(wanted, joined, strict=True)))
-        functions = [cs.Function("masks", inputs[1:], of_branch) for of_branch in of_branches]
-        chosen = cs.Function.conditional("masks", functions[:-1], functions[-1]).call(inputs, False, True)
+            ]  # fmt: skip
+            of_branches.append(cs.Function("masks", inputs[1:], masks))
+        chosen = cs.Function.conditional("masks", of_branches[:-1], of_branches[-1]).call(inputs, False, True)
         return _masks(inputs, dict(zip(wanted, chosen, strict=True)))
 
-    def _masks_of_map(self, function: cs.Function, outputs: tuple[int, ...]) -> Masks | None:
+    def _masks_of_map(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Masks | None:
         body = body_of(function)
-        found, items = self._masks_of(body, outputs), items_of(function)
+        found, items = self._masks_of(body, outputs, of_values), items_of(function)
         if found is None or items < 2:
             return None
         shared = [function.size_in(i) == body.size_in(i) for i in range(body.n_in())]

@@ -21,9 +21,12 @@ _GRAPHS = ("MXFunction", "SXFunction", "Map", "MapSum", "Switch")
 class Gated(Rebuilding):
     """Builds expressions again with the gates in them."""
 
-    def __init__(self, gates: dict[int, Gates], calls: set[int], ends: dict[int, dict[int, bool]]) -> None:
+    def __init__(
+        self, gates: dict[int, Gates], calls: set[int], ends: dict[int, dict[int, bool]], comparing: set[int]
+    ) -> None:
         super().__init__()
         self._gates = gates
+        self._comparing = comparing
         self._ends = ends
         self._seen = Seen(calls)
 
@@ -48,7 +51,7 @@ class Gated(Rebuilding):
         number = _REGULAR_OF_ACOSH if source.op() == cs.OP_ACOSH else NEVER_TAKEN.get(source.op(), REGULAR)
         elsewhere = [cs.MX(number)] * len(operands)
         if source.op() in WHOLE:
-            elsewhere = _elsewhere_in_call(source)
+            elsewhere = self._elsewhere_in_call(source)
         return list(source.eval_mx([
             operand if mask is None else _chosen(mask, operand, other)
             for operand, mask, other in zip(operands, masks, elsewhere, strict=True)
@@ -59,17 +62,18 @@ class Gated(Rebuilding):
         (seen,) = self._seen.of([operand])
         return without_reverse_sweep(*seen.shape)(seen) if is_singular_behind and seen.is_dense() else seen
 
-
-def _elsewhere_in_call(source: cs.MX) -> list[cs.MX]:
-    """Return what the operands of a call, or a factorisation, are where it does not count."""
-    called = source.which_function() if source.op() == cs.OP_CALL else None
-    if called is not None:
-        if (point := REGULAR_POINTS.get(hash(called))) is not None:
-            return [cs.MX(number) for number in point]
-        if all(map(_cannot_fail, (called, *called.find_functions()))):
-            return [cs.MX(REGULAR)] * source.n_dep()
-    # It may fail, so it must get what it would get without gates. Such a graph is never expanded to scalars.
-    return [without_reverse_sweep(*operand.shape)(operand) for operand in operands_of(source)]
+    def _elsewhere_in_call(self, source: cs.MX) -> list[cs.MX]:
+        """Return what the operands of a call, or a factorisation, are where it does not count."""
+        called = source.which_function() if source.op() == cs.OP_CALL else None
+        if hash(source) in self._comparing:
+            return [self._ended(operand, True) for operand in operands_of(source)]
+        if called is not None:
+            if (point := REGULAR_POINTS.get(hash(called))) is not None:
+                return [cs.MX(number) for number in point]
+            if all(map(_cannot_fail, (called, *called.find_functions()))):
+                return [cs.MX(REGULAR)] * source.n_dep()
+        # It may fail, so it must get what it would get without gates. Such a graph is never expanded to scalars.
+        return [without_reverse_sweep(*operand.shape)(operand) for operand in operands_of(source)]
 
 
 def _cannot_fail(function: cs.Function) -> bool:

@@ -66,7 +66,7 @@ def _masks_of_operands(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX 
     if step.is_elementwise:
         return [None if masks[0] is None else _of_operand(source, operand, masks[0]) for operand in operands]
     if step.arguments is not None:
-        inside = step.arguments.masks_at(operands)
+        inside = step.arguments.masks_at(operands, step.masks_wanted)
         outside = _of_whole_node(step, masks)
         return [_in_both(inside.get(k), mask) for k, mask in enumerate(outside)]
     return _of_whole_node(step, masks)

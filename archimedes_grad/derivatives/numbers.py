@@ -14,14 +14,18 @@ from typing import Any, NamedTuple
 
 import casadi as cs
 
-from archimedes_grad.derivatives.uses import COMPARISONS, EVERYWHERE, SOMEWHERE, WITHOUT_DERIVATIVE, Use
+from archimedes_grad.derivatives.uses import COMPARISONS, EVERYWHERE, NEVER_TAKEN, SOMEWHERE, WITHOUT_DERIVATIVE, Use
 
 #: The first place of a table.
 _EVERYWHERE = 0
 
 
 class _Under(NamedTuple):
-    """Where a condition holds, or does not, within another place; the condition is the number of an instruction."""
+    """Where a condition holds, or does not, within another place; the condition is the number of an instruction.
+
+    That of the larger or smaller of two holds where the first of these is not less, or not more, than the other, and
+    its opposite where the other is not. Both hold where they are equal.
+    """
 
     condition: int
     holds: bool
@@ -103,8 +107,13 @@ class NumbersCount:
     def _mask(self, place: _Under | _Any, values: list[Any], masks: dict[int, cs.SX]) -> cs.SX:
         if isinstance(place, _Any):
             return functools.reduce(operator.add, (masks[part] for part in sorted(place.places)))
-        condition = values[place.condition]
-        if self._instructions[place.condition].operation not in COMPARISONS or not place.holds:
+        instruction, condition = self._instructions[place.condition], values[place.condition]
+        if instruction.operation in NEVER_TAKEN:
+            x, y = (values[k] for k in instruction.operands)
+            first_is_less = place.holds == (instruction.operation == cs.OP_FMAX)
+            less = cs.SX.binary(cs.OP_LT, x, y) if first_is_less else cs.SX.binary(cs.OP_LT, y, x)
+            condition = cs.SX.unary(cs.OP_NOT, less)
+        elif instruction.operation not in COMPARISONS or not place.holds:
             condition = cs.SX.binary(cs.OP_NE if place.holds else cs.OP_EQ, condition, 0.0)
         if place.within == _EVERYWHERE:
             return cs.SX(condition)
@@ -130,6 +139,9 @@ class NumbersCount:
                 met[branch].add(self._under(condition, place))
                 if self._of_values:
                     met[condition].add(place)
+            elif operation in NEVER_TAKEN and not self._of_values:
+                met[operands[0]].add(self._number(_Under(k, True, place)))
+                met[operands[1]].add(self._number(_Under(k, False, place)))
             elif self._of_values or operation not in WITHOUT_DERIVATIVE:
                 for operand in operands:
                     met[operand].add(place)

@@ -71,14 +71,29 @@ class Masks:
     known: tuple[int, ...]
     _given: dict[tuple[int, ...], tuple[list[cs.MX], list[cs.MX]]] = field(default_factory=dict)
 
-    def at(self, operands: Sequence[cs.MX]) -> dict[int, cs.MX]:
-        """Return the masks of a call, by the number of the argument; for the same arguments the same nodes."""
+    def at(self, operands: Sequence[cs.MX], wanted: cs.MX | None = None) -> dict[int, cs.MX]:
+        """Return the masks of a call, by the number of the argument; for the same arguments the same nodes.
+
+        Where they are not wanted when the graph is evaluated, they are 1, and not computed.
+        """
         needed = [x if i in self.needed else cs.MX.zeros(*x.shape) for i, x in enumerate(operands)]
-        key = tuple(hash(operands[i]) for i in sorted(self.needed))
+        key = (0 if wanted is None else hash(wanted), *(hash(operands[i]) for i in sorted(self.needed)))
         if key not in self._given:
+            if wanted is None:
+                masks = self.function.call(needed, False, True)
+            else:
+                needed = [wanted, *needed]
+                masks = self._if_wanted.call(needed, False, True)
             # With the operands, whose hashes stay taken.
-            self._given[key] = needed, self.function.call(needed, False, True)
+            self._given[key] = needed, masks
         return dict(zip(self.known, self._given[key][1], strict=True))
+
+    @cached_property
+    def _if_wanted(self) -> cs.Function:
+        inputs = [cs.MX.sym(f"x{i}", self.function.sparsity_in(i)) for i in range(self.function.n_in())]
+        ones = [cs.MX.ones(*self.function.size_out(k)) for k in range(self.function.n_out())]
+        everywhere = cs.Function("everywhere", inputs, ones, {"is_diff_in": [False] * len(inputs)})
+        return cs.Function.if_else("masks_if_wanted", self.function, everywhere)
 
     @cached_property
     def needed(self) -> set[int]:
@@ -95,14 +110,17 @@ class Arguments(NamedTuple):
         How each counts; under conditions only where a mask says where.
     masks
         The masks of these, and maybe of others.
+    are_compared
+        Whether their values are read where they do not count, too: to be compared.
     """
 
     uses: Sequence[Use | None]
     masks: Masks | None = None
+    are_compared: bool = False
 
-    def masks_at(self, operands: Sequence[cs.MX]) -> dict[int, cs.MX]:
+    def masks_at(self, operands: Sequence[cs.MX], wanted: cs.MX | None) -> dict[int, cs.MX]:
         """Return the masks of a call, by the number of the argument."""
-        return {} if self.masks is None else self.masks.at(operands)
+        return {} if self.masks is None else self.masks.at(operands, wanted)
 
 
 #: Returns how the arguments of a Function count for some of its outputs: for derivatives, or for values.
@@ -159,6 +177,8 @@ class Step:
         Whether it is the larger or smaller of two with gates before its operands.
     arguments
         Of a call that was looked into: how its arguments count inside.
+    masks_wanted
+        Whether the masks of its arguments are wanted, which is found when the graph is evaluated; None: always.
     masks
         Where each output counts, once it is known.
     """
@@ -173,6 +193,7 @@ class Step:
     handed: Sequence[Use | None] = ()
     is_choice: bool = False
     arguments: Arguments | None = None
+    masks_wanted: cs.MX | None = None
     masks: Sequence[cs.MX | None] = ()
 
     @property
@@ -181,9 +202,24 @@ class Step:
         return bool(self.source.is_unary() or self.source.is_binary())
 
     @property
+    def is_linear(self) -> bool:
+        """Whether the node's derivatives multiply by numbers that are finite whatever its operands are."""
+        if self.operation == cs.OP_MUL:
+            return any(map(is_finite_constant, self.operands))
+        if self.operation == cs.OP_DIV:
+            divisor = self.operands[1]
+            return is_finite_constant(divisor) and bool(np.all(divisor.to_DM().full()))
+        return self.operation in LINEAR
+
+    @property
     def counts_in_part(self) -> bool:
         """Whether some operand counts under conditions only."""
         return any(use is not None and not use.everywhere for use in self.handed)
+
+
+def is_finite_constant(node: cs.MX) -> bool:
+    """Tell whether a node is constant and finite."""
+    return bool(node.is_constant() and np.isfinite(np.asarray(node.to_DM().nonzeros())).all())
 
 
 def steps_of(
@@ -217,7 +253,7 @@ def steps_of(
         if step.operation == cs.OP_CALL and (inside or any(steps[place].singular_behind for place, _ in step.places)):
             read = tuple(k for k, use in enumerate(step.uses) if use is not None)
             step.arguments = look_into(step.source.which_function(), read, of_values) if read else None
-        _hand_on(steps, step, conditions, of_values)
+        _hand_on(steps, step, conditions, inside, of_values)
     return steps
 
 
@@ -227,14 +263,14 @@ def _step(node: Node, places: list[tuple[int, int]], steps: list[Step]) -> Step:
     return Step(source, operation, node.operands, places, [None] * max(1, source.n_out()), behind)
 
 
-def _hand_on(steps: list[Step], step: Step, conditions: Conditions, of_values: bool) -> None:
+def _hand_on(steps: list[Step], step: Step, conditions: Conditions, inside: bool, of_values: bool) -> None:
     uses = [use for use in step.uses if use is not None]
     if not uses or (step.operation in WITHOUT_DERIVATIVE and not of_values):
         return
     step.is_choice = (
         not of_values
         and step.operation in NEVER_TAKEN
-        and (step.singular or step.singular_behind)
+        and (inside or step.singular or step.singular_behind)
         and not all(operand.is_constant() or operand.op() in WITHOUT_DERIVATIVE for operand in step.operands)
     )
     step.handed = _handed_on(step, uses, conditions, of_values)
