@@ -8,14 +8,14 @@ mask of where it does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import casadi as cs
 
 from archimedes_grad.derivatives.masks import in_full, masks_handed_on
 from archimedes_grad.derivatives.numbers import Instruction, NumbersCount, instructions_of
 from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, Arguments, Masks, Step, Use, steps_of
-from archimedes_grad.nodes.dependence import body_of, branches_of, items_of
+from archimedes_grad.nodes.dependence import body_of, branches_of, items_of, made_of
 from archimedes_grad.nodes.given_derivatives import can_be_opened
 from archimedes_grad.nodes.rebuilding import opened, symbols_of
 
@@ -34,6 +34,8 @@ class Callees:
         self._expressions: dict[_Key, tuple[list[cs.MX], list[cs.MX]]] = {}
         self._steps: dict[tuple[_Key, bool], list[Step]] = {}
         self._numbers: dict[tuple[_Key, bool], NumbersCount] = {}
+        # What outputs of Functions are made of; they live as long as the masks.
+        self._made_of: dict[int, list[set[int]]] = {}
         self._instructions: dict[int, list[Instruction]] = {}
 
     def arguments(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Arguments:
@@ -106,13 +108,13 @@ class Callees:
         if kind == "MapSum":
             return self._masks_of_map(function, outputs, of_values)
         if kind == "SXFunction":
-            return Masks(self._numbers[(hash(function), outputs), of_values].masks(wanted), tuple(wanted))
+            return self._of_function(self._numbers[(hash(function), outputs), of_values].masks(wanted), wanted)
         inputs, _ = self._expressions_of(function, outputs)
         steps = self._steps[(hash(function), outputs), of_values]
         for step in reversed(steps):
             if any(use is not None for use in step.handed):
                 masks_handed_on(steps, step)
-        return _masks(inputs, _found(inputs, steps, wanted))
+        return self._of_nodes(inputs, _found(inputs, steps, wanted))
 
     def _masks_of_choice(
         self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int], of_values: bool
@@ -128,7 +130,7 @@ class Callees:
             ]  # fmt: skip
             of_branches.append(cs.Function("masks", inputs[1:], masks))
         chosen = cs.Function.conditional("masks", of_branches[:-1], of_branches[-1]).call(inputs, False, True)
-        return _masks(inputs, dict(zip(wanted, chosen, strict=True)))
+        return self._of_nodes(inputs, dict(zip(wanted, chosen, strict=True)))
 
     def _masks_of_map(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Masks | None:
         body = body_of(function)
@@ -139,12 +141,23 @@ class Callees:
         inputs = symbols_of(function)
         if all(shared[i] for i in found.needed):
             # The masks are the same for each item.
-            one = found.at([x[:, : body.size2_in(i)] for i, x in enumerate(inputs)])
-            return _masks(inputs, {k: mask if shared[k] else cs.repmat(mask, 1, items) for k, mask in one.items()})
+            one = found.at([x[:, : body.size2_in(i)] for i, x in enumerate(inputs)]).items()
+            return self._of_nodes(inputs, {k: mask if shared[k] else cs.repmat(mask, 1, items) for k, mask in one})
         of_items = found.function.map(items, shared, [False] * len(found.known)).call(inputs, False, True)
-        return _masks(inputs, {
+        return self._of_nodes(inputs, {
             k: cs.repsum(mask, 1, items) if shared[k] else mask for k, mask in zip(found.known, of_items, strict=True)
         })  # fmt: skip
+
+    def _of_nodes(self, inputs: Sequence[cs.MX], masks: dict[int, cs.MX]) -> Masks | None:
+        if not masks:
+            return None
+        outputs = [in_full(mask, *inputs[k].shape) for k, mask in masks.items()]
+        options = {"is_diff_in": [False] * len(inputs)}
+        return self._of_function(cs.Function("masks", list(inputs), outputs, options), masks)
+
+    def _of_function(self, function: cs.Function, known: Iterable[int]) -> Masks:
+        needed = set[int]().union(*made_of(function, self._made_of))
+        return Masks(function, tuple(known), needed)
 
 
 def _of_any(uses: _Uses) -> Use | None:
@@ -155,14 +168,3 @@ def _of_any(uses: _Uses) -> Use | None:
 def _found(inputs: Sequence[cs.MX], steps: Sequence[Step], wanted: Sequence[int]) -> dict[int, cs.MX]:
     masks = {hash(step.source): step.masks for step in steps}
     return {k: mask for k in wanted for mask in masks[hash(inputs[k])] if mask is not None}
-
-
-def _masks(inputs: Sequence[cs.MX], masks: dict[int, cs.MX]) -> Masks | None:
-    if not masks:
-        return None
-    outputs = [in_full(mask, *inputs[k].shape) for k, mask in masks.items()]
-    return Masks(cs.Function("masks", list(inputs), outputs, _without_derivatives(inputs)), tuple(masks))
-
-
-def _without_derivatives(inputs: Sequence[cs.MX]) -> dict[str, list[bool]]:
-    return {"is_diff_in": [False] * len(inputs)}

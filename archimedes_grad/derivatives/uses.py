@@ -10,7 +10,6 @@ from typing import NamedTuple
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.nodes.dependence import made_of
 from archimedes_grad.nodes.rebuilding import Node, ordered
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
 
@@ -65,10 +64,13 @@ class Masks:
         Takes all arguments, and gives a mask for each of these, which is not 0 where it counts.
     known
         Which arguments these are.
+    needed
+        The arguments that the masks are made of.
     """
 
     function: cs.Function
     known: tuple[int, ...]
+    needed: set[int]
     _given: dict[tuple[int, ...], tuple[list[cs.MX], list[cs.MX]]] = field(default_factory=dict)
 
     def at(self, operands: Sequence[cs.MX], wanted: cs.MX | None = None) -> dict[int, cs.MX]:
@@ -94,11 +96,6 @@ class Masks:
         ones = [cs.MX.ones(*self.function.size_out(k)) for k in range(self.function.n_out())]
         everywhere = cs.Function("everywhere", inputs, ones, {"is_diff_in": [False] * len(inputs)})
         return cs.Function.if_else("masks_if_wanted", self.function, everywhere)
-
-    @cached_property
-    def needed(self) -> set[int]:
-        """The arguments that the masks are made of."""
-        return set().union(*made_of(self.function))
 
 
 class Arguments(NamedTuple):

@@ -29,10 +29,16 @@ def items_of(mapped: cs.Function) -> int:
     return max((whole // one for whole, one in sizes if one), default=1)
 
 
-def made_of(function: cs.Function) -> list[set[int]]:
-    """Return which inputs each output of a Function is made of, in whatever way."""
+def made_of(function: cs.Function, known: dict[int, list[set[int]]] | None = None) -> list[set[int]]:
+    """Return which inputs each output of a Function is made of, in whatever way.
+
+    Parameters
+    ----------
+    known
+        The same of Functions that are kept alive, by their hashes; more are written into it.
+    """
     # CasADi's own answer, `depends_on`, leaves out what has no derivative by its options.
-    return _made_of(function, {})
+    return _made_of(function, {} if known is None else known)
 
 
 def _made_of(function: cs.Function, known: dict[int, list[set[int]]]) -> list[set[int]]:
