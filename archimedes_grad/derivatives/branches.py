@@ -44,11 +44,15 @@ def separated(graph: Graph, order: int = 1) -> Graph:
         gates, ends = _gates(steps, once), _ends(steps)
         if not gates and not ends:
             return graph
-        nodes = Gated(gates, _calls_behind(steps, gates), ends, _comparing(steps)).of(graph.nodes)
+        comparing = _comparing(steps)
+        nodes = Gated(gates, _calls_behind(steps, gates), ends, comparing).of(graph.nodes)
+    # Among scalars zeros would go back from what a call only compares.
+    compared = bool(comparing & gates.keys()) or any(True in of_call.values() for of_call in ends.values())
     entries = sum(mask.numel() for masks in gates.values() for mask in masks if mask is not None)
     return replace(
         graph,
         nodes=tuple(nodes),
+        opaque=graph.opaque or compared,
         array_nodes=graph.array_nodes + _NODES_OF_A_GATE * len(gates),
         array_entries=graph.array_entries + _NODES_OF_A_GATE * entries,
     )

@@ -67,7 +67,8 @@ def _masks_of_operands(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX 
         return [None if masks[0] is None else _of_operand(source, operand, masks[0]) for operand in operands]
     if step.arguments is not None:
         inside = step.arguments.masks_at(operands, step.masks_wanted)
-        outside = _of_whole_node(step, masks)
+        counts_everywhere = any(use is not None and use.everywhere for use in step.uses)
+        outside = [None] * len(operands) if counts_everywhere else _of_whole_node(step, masks)
         return [_in_both(inside.get(k), mask) for k, mask in enumerate(outside)]
     return _of_whole_node(step, masks)
 
