@@ -191,6 +191,30 @@ READ = {
             lambda t: arc.while_loop(lambda s: np.sum(s * s) > 1, lambda s: np.sin(q * s), t * t, 1)
         )(arc.cond(x[0] > 100, lambda t: t, lambda t: 2 * t * t, y)))
     )(np.exp(x)),
+    "by a batch that compares it": lambda x, y: (
+        lambda q: np.sum(arc.vmap(lambda b: np.where(q > 0.2, q * b, x * b))(y))
+    )(np.sqrt(x)),
+    "by the larger of two in a batch": lambda x, y: (
+        lambda q: np.sum(arc.vmap(lambda b: np.fmax(q, b) * b)(y))
+    )(np.sqrt(x)),
+    "by a clip in a batch": lambda x, y: (
+        lambda q: np.sum(arc.vmap(lambda b: np.clip(q, 0.1, 0.7) * b)(y))
+    )(special.gammaln(np.floor(np.minimum(x, 0)) + 0 * x)),
+    "by a sum without nan in a loop": lambda x, y: (
+        lambda q: arc.scan(lambda c, e: (0.5 * c + np.nansum(q * e), None), 0.3, y)[0]
+    )(np.log(x)),
+    "by the smaller of a carry": lambda x, y: (
+        lambda q: np.sum(arc.scan(lambda c, e: (np.where(q > 0.3, q * c, 0.5 * c), np.fmin(c, q * e)), y, y)[1])
+    )(np.sqrt(x)),
+    "by steps that are not taken": lambda x, y: (
+        lambda q: np.sum(arc.while_loop(lambda s: np.sum(s * s) > 99, lambda s: q * s, y, 3))
+    )(np.sqrt(x)),
+    "by later steps that are not taken": lambda x, y: (
+        lambda q: np.sum(arc.while_loop(lambda s: np.sum(s * s) > 1, lambda s: np.where(s > 9, q, 0.4 * s), y, 5))
+    )(np.log(x)),
+    "by two outputs, one always": lambda x, y: (
+        lambda a: np.sum(a[0] + np.where(x > 0, a[1] * y, 0))
+    )(arc.scan(lambda c, e: ((c[0] * e + x, np.where(x > 0, c[1] * np.sqrt(x), 0 * c[0])), None), (y, x), y)[0]),
     "by the condition of a loop alone": lambda x, y: np.sum(
         arc.while_loop(
             lambda s: np.nansum(s[0]) + s[2] < 6, lambda s: (0.9 * s[0], s[1] * y, s[2] + 1), (np.sqrt(x), x, 0), 9

@@ -58,7 +58,7 @@ _USES_INSIDE = (
     "arc.cond(np.all({c}), lambda t: np.sum({q}) * t, lambda t: 0.5 * t, {a})",
     "arc.cond(np.any({c}), lambda t: np.where({c}, {q} * t, t), lambda t: t * t, {a})",
     "arc.cond(np.all({c}), lambda t, u: u * t, lambda t, u: 0.5 * t, {a}, {q})",
-    "arc.switch(np.sum({c}), [lambda t: t, lambda t: np.where({c}, {q}, t), lambda t: 2 * t], {a})",
+    "arc.switch(np.minimum(np.sum({c}), 2), [lambda t: t, lambda t: np.where({c}, {q}, t), lambda t: 2 * t], {a})",
     "arc.vmap(lambda t: np.where({c}, {q} * t, t))(np.stack([{a}, 2 * {a}]))",
     "arc.vmap(lambda t, u: np.where(np.all({c}), u * t, t))(np.stack([{a}, {a} - 0.2]), np.stack([{q}, 2 * {q}]))",
     "arc.vmap(lambda t: (t * np.sum({a}), {q} * t))(np.stack([{a}, 2 * {a}]))[0]",
@@ -75,6 +75,14 @@ _USES_INSIDE = (
     "arc.compile(lambda t: np.where({c}, {q} * t, t))({a})",
     "arc.cond(np.any({c}), lambda t: (t * 2, {q}), lambda t: (t, t), {a})[0]",
     "arc.cond(np.sum({a}) > 0, lambda t: np.where({q} > 0.5, t, 2 * t), lambda t: t, {a}) + np.where({c}, {q}, 0)",
+    "arc.vmap(lambda t: np.where({q} > 0.2, {q} * t, t))(np.stack([{a}, 2 * {a}]))",
+    "arc.vmap(lambda t: np.fmax({q}, t) * t)(np.stack([{a}, 2 * {a}]))",
+    "arc.vmap(lambda t: np.clip({q}, 0.2, 0.9) * t)(np.stack([{a}, {a} - 0.2]))",
+    "arc.vmap(lambda t: np.nansum({q} * t) + t)(np.stack([{a}, 0.5 * {a}]))",
+    "arc.scan(lambda s, e: (np.where({q} > 0.3, {q} * s, 0.5 * s), np.fmin(s, {q} * e)), {a}, np.array([0.3]))[0]",
+    "arc.fori_loop(0, 2, lambda i, s: np.where(np.isfinite({q}), {q} * s, s * s), {a})",
+    "arc.while_loop(lambda s: np.sum(s * s) > 20, lambda s: {q} * s * 0.5, {a}, 3)",
+    "arc.grad(lambda t: np.sum(np.where(np.abs({q}) < 3, {q} * t ** 2, np.fmax(t, {q}))))({a})",
 )  # fmt: skip
 #: Writes where the condition holds into a new array n.
 _WRITES = (
