@@ -17,6 +17,7 @@ from archimedes_grad.arrays.trace_state import Trace, current_trace
 from archimedes_grad.derivatives.representation import Derived, Transformation
 from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.nodes.simplification import forward_nodes
+from archimedes_grad.rules.branches import chooses
 from archimedes_grad.tracing.trace import BoundArguments, trace
 
 
@@ -31,7 +32,7 @@ def nested_call(
     derived = transformation(graph, layout)
     outer = current_trace()
     assert outer is not None
-    outer.selects |= graph.selects
+    outer.selects |= graph.selects or (derived.representation == "scalar" and chooses(derived.function))
     outer.has_several_outputs |= graph.has_several_outputs
     outer.loops |= graph.loops
     outer.can_fail |= graph.can_fail

@@ -34,6 +34,8 @@ class Gated(Rebuilding):
         """Return a node with gates before its operands, and conditions as they are: they see no gates."""
         if source.op() in WITHOUT_DERIVATIVE:
             return self._seen.of([source])
+        if source.op() == cs.OP_IF_ELSE_ZERO:
+            operands = [*self._seen.of([source.dep(0)]), operands[1]]
         ends = self._ends.get(hash(source))
         if ends is not None:
             operands = [
@@ -41,7 +43,8 @@ class Gated(Rebuilding):
             ]
         gates = self._gates.get(hash(source))
         if gates is None:
-            return None if ends is None else list(source.eval_mx(operands))
+            unchanged = all(hash(x) == hash(before) for x, before in zip(operands, operands_of(source), strict=True))
+            return None if unchanged else list(source.eval_mx(operands))
         masks = [None if mask is None else self._seen.of([mask])[0] for mask in gates]
         if source.op() in NEVER_TAKEN and None in masks:
             # The constant takes the place of the result: so the tangent is 0 by the condition alone.

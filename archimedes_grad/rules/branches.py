@@ -13,6 +13,9 @@ SINGULAR = frozenset({
     cs.OP_ERFINV, cs.OP_FMOD, cs.OP_REMAINDER, cs.OP_NORM2, cs.OP_NORMF,
 })  # fmt: skip
 
+#: Operations that leave an operand out where it is not taken.
+_CHOICES = frozenset({cs.OP_IF_ELSE_ZERO, cs.OP_FMAX, cs.OP_FMIN})
+
 #: Nodes with derivatives of their own, which may be infinite: nothing is known about where.
 WHOLE = frozenset({cs.OP_CALL, cs.OP_SOLVE, cs.OP_INVERSE, cs.OP_DETERMINANT, cs.OP_BSPLINE})
 
@@ -29,3 +32,11 @@ def note_choice(*branches: cs.MX) -> None:
     trace = current_trace()
     if trace is not None and not all(branch.is_constant() for branch in branches):
         trace.selects = True
+
+
+def chooses(function: cs.Function) -> bool:
+    """Tell whether a Function leaves out what it does not take.
+
+    CasADi keeps what extremes and sorting leave out apart, but within calls nobody does.
+    """
+    return any(function.instruction_id(k) in _CHOICES for k in range(function.n_instructions()))

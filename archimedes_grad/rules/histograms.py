@@ -13,7 +13,7 @@ from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
-from archimedes_grad.rules.composition import chosen, composed, static
+from archimedes_grad.rules.composition import composed, static
 
 
 @implements(np.bincount)
@@ -85,7 +85,7 @@ def _totals(bins: Any, count: int, weights: Any) -> Any:
     weights = np.ones(bins.shape) if weights is None else np.ravel(weights)
     if found.compared_in_graph(bins.size, count):
         members = np.equal(bins[:, None], np.arange(count))
-        return np.sum(chosen(members, weights[:, None], 0.0), 0)
+        return np.sum(np.where(members, weights[:, None], 0.0), 0)
     return found.totals(as_traced(bins), as_traced(weights), count)
 
 

@@ -65,7 +65,7 @@ def _picked(inside: Any, lists: list[Any]) -> list[Any]:
         products = np.matmul(inside, np.stack(lists, 1))
         return [products[:, k] for k in range(len(lists))]
     # 0 * inf would be nan: numbers that may be infinite are chosen one by one.
-    return [np.sum(chosen(inside, numbers, 0.0), 1) for numbers in lists]
+    return [np.sum(np.where(inside, numbers, 0.0), 1) for numbers in lists]
 
 
 def _one_period(x: Any, xp: Any, fp: Any, period: Any) -> tuple[Any, Any, Any]:

@@ -100,7 +100,7 @@ def _nan_reduction(function: Callable[..., Any], reduction: Callable[..., Any], 
     @composed(function)
     def program(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = NO_VALUE,
                 initial: Any = NO_VALUE, where: Any = NO_VALUE) -> Any:  # fmt: skip
-        filled = chosen(_mask(a, where), a, neutral)
+        filled = np.where(_mask(a, where), a, neutral)
         return reduction(filled, axis, dtype, **given(keepdims=keepdims, initial=initial))
 
 
@@ -127,7 +127,7 @@ def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdi
             where: Any = NO_VALUE) -> Any:  # fmt: skip
     """The mean along axes of the entries that are not nan."""
     mask = _mask(a, where)
-    total = np.sum(chosen(mask, a, 0.0), axis, **given(keepdims=keepdims))
+    total = np.sum(np.where(mask, a, 0.0), axis, **given(keepdims=keepdims))
     return total / np.sum(mask, axis, dtype=np.float64, **given(keepdims=keepdims))
 
 
@@ -139,9 +139,9 @@ def nanvar(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: f
     lost = ddof if correction is NO_VALUE else correction
     center = mean
     if mean is NO_VALUE:
-        total = np.sum(chosen(mask, a, 0.0), axis, keepdims=True)
+        total = np.sum(np.where(mask, a, 0.0), axis, keepdims=True)
         center = total / np.sum(mask, axis, dtype=np.float64, keepdims=True)
-    deviation = chosen(mask, a - center, 0.0)
+    deviation = np.where(mask, a - center, 0.0)
     degrees = np.sum(mask, axis, dtype=np.float64, **given(keepdims=keepdims)) - lost
     spread = np.sum(deviation * deviation, axis, **given(keepdims=keepdims))
     return chosen(degrees > 0, spread / np.where(degrees > 0, degrees, 1.0), np.nan)

@@ -30,6 +30,7 @@ from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.nodes.loops import Loop
 from archimedes_grad.nodes.simplification import forward_nodes
+from archimedes_grad.rules.branches import chooses
 from archimedes_grad.tracing.closures import standing_for
 from archimedes_grad.tracing.graph import Graph, Output
 from archimedes_grad.tracing.trace import BoundArguments, trace
@@ -235,7 +236,7 @@ def traced_body(
         outer.opaque |= graph.opaque
         outer.large_products |= graph.large_products
     outer.can_fail |= graph.can_fail
-    outer.selects |= graph.selects
+    outer.selects |= graph.selects or chooses(derived.function)
     outer.loops |= graph.loops
     return Body(
         owner, derived.function, len(own), (*(array.node for array in reached_arrays), *graph.hidden),
