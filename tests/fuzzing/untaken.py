@@ -23,7 +23,7 @@ _SINGULAR = (
     ("np.reciprocal(np.floor(np.abs({a})))", "np.abs({a}) > 1"), ("special.ndtri({a})", "({a} > 0.2) & ({a} < 0.8)"),
     ("special.erfinv({a})", "np.abs({a}) < 0.8"), ("special.y0({a})", "{a} > 0.3"), ("special.expi({a})", "{a} > 0.3"),
     ("special.ellipk({a})", "{a} < 0.8"), ("special.spence({a})", "{a} > 0.2"),
-    ("np.sqrt({a} - np.mean({a}))", "{a} - np.mean({a}) > 0.3"), ("np.log({a}) * np.log(-{a})", "np.isnan({a})"),
+    ("np.sqrt({a} - np.mean({a}) - 0.01)", "{a} - np.mean({a}) > 0.3"), ("np.log({a}) * np.log(-{a})", "np.isnan({a})"),
     ("np.exp(-1 / {a} ** 2) * np.sqrt(-np.abs({a}))", "{a} == 9"),
 )  # fmt: skip
 #: What a program makes of the singular values q, regular where c holds, of an array a.
@@ -82,7 +82,7 @@ _USES_INSIDE = (
     "arc.scan(lambda s, e: (np.where({q} > 0.3, {q} * s, 0.5 * s), np.fmin(s, {q} * e)), {a}, np.array([0.3]))[0]",
     "arc.fori_loop(0, 2, lambda i, s: np.where(np.isfinite({q}), {q} * s, s * s), {a})",
     "arc.while_loop(lambda s: np.sum(s * s) > 20, lambda s: {q} * s * 0.5, {a}, 3)",
-    "arc.grad(lambda t: np.sum(np.where(np.abs({q}) < 3, {q} * t ** 2, np.fmax(t, {q}))))({a})",
+    "arc.grad(lambda t: np.sum(np.where(({c}) & (np.abs({q}) < 3), {q} * t ** 2, np.fmax(t, {q}))))({a})",
 )  # fmt: skip
 #: Writes where the condition holds into a new array n.
 _WRITES = (
