@@ -1,0 +1,144 @@
+"""Masks of what Functions read: where one is 0, no derivative reads the entry, and of values none either."""
+
+import casadi as cs
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from archimedes_grad.derivatives import wanted
+from archimedes_grad.derivatives.callees import Callees
+from archimedes_grad.derivatives.numbers import NumbersCount, instructions_of
+from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, steps_of
+
+NUMBERS = (0.0, 0.5, -1.0, 2.0)
+
+
+def _only(c, x):
+    return type(x).binary(cs.OP_IF_ELSE_ZERO, c, x)
+
+
+def _chosen(kind, c, x, y):
+    return _only(c, x) + _only(kind.unary(cs.OP_NOT, c), y)
+
+
+#: Of entries x, y, z as numbers, or as arrays of one column: a number or column.
+FUNCTIONS = {
+    "a choice": lambda kind, x, y, z: _chosen(kind, x > 0, y, z),
+    "one side": lambda kind, x, y, z: _only(x > 0, y * z),
+    "a choice in a choice": lambda kind, x, y, z: _chosen(kind, x > 0, _chosen(kind, z > 1, y, x * x), z),
+    "both sides": lambda kind, x, y, z: _chosen(kind, x > 0, y * z, y - z),
+    "under two conditions": lambda kind, x, y, z: _only(x > 0, y) + _only(z < 1, y * x),
+    "compared and chosen": lambda kind, x, y, z: _chosen(kind, y > 0.2, y * x, z),
+    "the larger": lambda kind, x, y, z: cs.fmax(x, y) * z,
+    "the smaller within a choice": lambda kind, x, y, z: _chosen(kind, z > 0, cs.fmin(x, y), y * y),
+    "a condition that is a number": lambda kind, x, y, z: _only(x, y) + z,
+    "a condition of conditions": lambda kind, x, y, z: _only(cs.logic_or(x > 0, z > 1), y),
+    "everywhere after all": lambda kind, x, y, z: _only(x > 0, y) + y,
+    "nowhere": lambda kind, x, y, z: x * z + cs.floor(y),
+}  # fmt: skip
+
+
+def _scalars(name):
+    x, y, z = (cs.SX.sym(letter, 2) for letter in "xyz")
+    return cs.Function("f", [x, y, z], [FUNCTIONS[name](cs.SX, x, y, z)])
+
+
+def _arrays(name):
+    x, y, z = (cs.MX.sym(letter, 2) for letter in "xyz")
+    return cs.Function("f", [x, y, z], [FUNCTIONS[name](cs.MX, x, y, z)])
+
+
+def _batch(name):
+    return _scalars(name).map(3, [False, True, False], [False])
+
+
+def _branches(name):
+    other = cs.Function("other", [cs.SX.sym(letter, 2) for letter in "xyz"], [cs.SX.zeros(2)])
+    choice = cs.Function.if_else("choice", _scalars(name), other)
+    x, y, z = (cs.MX.sym(letter, 2) for letter in "xyz")
+    return cs.Function("f", [x, y, z], [choice(cs.sum1(x) > 0, x, y, z)])
+
+
+MADE = {"of numbers": _scalars, "of arrays": _arrays, "a batch": _batch, "a choice": _branches}
+
+
+@pytest.mark.parametrize("made", MADE)
+@pytest.mark.parametrize("name", FUNCTIONS)
+@given(drawn=st.lists(st.sampled_from(NUMBERS), min_size=18, max_size=18))
+def test_masks_are_0_only_where_nothing_is_read(name, made, drawn):
+    function = MADE[made](name)
+    shapes = [function.size_in(i) for i in range(3)]
+    arguments = [np.array(drawn[6 * i :][: np.prod(s)]).reshape(s, order="F") for i, s in enumerate(shapes)]
+    jacobians = [np.array(block) for block in function.jacobian()(*arguments, 0)] if made != "a batch" else None
+    value = np.array(function(*arguments))
+    for of_values in (False, True):
+        found = Callees().arguments(function, (0,), of_values)
+        masks = {} if found.masks is None else dict(
+            zip(found.masks.known, map(np.array, found.masks.function.call(arguments)), strict=True)
+        )
+        for i, use in enumerate(found.uses):
+            assert (use == SOMEWHERE) <= (i in masks)
+            counts = {None: np.zeros(shapes[i]), EVERYWHERE: np.ones(shapes[i]), SOMEWHERE: masks.get(i)}[use]
+            for k in np.flatnonzero(counts.ravel("F") == 0):
+                if jacobians is not None:
+                    assert not np.any(jacobians[i][:, k]), (i, k)
+                if of_values:
+                    changed = [a.copy(order="F") for a in arguments]
+                    changed[i].ravel("K")[k] = 17.5
+                    np.testing.assert_array_equal(function(*changed), value)
+
+
+@pytest.mark.parametrize(("name", "uses"), [
+    ("a choice", ("none", "some", "some")), ("both sides", ("none", "all", "all")), ("nowhere", ("all", "none", "all")),
+    ("everywhere after all", ("none", "all", "none")), ("the larger", ("some", "some", "all")),
+    ("compared and chosen", ("some", "some", "some")), ("under two conditions", ("some", "some", "none")),
+    ("a choice in a choice", ("some", "some", "some")), ("one side", ("none", "some", "some")),
+])  # fmt: skip
+@pytest.mark.parametrize("made", ["of numbers", "of arrays"])
+def test_uses(name, uses, made):
+    found = Callees().arguments(MADE[made](name), (0,), False)
+    names = {None: "none", EVERYWHERE: "all", SOMEWHERE: "some"}
+    assert tuple(names[use] for use in found.uses) == uses
+    compared = ("compared and chosen", "the larger", "a choice in a choice", "under two conditions")
+    assert found.are_compared == (name in compared)
+
+
+def test_both_sides_of_a_condition_are_everywhere_however_it_is_written():
+    c, x = cs.SX.sym("c"), cs.SX.sym("x", 3)
+    inner, negated = x[1] > 0, cs.SX.unary(cs.OP_NOT, c)
+    twice = cs.SX.unary(cs.OP_NOT, negated)
+    function = cs.Function("f", [c, x], [
+        _only(twice, x[0]) + _only(negated, x[0])
+        + _only(c, _only(inner, x[2]) + _only(cs.SX.unary(cs.OP_NOT, inner), x[2]))
+        + _only(negated, x[2] * x[2])
+    ])  # fmt: skip
+    count = NumbersCount(function, instructions_of(function), (0,), False)
+    assert count.uses == [None, EVERYWHERE]
+
+
+def test_masks_are_wanted_where_something_behind_the_call_is_singular_and_else_not():
+    x, y = cs.MX.sym("x", 2), cs.MX.sym("y", 2)
+    q, c = cs.MX.sym("q", 2), cs.MX.sym("c", 2)
+    state = c
+    for _ in range(600):
+        state = cs.sin(state) + _only(state > 0, q) * 0.1
+    body = cs.Function("body", [q, c], [state])
+    (call,) = body.call([cs.sqrt(x) / y * cs.exp(x), y], False, True)
+    steps = steps_of([call], Callees().arguments)
+    (step,) = (step for step in steps if step.operation == cs.OP_CALL)
+    number = cs.Function("wanted", [x, y], [wanted.masks_wanted(steps, step)])
+    for at, is_wanted in (
+        (([1.0, 2.0], [1.0, 3.0]), False), (([0.0, 2.0], [1.0, 3.0]), True), (([1.0, -2.0], [1.0, 3.0]), True),
+        (([1.0, 2.0], [0.0, 3.0]), True), (([1.0, 900.0], [1.0, 3.0]), True), (([1.0, np.inf], [1.0, 3.0]), True),
+    ):  # fmt: skip
+        assert (float(number(*at)) > 0) == is_wanted
+
+
+def test_cheap_masks_and_what_is_not_known_are_always_wanted():
+    x, y = cs.MX.sym("x", 2), cs.MX.sym("y", 2)
+    cheap = _scalars("one side")
+    call = cheap(y, cs.sqrt(x), x)
+    steps = steps_of([call], Callees().arguments)
+    (step,) = (step for step in steps if step.operation == cs.OP_CALL)
+    assert wanted.masks_wanted(steps, step) is None
