@@ -34,6 +34,7 @@ FUNCTIONS = {
     "the smaller within a choice": lambda kind, x, y, z: _chosen(kind, z > 0, cs.fmin(x, y), y * y),
     "a condition that is a number": lambda kind, x, y, z: _only(x, y) + z,
     "a condition of conditions": lambda kind, x, y, z: _only(cs.logic_or(x > 0, z > 1), y),
+    "a condition that is the larger": lambda kind, x, y, z: _only(cs.fmax(x > 0, z > 1), y) + cs.fmin(x, z),
     "everywhere after all": lambda kind, x, y, z: _only(x > 0, y) + y,
     "nowhere": lambda kind, x, y, z: x * z + cs.floor(y),
 }  # fmt: skip

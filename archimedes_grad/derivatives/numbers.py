@@ -23,13 +23,14 @@ _EVERYWHERE = 0
 class _Under(NamedTuple):
     """Where a condition holds, or does not, within another place; the condition is the number of an instruction.
 
-    That of the larger or smaller of two holds where the first of these is not less, or not more, than the other, and
-    its opposite where the other is not. Both hold where they are equal.
+    In a choice, of the larger or smaller of two, it holds where the first of these is not less, or not more, than the
+    other, and its opposite where the other is not. Both hold where they are equal.
     """
 
     condition: int
     holds: bool
     within: int
+    in_choice: bool = False
 
 
 class _Any(NamedTuple):
@@ -71,7 +72,7 @@ class NumbersCount:
     @property
     def uses(self) -> list[Use | None]:
         """How each input counts."""
-        return [_use(self._of_entries[i]) for i in range(self._function.n_in())]
+        return list(map(_use, self._of_entries))
 
     def masks(self, inputs: Iterable[int]) -> cs.Function:
         """Return the Function of the same inputs that gives where some of them count: masks that are not 0 there."""
@@ -108,7 +109,7 @@ class NumbersCount:
         if isinstance(place, _Any):
             return functools.reduce(operator.add, (masks[part] for part in sorted(place.places)))
         instruction, condition = self._instructions[place.condition], values[place.condition]
-        if instruction.operation in NEVER_TAKEN:
+        if place.in_choice:
             x, y = (values[k] for k in instruction.operands)
             first_is_less = place.holds == (instruction.operation == cs.OP_FMAX)
             less = cs.SX.binary(cs.OP_LT, x, y) if first_is_less else cs.SX.binary(cs.OP_LT, y, x)
@@ -140,8 +141,8 @@ class NumbersCount:
                 if self._of_values:
                     met[condition].add(place)
             elif operation in NEVER_TAKEN and not self._of_values:
-                met[operands[0]].add(self._number(_Under(k, True, place)))
-                met[operands[1]].add(self._number(_Under(k, False, place)))
+                met[operands[0]].add(self._number(_Under(k, True, place, in_choice=True)))
+                met[operands[1]].add(self._number(_Under(k, False, place, in_choice=True)))
             elif self._of_values or operation not in WITHOUT_DERIVATIVE:
                 for operand in operands:
                     met[operand].add(place)
@@ -169,7 +170,7 @@ class NumbersCount:
             if place.within in places:
                 places = places - {number}
                 continue
-            opposite = self._numbers.get(_Under(place.condition, not place.holds, place.within))
+            opposite = self._numbers.get(place._replace(holds=not place.holds))
             if opposite in places:
                 if place.within == _EVERYWHERE:
                     return _EVERYWHERE
