@@ -16,6 +16,7 @@ from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace
 from archimedes_grad.derivatives.representation import Derived, Transformation
 from archimedes_grad.engines.vm import evaluated
+from archimedes_grad.nodes.functions import called
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.rules.branches import chooses
 from archimedes_grad.tracing.trace import BoundArguments, trace
@@ -62,7 +63,8 @@ def _called(derived: Derived, nodes: list[cs.MX]) -> list[cs.MX]:
         return []
     inline = derived.representation == "array"
     # CasADi gives a zero without entries where an input is empty and nothing depends on the others.
-    return [cs.densify(result) for result in derived.function.call(nodes, inline, not inline)]
+    results = derived.function.call(nodes, True, False) if inline else called(derived.function, nodes)
+    return [cs.densify(result) for result in results]
 
 
 def values_of_closure(hidden: Sequence[cs.MX], outer: Trace) -> list[npt.NDArray[np.float64]]:

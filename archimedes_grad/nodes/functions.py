@@ -30,3 +30,19 @@ def graph_function(
     if names is None:
         return cs.Function(name, list(inputs), list(outputs), options)
     return cs.Function(name, list(inputs), list(outputs), list(names[0]), list(names[1]), options)
+
+
+def called(function: cs.Function, arguments: Sequence[cs.MX]) -> list[cs.MX]:
+    """Return the results of a call that stays one node.
+
+    Of an argument that is constant and all zeros CasADi would say that it has no entries, and of what it is multiplied
+    by that it is 0, where nan and inf give nan.
+    """
+    return function.call([_entries_of_zeros(x) for x in arguments], False, True)
+
+
+def _entries_of_zeros(argument: cs.MX) -> cs.MX:
+    """Return zeros picked from a constant that has another number in it, for which CasADi has no rule."""
+    if not argument.nnz() or not argument.is_constant() or not argument.is_zero():
+        return argument
+    return cs.reshape(cs.MX(cs.DM([0.0, 1.0]))[[0] * argument.numel()], *argument.shape)

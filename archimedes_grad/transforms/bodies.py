@@ -27,6 +27,7 @@ from archimedes_grad.arrays.trace_state import current_trace, outlived
 from archimedes_grad.compilation.nesting import values_of_closure
 from archimedes_grad.derivatives.autodiff import differentiable_function
 from archimedes_grad.engines.vm import evaluated
+from archimedes_grad.nodes.functions import called
 from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.nodes.loops import Loop
 from archimedes_grad.nodes.simplification import forward_nodes
@@ -275,7 +276,7 @@ def applied(
     trace_under_way.has_several_outputs |= function.n_out() > 1
     trace_under_way.opaque |= times > _LARGEST_INLINED if opaque is None else opaque
     with forward_nodes():
-        results = function.call(list(nodes), False, True)
+        results = called(function, nodes)
         if can_fail:
             trace_under_way.conditions.append(cs.mmin(results[-1]))
             trace_under_way.can_fail = True

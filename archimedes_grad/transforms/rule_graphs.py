@@ -15,7 +15,7 @@ from archimedes_grad.arguments.specs import leaves_of
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import node_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace, trace_error
-from archimedes_grad.nodes.functions import graph_function
+from archimedes_grad.nodes.functions import called, graph_function
 from archimedes_grad.nodes.given_derivatives import never_constant, nothing_of, total_of, with_derivatives
 from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 from archimedes_grad.tracing.closures import closed_over
@@ -74,13 +74,13 @@ class RuleCall:
         with forward_nodes():
             forward, reverse = self.rule.derivatives(self)
             inputs = [cs.MX.sym(f"x{k}", *node_of(x).shape) for k, x in enumerate(self.numbers)]
-            outputs = self.primal.function.call([*inputs, *self._constants(self.primal)], False, True)
+            outputs = called(self.primal.function, [*inputs, *self._constants(self.primal)])
             outputs = outputs[: len(self.outputs)]
             custom = with_derivatives(inputs, self._dependent(inputs, outputs, forward), forward, reverse)
             nodes = [node_of(x) for x in self.numbers]
             if self.primal.can_fail:
                 # A Function with a rule has the outputs that the rule knows of: success is asked beside it.
-                *_, success = self.primal.function.call([*nodes, *self.primal.closed_nodes], False, True)
+                *_, success = called(self.primal.function, [*nodes, *self.primal.closed_nodes])
                 _trace_under_way().conditions.append(success)
         results = applied(
             custom, nodes, values_of(self.numbers), self.outputs, times=self.primal.n_instructions, opaque=False
@@ -158,7 +158,7 @@ class RuleCall:
         arguments = [cs.MX.sym(f"x{k}", *body.function.size_in(k)) for k in range(n_own)]
         outputs = [cs.MX.sym("y", *self.primal.function.size_out(k)) for k in range(len(self.outputs))]
         seeds = [cs.MX.sym("seed", *body.function.size_in(n_own + k)) for k in range(n_seeds)]
-        results = body.function.call([*arguments, *seeds, *self._constants(body)], False, True)
+        results = called(body.function, [*arguments, *seeds, *self._constants(body)])
         return never_constant(name, [*arguments, *outputs, *seeds], results[: len(body.outputs)])
 
     def transposed(self, name: str, rule: cs.Function) -> cs.Function:

@@ -1,6 +1,7 @@
-"""A zero that a rule puts in for what would be nan is one for its factors too: times inf it is nan, over it infinite.
+"""Zeros are zeros for their factors, times inf they are nan: those that rules put in for what would be nan, and arguments.
 
-CasADi takes factors into its conditions, where 0 times inf would be 0.
+
+CasADi takes factors into its conditions, and folds calls of zeros, where 0 times inf would be 0.
 """
 
 import functools
@@ -103,3 +104,40 @@ def test_every_function_of_the_table_is_here():
 
 def test_the_reciprocal_of_a_whole_number_is_no_negative_zero():
     assert arc.compile(lambda k: 1.0 / np.reciprocal(k))(np.array([-3, 3])).tolist() == [np.inf, np.inf]
+
+
+def _with_vjp() -> Callable[..., Any]:
+    function = arc.custom_vjp(lambda t, u: t * np.sum(u))
+    function.defvjp(
+        lambda t, u: (t * np.sum(u), (t, u)), lambda kept, w: (np.sum(kept[1]) * w, np.sum(kept[0] * w) + 0 * kept[1])
+    )
+    return function
+
+
+def _with_jvp() -> Callable[..., Any]:
+    function = arc.custom_jvp(lambda t, u: t * np.sum(u))
+    function.defjvp(lambda at, along: (at[0] * np.sum(at[1]), along[0] * np.sum(at[1]) + at[0] * np.sum(along[1])))
+    return function
+
+
+ZEROS = np.zeros(3)
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "custom_vjp": lambda x: _with_vjp()(x, ZEROS), "custom_jvp": lambda x: _with_jvp()(x, ZEROS),
+    "vmap": lambda x: arc.vmap(lambda a, b: a * b)(x, ZEROS),
+    "vmap, shared": lambda x: arc.vmap(lambda a, b: a * np.sum(b), in_axes=(0, None))(x, ZEROS),
+    "scan": lambda x: arc.scan(lambda c, e: (c * e, c * e), x, ZEROS)[0],
+    "scan, the carry": lambda x: arc.scan(lambda c, e: (c * e, c * e), 0.0, x)[1],
+    "fori_loop": lambda x: arc.fori_loop(0, 2, lambda i, c: c * x, ZEROS),
+    "while_loop": lambda x: arc.while_loop(lambda s: s[1] < 2, lambda s: (s[0] * x, s[1] + 1), (ZEROS, 0), 3)[0],
+    "cond": lambda x: arc.cond(x[1] > 0, lambda a, b: a * b, lambda a, b: a, x, ZEROS),
+    "switch": lambda x: arc.switch(1, [lambda a, b: a, lambda a, b: a * b], x, ZEROS),
+    "grad": lambda x: arc.grad(lambda t, z: np.sum(t * t * z))(x, ZEROS),
+    "compile": lambda x: arc.compile(lambda a, b: a * b)(x, ZEROS),
+    "stop_gradient": lambda x: arc.stop_gradient(ZEROS) * x,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_zeros_as_arguments_of_calls(name):
+    x = np.array([np.nan, 1.0, np.inf])
+    np.testing.assert_array_equal(arc.compile(CALLS[name])(x), CALLS[name](x))
