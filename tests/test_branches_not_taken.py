@@ -191,6 +191,12 @@ READ = {
             lambda t: arc.while_loop(lambda s: np.sum(s * s) > 1, lambda s: np.sin(q * s), t * t, 1)
         )(arc.cond(x[0] > 100, lambda t: t, lambda t: 2 * t * t, y)))
     )(np.exp(x)),
+    "by a branch, beside a call that compares it, under a condition": lambda x, y: (
+        lambda q: np.sum(np.hypot(
+            arc.cond(np.sum(y) > 0, lambda t: np.where(q > 0.5, t, 2 * t), lambda t: t, x) + np.where(x > 0, q, 0.0),
+            0.5,
+        ))
+    )(np.sqrt(x)),
     "by a batch that compares it": lambda x, y: (
         lambda q: np.sum(arc.vmap(lambda b: np.where(q > 0.2, q * b, x * b))(y))
     )(np.sqrt(x)),

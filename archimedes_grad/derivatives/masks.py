@@ -37,10 +37,10 @@ def masks_handed_on(steps: list[Step], step: Step) -> list[cs.MX | None]:
     """
     masks = step.masks or (None,) * len(step.uses)
     handed = _masks_of_operands(step, masks)
-    for (place, which), mask in zip(step.places, handed, strict=True):
+    for (place, which), counts, mask in zip(step.places, step.handed, handed, strict=True):
         behind = steps[place]
         use = behind.uses[which]
-        if mask is not None and use is not None and not use.everywhere:
+        if counts is not None and mask is not None and use is not None and not use.everywhere:
             masks_behind = list(behind.masks or (None,) * len(behind.uses))
             before = masks_behind[which]
             masks_behind[which] = mask if before is None or hash(before) == hash(mask) else before + mask

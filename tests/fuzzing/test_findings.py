@@ -957,3 +957,41 @@ def test_a_hypotenuse_of_zero_times_infinity_is_nan():
 
     x = np.array([[-1.6397], [-1.0267], [-0.3687]])
     check_program(program, [x], [np.array([[-np.inf], [0.0], [1.099]])])
+
+
+def test_what_one_call_compares_counts_where_another_reads_it_alone():
+    def program(y):
+        q = special.ndtri(y)
+        first = arc.cond(np.sum(y) > 0, lambda t: np.where(q > 0.5, t, 2 * t), lambda t: t, y)
+        return np.hypot.outer(first + np.where((y > 0.2) & (y < 0.8), q, 0), [0.5, 1.0])
+
+    check_program(program, [np.array([0.1583, -0.3377, 0.3543])])
+
+
+def test_second_derivatives_where_one_output_of_a_call_counts_everywhere():
+    def program(x):
+        q = np.maximum(x, 0)
+        start = arc.vmap(lambda t: np.where(x > 0.4, q * t, t))(np.stack([x, 2 * x]))
+        return arc.while_loop(lambda s: np.sum(s * s) > 0.2, lambda s: 0.5 * np.sin(0.5 * s), start, 5)
+
+    check_program(program, [np.array([1.5023, -1.0987, 1.0133])], [np.array([-0.9617, -1.3357, -1.7067])])
+
+
+def test_batches_of_gradients_of_loops_that_compare_what_they_choose():
+    def program(x):
+        q = x**1.5
+        return arc.fori_loop(0, 2, lambda i, s: np.where(np.isfinite(q), q * s, s * s), x)
+
+    check_program(program, [np.float64(1.291)], [np.float64(-0.697)])
+
+
+def test_custom_rules_of_zeros_keep_nan():
+    doubled = arc.custom_vjp(lambda t, u: t * np.sum(u))
+    doubled.defvjp(
+        lambda t, u: (t * np.sum(u), (t, u)), lambda kept, w: (np.sum(kept[1]) * w, np.sum(kept[0] * w) + 0 * kept[1])
+    )
+
+    def program(x):
+        return doubled(x, np.zeros_like(x))
+
+    check_program(program, [np.array([0.5, 1.0])], [np.array([np.nan, np.inf])])

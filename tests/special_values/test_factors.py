@@ -1,4 +1,4 @@
-"""Zeros are zeros for their factors, times inf they are nan: those that rules put in for what would be nan, and arguments.
+"""Zeros are zeros for their factors, times inf nan: those that rules put in for what would be nan, and arguments.
 
 CasADi takes factors into its conditions, and folds calls of zeros, where 0 times inf would be 0.
 """
