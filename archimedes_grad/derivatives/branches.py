@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import casadi as cs
+
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.derivatives.callees import Callees
 from archimedes_grad.derivatives.gates import Gated
@@ -41,11 +43,11 @@ def separated(graph: Graph, order: int = 1) -> Graph:
     once = order == 1 and current_trace() is None
     with forward_nodes():
         steps = steps_of(graph.nodes, Callees().arguments)
-        gates, ends = _gates(steps, once), _ends(steps)
+        gates, choices = _gates(steps, once)
+        ends, comparing = _ends(steps), _comparing(steps)
         if not gates and not ends:
             return graph
-        comparing = _comparing(steps)
-        nodes = Gated(gates, _calls_behind(steps, gates), ends, comparing).of(graph.nodes)
+        nodes = Gated(gates, choices, _calls_behind(steps, gates), ends, comparing).of(graph.nodes)
     # Among scalars zeros would go back from what a call only compares.
     compared = bool(comparing & gates.keys()) or any(True in of_call.values() for of_call in ends.values())
     entries = sum(mask.numel() for masks in gates.values() for mask in masks if mask is not None)
@@ -58,11 +60,12 @@ def separated(graph: Graph, order: int = 1) -> Graph:
     )
 
 
-def _gates(steps: list[Step], once: bool) -> dict[int, Gates]:
-    """Return the masks of the gates by the hash of the node behind them.
+def _gates(steps: list[Step], once: bool) -> tuple[dict[int, Gates], dict[int, cs.MX]]:
+    """Return the masks of the gates by the hash of the node behind them, and of choices also where they count.
 
     Where derivatives are taken once, none are needed where CasADi keeps cotangents 0.
     """
+    choices: dict[int, cs.MX] = {}
     come_from_outside: list[bool] = []
     gated: dict[int, list[bool]] = {}
     # Nodes behind which there are gates: their masks are needed.
@@ -74,6 +77,8 @@ def _gates(steps: list[Step], once: bool) -> dict[int, Gates]:
         needed = step.counts_in_part and any(above[place] for place, _ in step.places)
         if step.is_choice:
             found[hash(step.source)] = masks_of_choice(step)
+            # What comes into it from outside may be nan, of which CasADi's slope of a choice is nan.
+            needed |= any(outside) and not any(use is not None and use.everywhere for use in step.uses)
         elif step.counts_in_part:
             gates = [_needs_gate(step, k, outside[k], once) for k in range(len(step.operands))]
             if any(gates):
@@ -84,12 +89,14 @@ def _gates(steps: list[Step], once: bool) -> dict[int, Gates]:
         if above[number]:
             if once:
                 steps[number].masks_wanted = masks_wanted(steps, steps[number])
+            if steps[number].is_choice and (mask := (steps[number].masks or [None])[0]) is not None:
+                choices[hash(steps[number].source)] = mask
             handed = masks_handed_on(steps, steps[number])
             gates = gated.get(number, [])
             chosen = [mask if gate else None for mask, gate in zip(handed, gates, strict=False)]
             if any(mask is not None for mask in chosen):
                 found[hash(steps[number].source)] = chosen
-    return found
+    return found, choices
 
 
 def _ends(steps: list[Step]) -> dict[int, dict[int, bool]]:

@@ -22,10 +22,12 @@ class Gated(Rebuilding):
     """Builds expressions again with the gates in them."""
 
     def __init__(
-        self, gates: dict[int, Gates], calls: set[int], ends: dict[int, dict[int, bool]], comparing: set[int]
-    ) -> None:
+        self, gates: dict[int, Gates], choices: dict[int, cs.MX], calls: set[int], ends: dict[int, dict[int, bool]],
+        comparing: set[int],
+    ) -> None:  # fmt: skip
         super().__init__()
         self._gates = gates
+        self._choices = choices
         self._comparing = comparing
         self._ends = ends
         self._seen = Seen(calls)
@@ -46,6 +48,9 @@ class Gated(Rebuilding):
             unchanged = all(hash(x) == hash(before) for x, before in zip(operands, operands_of(source), strict=True))
             return None if unchanged else list(source.eval_mx(operands))
         masks = [None if mask is None else self._seen.of([mask])[0] for mask in gates]
+        if (counts := self._choices.get(hash(source))) is not None:
+            (mask,) = self._seen.of([counts])
+            operands = [x if x.is_constant() else _chosen(mask, x, cs.MX(REGULAR)) for x in operands]
         if source.op() in NEVER_TAKEN and None in masks:
             # The constant takes the place of the result: so the tangent is 0 by the condition alone.
             constant = operands[masks.index(None)]

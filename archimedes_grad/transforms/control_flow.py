@@ -317,7 +317,7 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
         function = looped(loop)
         nodes = [*map(node_of, carry), *([cs.MX(1.0)] if step.can_fail else [])]
     note_loop(function, loop)
-    note_choice(*nodes)
+    note_choice(*nodes, *step.closed_nodes, *condition.closed_nodes)
     values = [*values_of(carry), *([np.ones(1)] if step.can_fail else [])]
     results = applied(
         function, [*nodes, *step.closed_nodes, *condition.closed_nodes],

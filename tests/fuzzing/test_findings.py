@@ -995,3 +995,24 @@ def test_custom_rules_of_zeros_keep_nan():
         return doubled(x, np.zeros_like(x))
 
     check_program(program, [np.array([0.5, 1.0])], [np.array([np.nan, np.inf])])
+
+
+def test_choices_within_branches_not_taken_let_no_nan_of_what_comes_in_through():
+    def program(y):
+        def filled(t):
+            values = np.zeros_like(t)
+            np.copyto(values, np.cbrt(np.maximum(t, 0)), where=t > 0.3)
+            return values
+
+        return arc.grad(lambda t: filled(t) ** 2)(y)
+
+    check_program(program, [np.float64(1.3)], [np.float64(np.nan)])
+
+
+def test_loops_that_start_from_a_constant_and_take_no_step():
+    x = np.array([0.064, -0.044])
+
+    def program(y):
+        return np.sum(arc.while_loop(lambda s: np.sum(s * s) > 20, lambda s: np.power(x, np.sum(y)) * s * 0.5, x, 3))
+
+    assert arc.grad(program)(np.array([-0.099, 0.758])).tolist() == [0.0, 0.0]
