@@ -10,7 +10,7 @@ from typing import NamedTuple
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.nodes.rebuilding import Node, ordered
+from archimedes_grad.nodes.rebuilding import Node, ordered, symbols_of
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
 
 COMPARISONS = frozenset({cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR})
@@ -92,7 +92,7 @@ class Masks:
 
     @cached_property
     def _if_wanted(self) -> cs.Function:
-        inputs = [cs.MX.sym(f"x{i}", self.function.sparsity_in(i)) for i in range(self.function.n_in())]
+        inputs = symbols_of(self.function)
         ones = [cs.MX.ones(*self.function.size_out(k)) for k in range(self.function.n_out())]
         everywhere = cs.Function("everywhere", inputs, ones, {"is_diff_in": [False] * len(inputs)})
         return cs.Function.if_else("masks_if_wanted", self.function, everywhere)
