@@ -8,6 +8,7 @@ from scipy import special
 
 import archimedes_grad as arc
 from archimedes_grad.derivatives import branches
+from archimedes_grad.derivatives.gates import Gated
 from archimedes_grad.rules import special_calls
 
 X = np.array([0.7, -1.0, 2.5, -0.3])
@@ -386,6 +387,15 @@ def test_zeros_keep_their_signs_behind_gates():
     for x in (np.array([-0.0, 0.5]), np.array([0.0, 0.5])):
         with np.errstate(all="ignore"):
             assert arc.value_and_grad(f)(x)[0] == f(x)
+
+
+def test_conditions_that_are_calls_see_no_gates_also_where_nothing_else_does():
+    x, y, q = (casadi.MX.sym(letter) for letter in "xyq")
+    (asked,) = casadi.Function("asked", [q], [q > 1]).call([casadi.sqrt(x)], False, True)
+    chosen = casadi.MX.binary(casadi.OP_IF_ELSE_ZERO, asked, y)
+    gate = {hash(asked.dep(0).dep(0)): [x < 1]}
+    (built,) = Gated(gate, {}, set(), {}, set()).of([chosen])
+    assert float(casadi.Function("built", [x, y], [built])(4.0, 7.0)) == 7.0
 
 
 def test_nothing_is_gated_that_counts_everywhere_or_is_kept_apart_by_casadi(monkeypatch):

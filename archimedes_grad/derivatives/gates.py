@@ -36,8 +36,11 @@ class Gated(Rebuilding):
         """Return a node with gates before its operands, and conditions as they are: they see no gates."""
         if source.op() in WITHOUT_DERIVATIVE:
             return self._seen.of([source])
+        gated = operands
         if source.op() == cs.OP_IF_ELSE_ZERO:
-            operands = [*self._seen.of([source.dep(0)]), operands[1]]
+            (condition,) = self._seen.of([source.dep(0)])
+            if hash(condition) != hash(operands[0]):
+                operands = [condition, operands[1]]
         ends = self._ends.get(hash(source))
         if ends is not None:
             operands = [
@@ -45,8 +48,7 @@ class Gated(Rebuilding):
             ]
         gates = self._gates.get(hash(source))
         if gates is None:
-            unchanged = all(hash(x) == hash(before) for x, before in zip(operands, operands_of(source), strict=True))
-            return None if unchanged else list(source.eval_mx(operands))
+            return None if operands is gated else list(source.eval_mx(operands))
         masks = [None if mask is None else self._seen.of([mask])[0] for mask in gates]
         if (counts := self._choices.get(hash(source))) is not None:
             (mask,) = self._seen.of([counts])
