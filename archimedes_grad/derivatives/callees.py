@@ -20,8 +20,9 @@ from archimedes_grad.nodes.given_derivatives import can_be_opened
 from archimedes_grad.nodes.rebuilding import opened, symbols_of
 
 _Uses = Sequence[Use | None]
-#: Of which outputs of which Function, by its hash.
-_Key = tuple[int, tuple[int, ...]]
+#: Of which outputs of which Function, by its hash; and whether of values.
+_Outputs = tuple[int, tuple[int, ...]]
+_Key = tuple[int, tuple[int, ...], bool]
 
 
 class Callees:
@@ -29,11 +30,11 @@ class Callees:
 
     def __init__(self) -> None:
         self._functions: list[cs.Function] = []  # Their hashes stay taken.
-        self._uses: dict[tuple[_Key, bool], _Uses] = {}
-        self._masks: dict[tuple[_Key, bool], Masks | None] = {}
-        self._expressions: dict[_Key, tuple[list[cs.MX], list[cs.MX]]] = {}
-        self._steps: dict[tuple[_Key, bool], list[Step]] = {}
-        self._numbers: dict[tuple[_Key, bool], NumbersCount] = {}
+        self._uses: dict[_Key, _Uses] = {}
+        self._masks: dict[_Key, Masks | None] = {}
+        self._expressions: dict[_Outputs, tuple[list[cs.MX], list[cs.MX]]] = {}
+        self._steps: dict[_Key, list[Step]] = {}
+        self._numbers: dict[_Key, NumbersCount] = {}
         # What outputs of Functions are made of; they live as long as the masks.
         self._made_of: dict[int, list[set[int]]] = {}
         self._instructions: dict[int, list[Instruction]] = {}
@@ -52,7 +53,7 @@ class Callees:
         return Arguments(certain, masks, are_compared)
 
     def _uses_of(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> _Uses:
-        key = (hash(function), outputs), of_values
+        key = hash(function), outputs, of_values
         if key not in self._uses:
             self._functions.append(function)
             self._uses[key] = self._looked_into(function, outputs, of_values)
@@ -66,17 +67,16 @@ class Callees:
         if kind == "MapSum":
             return self._uses_of(body_of(function), outputs, of_values)
         if kind == "SXFunction":
-            instructions = self._instructions.setdefault(hash(function), [])
-            if not instructions:
-                instructions.extend(instructions_of(function))
-            key = (hash(function), outputs), of_values
-            self._numbers[key] = NumbersCount(function, instructions, outputs, of_values)
-            return self._numbers[key].uses
+            if hash(function) not in self._instructions:
+                self._instructions[hash(function)] = instructions_of(function)
+            numbers = NumbersCount(function, self._instructions[hash(function)], outputs, of_values)
+            self._numbers[hash(function), outputs, of_values] = numbers
+            return numbers.uses
         if not can_be_opened(function):
             return [EVERYWHERE] * function.n_in()
         inputs, results = self._expressions_of(function, outputs)
         steps = steps_of(results, self.arguments, inside=True, of_values=of_values)
-        self._steps[(hash(function), outputs), of_values] = steps
+        self._steps[hash(function), outputs, of_values] = steps
         found_uses = {hash(step.source): step.uses[0] for step in steps}
         uses = [found_uses.get(hash(symbol)) for symbol in inputs]
         return [use if use is None or use.everywhere else SOMEWHERE for use in uses]
@@ -92,7 +92,7 @@ class Callees:
 
     def _masks_of(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Masks | None:
         """Return the masks of the arguments that count under conditions; None where there are none."""
-        key = (hash(function), outputs), of_values
+        key = hash(function), outputs, of_values
         if key not in self._masks:
             uses = self._uses_of(function, outputs, of_values)
             wanted = [k for k, use in enumerate(uses) if use == SOMEWHERE]
@@ -108,9 +108,9 @@ class Callees:
         if kind == "MapSum":
             return self._masks_of_map(function, outputs, of_values)
         if kind == "SXFunction":
-            return self._of_function(self._numbers[(hash(function), outputs), of_values].masks(wanted), wanted)
+            return self._of_function(self._numbers[hash(function), outputs, of_values].masks(wanted), wanted)
         inputs, _ = self._expressions_of(function, outputs)
-        steps = self._steps[(hash(function), outputs), of_values]
+        steps = self._steps[hash(function), outputs, of_values]
         for step in reversed(steps):
             if any(use is not None for use in step.handed):
                 masks_handed_on(steps, step)

@@ -21,10 +21,14 @@ Gates = list[cs.MX | None]
 
 def masks_of_choice(step: Step) -> Gates:
     """Return where each of two operands is not less, or more, than the other one: both where one of them is nan."""
-    x, y = step.operands
-    less, more = cs.MX.binary(cs.OP_LT, x, y), cs.MX.binary(cs.OP_LT, y, x)
-    masks = [negated(less), negated(more)] if step.operation == cs.OP_FMAX else [negated(more), negated(less)]
-    return [None if operand.is_constant() else mask for operand, mask in zip((x, y), masks, strict=True)]
+    if step.masks_of_choice is None:
+        x, y = step.operands
+        less, more = cs.MX.binary(cs.OP_LT, x, y), cs.MX.binary(cs.OP_LT, y, x)
+        masks = [negated(less), negated(more)] if step.operation == cs.OP_FMAX else [negated(more), negated(less)]
+        step.masks_of_choice = [
+            None if operand.is_constant() else mask for operand, mask in zip((x, y), masks, strict=True)
+        ]
+    return step.masks_of_choice
 
 
 def masks_handed_on(steps: list[Step], step: Step) -> list[cs.MX | None]:

@@ -174,6 +174,8 @@ class Step:
         Whether it is the larger or smaller of two with gates before its operands.
     arguments
         Of a call that was looked into: how its arguments count inside.
+    masks_of_choice
+        Of a choice with gates: where each operand is taken, once it was asked for.
     masks_wanted
         Whether the masks of its arguments are wanted, which is found when the graph is evaluated; None: always.
     masks
@@ -190,6 +192,7 @@ class Step:
     handed: Sequence[Use | None] = ()
     is_choice: bool = False
     arguments: Arguments | None = None
+    masks_of_choice: list[cs.MX | None] | None = None
     masks_wanted: cs.MX | None = None
     masks: Sequence[cs.MX | None] = ()
 
