@@ -9,7 +9,7 @@ from archimedes_grad.derivatives.uses import NEVER_TAKEN, WITHOUT_DERIVATIVE
 from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
 from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of
 from archimedes_grad.rules.branches import REGULAR, REGULAR_POINTS, WHOLE
-from archimedes_grad.rules.elementwise import negated, only_where
+from archimedes_grad.rules.words import negated, only_where
 
 #: Acosh has none at `REGULAR`.
 _REGULAR_OF_ACOSH = 2.0

@@ -10,7 +10,7 @@ import casadi as cs
 
 from archimedes_grad.derivatives.uses import COMPARISONS, MOVES, PRODUCTS, Step
 from archimedes_grad.nodes.simplification import derivative_sweep
-from archimedes_grad.rules.elementwise import negated, only_where
+from archimedes_grad.rules.words import negated, only_where
 
 #: Entries of the Jacobians of a Function up to which their structure is looked at.
 _LARGEST_STRUCTURE = 250_000

@@ -31,8 +31,8 @@ from archimedes_grad.arrays.operands import (
 )
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.nodes.gather import flat, reshaped, taken
-from archimedes_grad.rules.elementwise import add, is_zero, negated, only_where
 from archimedes_grad.rules.ufuncs import write_out
+from archimedes_grad.rules.words import add, is_zero, negated, only_where
 
 #: NumPy's mark for a keyword that was left out.
 NO_VALUE: Any = np._NoValue

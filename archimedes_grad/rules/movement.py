@@ -25,9 +25,9 @@ from archimedes_grad.arrays.operands import (
 from archimedes_grad.nodes.gather import reshaped, stored_shape
 from archimedes_grad.rules.branches import note_choice
 from archimedes_grad.rules.composition import assigned
-from archimedes_grad.rules.elementwise import is_zero, negated, select_signed
 from archimedes_grad.rules.indexing import plain_key
 from archimedes_grad.rules.ufuncs import numpys_out
+from archimedes_grad.rules.words import is_zero, negated, select_signed
 
 #: Functions of one array, the first argument, whose results hold entries of it and nothing else.
 MOVEMENTS: tuple[Callable[..., Any], ...] = (

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.rules.composition import counted
-from archimedes_grad.rules.elementwise import add, is_nan, mul, negated, only_where, select, sub
+from archimedes_grad.rules.words import add, is_nan, mul, negated, only_where, select, sub
 
 MX = cs.MX
 _binary = MX.binary

@@ -16,8 +16,8 @@ from archimedes_grad.arrays.operands import array_of, broadcast_node, dtype_of, 
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.branches import note_choice
 from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, assigned, composed, written
-from archimedes_grad.rules.elementwise import is_nan, only_where, sub
 from archimedes_grad.rules.ufuncs import numpys_out
+from archimedes_grad.rules.words import is_nan, only_where, sub
 
 
 def _limited(a: Any, low: Any, high: Any) -> Any:

@@ -16,7 +16,7 @@ import casadi as cs
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.gather import Shape, reshaped
-from archimedes_grad.rules.elementwise import add, div, mul, negated, select, sub
+from archimedes_grad.rules.words import add, div, mul, negated, select, sub
 
 #: The largest matrices that are taken apart; above, a call of LAPACK costs less than so many operations.
 LARGEST_SOLVE = 3

@@ -11,7 +11,8 @@ import numpy as np
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, REFUSED
 from archimedes_grad.rules import special_calls, special_functions
 from archimedes_grad.rules import special_graphs as graphs
-from archimedes_grad.rules.elementwise import (
+from archimedes_grad.rules.special_graphs import horner, less, neg, number, within
+from archimedes_grad.rules.words import (
     add,
     div,
     exp,
@@ -25,7 +26,6 @@ from archimedes_grad.rules.elementwise import (
     select_signed,
     sub,
 )
-from archimedes_grad.rules.special_graphs import horner, less, neg, number, within
 
 MX = cs.MX
 _unary = MX.unary

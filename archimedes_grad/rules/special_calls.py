@@ -19,10 +19,10 @@ from archimedes_grad.arrays.operands import is_traced
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import special_graphs as graphs
 from archimedes_grad.rules.branches import REGULAR
-from archimedes_grad.rules.elementwise import add, div, exp, is_zero, log, mul, negated, only_where, select, sub
 from archimedes_grad.rules.lapack import Kind, Matrices, called_by_entry
 from archimedes_grad.rules.special_graphs import horner, neg, number
 from archimedes_grad.rules.ufuncs import call as elementwise_call
+from archimedes_grad.rules.words import add, div, exp, is_zero, log, mul, negated, only_where, select, sub
 
 MX = cs.MX
 

@@ -15,9 +15,9 @@ from archimedes_grad.arrays.operands import full_node, gathered, is_traced, valu
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.composition import as_numpy_gives
 from archimedes_grad.rules.creation import constant
-from archimedes_grad.rules.elementwise import only_where
 from archimedes_grad.rules.special_calls import DERIVATIVES, ufunc_of
 from archimedes_grad.rules.special_graphs import digamma, gamma, gammaln, zeta
+from archimedes_grad.rules.words import only_where
 
 
 def _shifted(x: Any, axis: Any) -> tuple[Any, Any]:

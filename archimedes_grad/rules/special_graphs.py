@@ -15,7 +15,7 @@ import math
 import casadi as cs
 
 from archimedes_grad.arrays.constants import scalar_node
-from archimedes_grad.rules.elementwise import (
+from archimedes_grad.rules.words import (
     add,
     div,
     exp,
