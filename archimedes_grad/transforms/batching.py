@@ -108,6 +108,10 @@ def _axes_of_leaves(which: str, axes: Any, tree: Any, shown: str) -> list[int | 
         ) from None
 
 
+def _shown_kind(value: Any) -> str:
+    return f"of type {type(value).__name__}" if as_number(value) is None else "an array or number"
+
+
 class _Call:
     """One call of a mapped function, inside the trace under way."""
 
@@ -134,9 +138,11 @@ class _Call:
             self.items.append(self._item(name, axis, value))
         self.names = names
         if not self.sizes:
+            values = zip(names, [*args, *kwargs.values()], strict=True)
+            came = ", ".join(f"{name} is {_shown_kind(value)}" for name, value in values)
             raise ValueError(
-                f"{self.owner}: no argument is mapped (in_axes is {in_axes!r}, and {len(names)} arguments came), and "
-                f"at least one array was expected. Give it an axis by in_axes, or call the function itself."
+                f"{self.owner}: no argument is mapped (in_axes is {in_axes!r}; {came or 'none came'}), and at least "
+                f"one array with an axis was expected. Give it one by in_axes, or call the function itself."
             )
         if len(set(self.sizes.values())) > 1:
             shown = ", ".join(f"{name} has {size}" for name, size in self.sizes.items())
@@ -176,9 +182,10 @@ class _Call:
             return leaf
         ndim = np.ndim(value_of(number))
         if not -ndim <= axis < ndim:
+            expected = f"an axis from {-ndim} to {ndim - 1}" if ndim else "an array with an axis of items"
             raise ValueError(
                 f"{self.owner}: argument {name!r} has shape {np.shape(value_of(number))}, which has no axis {axis} to "
-                f"map over; an axis from {-ndim} to {ndim - 1} was expected. in_axes=None passes it whole."
+                f"map over; {expected} was expected. in_axes=None passes a positional argument whole."
             )
         moved = np.moveaxis(number, axis, 0)
         self.numbers.append(moved)

@@ -283,8 +283,21 @@ ROWS = {
     ),
     # --- vmap
     "vmap: a number": Row(
-        lambda: arc.vmap(f)(1.0), ValueError, "vmap of f: argument 'x'", "has shape ()", "no axis 0",
-        "in_axes=None passes it whole",
+        lambda: arc.vmap(f)(1.0), ValueError, "vmap of f: argument 'x'", "has shape ()",
+        "an array with an axis of items was expected", "in_axes=None passes a positional argument whole",
+    ),
+    "vmap: a keyword that is a number": Row(
+        lambda: arc.vmap(two)(X, y=1.0), ValueError, "vmap of two: argument 'y'", "has shape ()",
+        "an array with an axis of items was expected", "a positional argument whole",
+    ),
+    "vmap: text alone": Row(
+        lambda: arc.vmap(f)("abc"), ValueError, "vmap of f: no argument is mapped",
+        "(in_axes is 0; x is of type str)", "one array with an axis was expected",
+        "Give it one by in_axes",
+    ),
+    "vmap: no arguments": Row(
+        lambda: arc.vmap(lambda: 1.0)(), ValueError, "vmap of <lambda>: no argument is mapped", "none came",
+        "one array with an axis was expected", "call the function itself",
     ),
     "vmap: axes for fewer": Row(
         lambda: arc.vmap(two, in_axes=(0,))(X, X), ValueError, "vmap of two: in_axes", "1 entries for 2",
@@ -295,8 +308,8 @@ ROWS = {
         "with in_axes=None",
     ),
     "vmap: nothing mapped": Row(
-        lambda: arc.vmap(f, in_axes=None)(X), ValueError, "vmap of f", "in_axes is None",
-        "at least one array was expected", "call the function itself",
+        lambda: arc.vmap(f, in_axes=None)(X), ValueError, "vmap of f", "in_axes is None; x is an array",
+        "one array with an axis was expected", "call the function itself",
     ),
     "vmap: axis": Row(
         lambda: arc.vmap(f, in_axes=2)(X), ValueError, "vmap of f: argument 'x'", "no axis 2",
