@@ -181,7 +181,7 @@ _LOOPS = (
     "arc.fori_loop(1, 4, lambda i, s: ({f}(s[0]) / i, s[1] + i), ({a}, 0))[0]",
     "arc.fori_loop(0, 2, lambda i, s: arc.fori_loop(0, 2, lambda j, q: 0.5 * {f}(q) + 0.1 * s * i + j, s), {a})",
     "arc.while_loop(lambda s: s[1] < 3, lambda s: (0.9 * {f}(s[0]), s[1] + 1), ({a}, 0), 6)[0]",
-    "arc.while_loop(lambda s: np.sum(s[0]) + s[1] < 2, lambda s: (0.9 * {f}(s[0]) + 0.2, s[1] + 0.5), "
+    "arc.while_loop(lambda s: np.sum(s[0]) + np.sum(s[1]) < 2, lambda s: (0.9 * {f}(s[0]) + 0.2, s[1] + 0.5), "
     "({a}, {s}), 4)[1]",
     "arc.cond({s} > 0.3, lambda t, u: ({f}(t), u), lambda t, u: (t * 0.5, u * u), {a}, {xs})[0]",
     "arc.cond({s} > 0.3, lambda p: {{'x': {f}(p['t'])}}, lambda p: {{'x': p['t'] * np.sum(p['u'])}}, "

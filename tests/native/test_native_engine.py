@@ -66,6 +66,9 @@ FUNCTIONS = [
     lambda x: x[0] * x[1] + np.array([x[3], 2.0, np.sin(x[4])]) @ x[5:8],
     lambda x: np.sum(arc.vmap(lambda row: np.sin(row[0]) * row[1] ** row[2])(np.abs(x).reshape(20, 3))),
     lambda x: arc.cond(x[0] > 0, lambda y: np.sum(y**2), lambda y: np.sum(y**3), x),
+    # Branches that read other things: their derivatives have no entries for the rest.
+    lambda x: np.sum(arc.cond(x[0] > 0, lambda: np.sin(x) ** 2, lambda: x**3)),
+    lambda x: np.sum(arc.switch(1 + (x[0] > 0), [lambda: x[::-1], lambda: np.zeros(60), lambda: x**2]) * np.cos(x)),
     lambda x: np.sum(np.concatenate([x[:20], x[40:] * 2, np.zeros(5), x[20:40]]) * np.arange(65.0)),
     lambda x: np.sum(np.pad(x.reshape(6, 10), 2) ** 2) + np.sum(np.tril(x[:36].reshape(6, 6))),
     # A sum over an axis of length 1 in the loops of another sum.
@@ -91,6 +94,21 @@ def test_second_derivatives_are_the_interpreters(function):
     x = RNG.normal(size=60)
     expected = arc.hess(function, engine="vm")(x)
     np.testing.assert_allclose(arc.hess(function, engine="native")(x), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("transform", [arc.grad, arc.jac, arc.hess])
+def test_each_branch_of_a_choice_whose_branches_read_other_things(transform, sign):
+    def function(x):
+        taken = arc.cond(x[0] > 0, lambda: np.sin(x) ** 2, lambda: x[::-1] ** 3)
+        other = arc.switch(1 + (x[0] > 0), [lambda: x, lambda: np.zeros(9), lambda: x**2])
+        return np.sum(taken * x) + np.sum(taken * other)
+
+    x = sign * np.linspace(0.3, 1.4, 9)
+    native = transform(function, engine="native")
+    result, expected = native(x), transform(function, engine="vm")(x)
+    assert native.explain(x).engine == "native"
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("n", [2, 7, 14, 31])

@@ -321,10 +321,7 @@ def _call(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
     repeats = 1
     kind = function.class_name()
     if kind == "Switch":
-        info = function.info()
-        if info["project_in"] or info["project_out"]:
-            raise UnsupportedError("a choice between functions of differing sparsity is not compiled")
-        functions = [reader.callee(branch) for branch in branches_of(function)]
+        functions = [reader.callee(_of_one_sparsity(function, branch)) for branch in branches_of(function)]
         call = values.choice(operands[0], functions, operands[1:])
     else:
         inner, shared, summed = function, [False] * function.n_in(), [False] * function.n_out()
@@ -350,6 +347,20 @@ def _call(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
             for result, size, is_summed in zip(results, sizes, summed, strict=True)
         ]
     return [values.result(call, i, function.nnz_out(i)) for i in range(function.n_out())]
+
+
+def _of_one_sparsity(choice: cs.Function, branch: cs.Function) -> cs.Function:
+    """Return a branch that takes and gives what its choice does: derivatives have no entries for what it does not read."""
+    sparsities_in = [choice.sparsity_in(1 + i) for i in range(branch.n_in())]
+    sparsities_out = [choice.sparsity_out(k) for k in range(branch.n_out())]
+    own_in = [branch.sparsity_in(i) for i in range(branch.n_in())]
+    own_out = [branch.sparsity_out(k) for k in range(branch.n_out())]
+    if own_in == sparsities_in and own_out == sparsities_out:
+        return branch
+    inputs = [cs.MX.sym(f"i{i}", sparsity) for i, sparsity in enumerate(sparsities_in)]
+    results = branch.call([cs.project(x, own) for x, own in zip(inputs, own_in, strict=True)], False, True)
+    outputs = [cs.project(x, sparsity) for x, sparsity in zip(results, sparsities_out, strict=True)]
+    return cs.Function(branch.name(), inputs, outputs)
 
 
 _RULES: dict[int, Callable[[_Arrays, cs.MX, list[Value]], Value | list[Value]]] = {
