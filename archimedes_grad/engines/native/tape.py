@@ -350,7 +350,7 @@ def _call(reader: _Arrays, node: cs.MX, operands: list[Value]) -> list[Value]:
 
 
 def _of_one_sparsity(choice: cs.Function, branch: cs.Function) -> cs.Function:
-    """Return a branch that takes and gives what its choice does: derivatives have no entries for what it does not read."""
+    """Return a branch that takes and gives what its choice does: derivatives have no entries for what nobody reads."""
     sparsities_in = [choice.sparsity_in(1 + i) for i in range(branch.n_in())]
     sparsities_out = [choice.sparsity_out(k) for k in range(branch.n_out())]
     own_in = [branch.sparsity_in(i) for i in range(branch.n_in())]
