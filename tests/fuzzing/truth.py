@@ -201,6 +201,9 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
     if point.sure:
         point.slope = sum(float(np.sum(weights_of(x.first) * x.first)) for x in point.outputs)
         point.curvature = sum(float(np.sum(weights_of(x.second) * x.second)) for x in point.outputs)
+        # Beyond the range of double precision a gradient holds infinities of both signs, and their sum is nan.
+        point.sure = bool(np.isfinite(point.slope))
+        point.second_is_sure &= point.sure and bool(np.isfinite(point.curvature))
     if any(np.asarray(x).dtype == np.float32 for x in args):
         point.undifferentiated = replace(point, eps=EPS_SINGLE, with_drawn_errors=lambda: runs(plain, point.fresh()))
         try:
