@@ -7,6 +7,7 @@ import pytest
 from helpers import by_the_interpreter
 
 import archimedes_grad as arc
+from archimedes_grad.arrays import constants
 from archimedes_grad.derivatives import repetitions, representation
 
 RNG = np.random.default_rng(11)
@@ -15,6 +16,7 @@ W = 0.4 * RNG.normal(size=(3, 3))
 XS = RNG.normal(size=(STEPS + 2, 3))
 SIGNS = RNG.choice([-1.0, 1.0], size=(STEPS, 3))
 START = RNG.normal(size=3)
+SHIFTS = RNG.normal(size=(STEPS, 3))
 
 
 def recurrent(w, c, xs):
@@ -69,6 +71,12 @@ def captured_data(w, c, xs):
     for k in range(STEPS):
         c = np.tanh(w @ c * SIGNS[k] + xs[0])
     return np.sum(c)
+
+
+def constant_row_twice(w, c, xs):
+    for k in range(STEPS):
+        c = np.sin(c * SIGNS[k] * 0.7 + SHIFTS[k]) + 0.5 * np.cos(w @ c) * SHIFTS[k]
+    return np.sum(c * xs[0])
 
 
 def two_loops(w, c, xs):
@@ -150,8 +158,8 @@ def written_in_place(w, c, xs):
 
 LOOPS = [
     recurrent, total_on_the_right, two_steps_back, runge_kutta, counter_among_the_numbers,
-    neighbours_forwards_and_backwards, captured_data, two_loops, loop_in_a_loop, leapfrog, matrices, stages,
-    until_it_is_small,
+    neighbours_forwards_and_backwards, captured_data, constant_row_twice, two_loops, loop_in_a_loop, leapfrog,
+    matrices, stages, until_it_is_small,
 ]  # fmt: skip
 #: Steps that differ in their shapes, in what they write, or in what cannot be compared.
 NO_LOOPS = [shrinking, written_in_place, solves]
@@ -163,7 +171,7 @@ def roll(monkeypatch):
 
     def set_to(on: bool) -> None:
         monkeypatch.setattr(representation, "_LARGEST_EXPANSION", 0)
-        monkeypatch.setattr(representation, "_ROLLED_FROM", (10**9, 100 if on else 10**9))
+        monkeypatch.setattr(representation, "_ROLLED_FROM", (100 if on else 10**9,) * 2)
         monkeypatch.setattr(representation, "_worth_calls", lambda loop: True)
         monkeypatch.setattr(repetitions, "_FEWEST_INSTRUCTIONS", 100)
 
@@ -220,6 +228,41 @@ def test_where_the_first_steps_differ_they_stay_and_the_others_are_a_loop(roll):
     assert gradient.explain(START).reason.endswith(f"{STEPS - 2} equal steps are a loop")
     roll(False)
     np.testing.assert_allclose(gradient(START), arc.grad(warm_start)(START), rtol=1e-12)
+
+
+def row_twice(x):
+    for k in range(STEPS):
+        x = np.sin(x * SHIFTS[k]) + 0.5 * np.cos(x) * SHIFTS[k]
+    return x
+
+
+def number_twice(x):
+    for k in range(STEPS):
+        x = np.sin(x * float(SHIFTS[k, 0])) + 0.5 * np.cos(x) * float(SHIFTS[k, 0])
+    return x
+
+
+def counter_twice(x):
+    for k in range(STEPS):
+        x = 0.5 * np.sin(x * (0.02 * k)) + 0.5 * np.cos(x + 0.02 * k)
+    return x
+
+
+@pytest.mark.parametrize("cached", [4096, 1], ids=["", "numbers that are two nodes"])
+@pytest.mark.parametrize("engine", ["vm", "native"])
+@pytest.mark.parametrize("function", [row_twice, number_twice, counter_twice], ids=lambda f: f.__name__)
+def test_a_constant_that_a_step_reads_twice(function, engine, cached, roll, monkeypatch):
+    monkeypatch.setattr(constants, "_CACHE_SIZE", cached)
+    monkeypatch.setattr(constants, "_scalar_nodes", {})
+    roll(True)
+    x = np.linspace(0.1, 1.0, 3)
+    compiled = arc.compile(function, engine=engine)
+    gradient = arc.grad(lambda x: np.sum(function(x) ** 2), engine=engine)
+    for derivative in compiled, gradient:
+        assert "equal steps" in derivative.explain(x).reason
+    np.testing.assert_allclose(compiled(x), function(x), rtol=1e-10, atol=1e-12)
+    by_the_complex_step = [np.sum(function(x + 1e-30j * unit) ** 2).imag / 1e-30 for unit in np.eye(x.size)]
+    np.testing.assert_allclose(gradient(x), by_the_complex_step, rtol=1e-10, atol=1e-12)
 
 
 def test_a_loop_for_the_native_engine():

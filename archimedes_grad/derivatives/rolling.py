@@ -133,12 +133,12 @@ class _Steps(NamedTuple):
         step, at_border = cut
         symbols: dict[Any, cs.MX] = {key: cs.MX.sym("carry", *first[key].shape) for key in keys}
         symbols |= {key: cs.MX.sym("slice", *row[0].shape) for key, row in rows.items()}
-        shared = {key: node for key, node in at_border.items() if isinstance(key, int) and not node.is_constant()}
+        shared = {key: node for key, node in at_border if isinstance(key, int) and not node.is_constant()}
         packed, values, arguments = _packed(list(shared.values()))
         symbols |= dict(zip(shared, values, strict=True))
         given = [self.made(step, place) if ago == 1 else symbols[place, ago - 1] for place, ago in keys]
         given += [self.made(step, place) for place in reads.each]
-        inside = [(node, symbols[key]) for key, node in at_border.items() if key in symbols]
+        inside = [(node, symbols[key]) for key, node in at_border if key in symbols]
         expressions = cs.graph_substitute(given, [node for node, _ in inside], [symbol for _, symbol in inside])
         inputs = [*(symbols[key] for key in keys), *(symbols[key] for key in rows), *packed]
         known = {hash(symbol) for symbol in inputs}
@@ -154,21 +154,22 @@ class _Steps(NamedTuple):
             list(self._joined(reads.each)),
         )  # fmt: skip
 
-    def _cut(self, reads: Reads) -> tuple[int, dict[Any, cs.MX]] | None:
-        """Return a step at whose border every node stands for one thing that it reads, and these nodes."""
+    def _cut(self, reads: Reads) -> tuple[int, list[tuple[Any, cs.MX]]] | None:
+        """Return a step at whose border every node stands for one thing that it reads, and what each stands for.
+
+        Several nodes may stand for the same: a constant that the step reads twice is two nodes.
+        """
         farthest = max((ago for _, ago in reads.carried), default=0)
         for step in range(farthest, min(self.times, farthest + _MOST_TEMPLATES)):
-            keys: dict[int, Any] = {}
-            nodes: dict[Any, cs.MX] = {}
+            at_border: dict[int, tuple[Any, cs.MX]] = {}
             for offset, operand, key in reads.places:
                 node = self.read(step, offset, operand)
                 if node.is_output():
                     return None
-                nodes[key] = node
-                if keys.setdefault(hash(node), key) != key:
+                if at_border.setdefault(hash(node), (key, node))[0] != key:
                     break
             else:
-                return step, nodes
+                return step, list(at_border.values())
         return None
 
     def _joined(self, each: list[int]) -> Iterator[tuple[cs.MX, cs.MX, cs.MX, int]]:
