@@ -39,6 +39,11 @@ _scaled.defvjp(
 )
 
 
+#: Its second output tells which entries count; the first one is no 0 where these do not.
+_with_sign = arc.custom_jvp(lambda t: (3 * t - 1, t > 0))
+_with_sign.defjvp(lambda p, t: ((3 * p[0] - 1, p[0] > 0), (3 * t[0], np.zeros_like(t[0]))))
+
+
 def _shared_call(values, x, y):
     return np.sum(np.where(x > 0, values, 0.0) * y + np.where(x > 1, values * x, y))
 
@@ -213,6 +218,15 @@ READ = {
     "by the smaller of a carry": lambda x, y: (
         lambda q: np.sum(arc.scan(lambda c, e: (np.where(q > 0.3, q * c, 0.5 * c), np.fmin(c, q * e)), y, y)[1])
     )(np.sqrt(x)),
+    "by a branch, by the second output of a call": lambda x, y: (
+        lambda q: arc.cond(y[0] > 0, lambda: np.sum(np.where(_with_sign(x)[1], q, y)), lambda: 0.0)
+    )(np.sqrt(x)),
+    "by a batch, by the second output of a call": lambda x, y: np.sum(
+        arc.vmap(lambda q, a, b: np.where(_with_sign(a)[1], q * b, b))(np.sqrt(x), x, y)
+    ),
+    "by the steps of a loop, by the second output of a call": lambda x, y: arc.scan(
+        lambda c, e: (c + np.where(_with_sign(e[0])[1], e[1], e[2]), None), 0.0, (x, np.log(x), y)
+    )[0],
     "by steps that are not taken": lambda x, y: (
         lambda q: np.sum(arc.while_loop(lambda s: np.sum(s * s) > 99, lambda s: q * s, y, 3))
     )(np.sqrt(x)),

@@ -18,8 +18,17 @@ def _only(c, x):
     return type(x).binary(cs.OP_IF_ELSE_ZERO, c, x)
 
 
+def _negated(c):
+    return type(c).unary(cs.OP_NOT, c)
+
+
 def _chosen(kind, c, x, y):
-    return _only(c, x) + _only(kind.unary(cs.OP_NOT, c), y)
+    return _only(c, x) + _only(_negated(c), y)
+
+
+_v = cs.SX.sym("v", 2)
+#: A call with outputs of which the second is 0 elsewhere than the first; among numbers it stays one.
+_TWO = cs.Function("two", [_v], [3 * _v, 0.7 - _v * _v], {"never_inline": True})
 
 
 #: Of entries x, y, z as numbers, or as arrays of one column: a number or column.
@@ -35,6 +44,9 @@ FUNCTIONS = {
     "a condition that is a number": lambda kind, x, y, z: _only(x, y) + z,
     "a condition of conditions": lambda kind, x, y, z: _only(cs.logic_or(x > 0, z > 1), y),
     "a condition that is the larger": lambda kind, x, y, z: _only(cs.fmax(x > 0, z > 1), y) + cs.fmin(x, z),
+    "a condition that is a call's second output": lambda kind, x, y, z: _only(_TWO(x)[1] > 0, y * x) + z,
+    "under both outputs of a call": lambda kind, x, y, z: _only(_TWO(x)[0], y) + _only(_negated(_TWO(x)[1] > 0), y),
+    "the larger of a call's outputs": lambda kind, x, y, z: cs.fmax(_TWO(x)[1], y) + cs.fmin(z, _TWO(z)[1]),
     "everywhere after all": lambda kind, x, y, z: _only(x > 0, y) + y,
     "nowhere": lambda kind, x, y, z: x * z + cs.floor(y),
 }  # fmt: skip

@@ -19,6 +19,9 @@ from archimedes_grad.derivatives.uses import COMPARISONS, EVERYWHERE, NEVER_TAKE
 #: The first place of a table.
 _EVERYWHERE = 0
 
+#: Gives one of a call's outputs: an instruction for each that is read, where CasADi has one for all.
+_OUTPUT_OF_CALL = -1
+
 
 class _Under(NamedTuple):
     """Where a condition holds, or does not, within another place; the condition is the number of an instruction.
@@ -40,7 +43,10 @@ class _Any(NamedTuple):
 
 
 class Instruction(NamedTuple):
-    """An instruction, with the instructions that gave its operands; of inputs and outputs, which entry of which."""
+    """An instruction, with those that gave its operands; of inputs and outputs, which entry of which.
+
+    Of an output of a call, the entry is the call's number in the Function and which of its outputs it is.
+    """
 
     operation: int
     operands: Sequence[int]
@@ -77,13 +83,8 @@ class NumbersCount:
     def masks(self, inputs: Iterable[int]) -> cs.Function:
         """Return the Function of the same inputs that gives where some of them count: masks that are not 0 there."""
         function = self._function
-        values: list[Any] = function.instructions_sx().elements()
         symbols = function.sx_in()
-        entries = [symbol.elements() for symbol in symbols]
-        for k, instruction in enumerate(self._instructions):
-            if instruction.operation == cs.OP_INPUT:
-                i, entry = instruction.entry
-                values[k] = entries[i][entry]
+        values = self._values(symbols)
         inputs = list(inputs)
         masks = {_EVERYWHERE: cs.SX(1.0)}
         for number in sorted(self._parts_of({place for i in inputs for place in self._of_entries[i] if place})):
@@ -94,6 +95,20 @@ class NumbersCount:
             of_entries = [nowhere if place is None else masks[place] for place in self._of_entries[i]]
             outputs.append(cs.densify(cs.SX(function.sparsity_in(i), cs.vertcat(*of_entries))))
         return cs.Function("masks", symbols, outputs, {"is_diff_in": [False] * function.n_in()})
+
+    def _values(self, symbols: Sequence[cs.SX]) -> list[Any]:
+        """Return what each instruction gives, as an expression of the inputs."""
+        computed: list[Any] = self._function.instructions_sx().elements()
+        entries = [symbol.elements() for symbol in symbols]
+        values: list[Any] = []
+        n_outputs_of_calls = 0
+        for k, (operation, _, (which, entry)) in enumerate(self._instructions):
+            if operation == _OUTPUT_OF_CALL:
+                n_outputs_of_calls += 1
+                values.append(computed[which].get_output(entry))
+            else:
+                values.append(entries[which][entry] if operation == cs.OP_INPUT else computed[k - n_outputs_of_calls])
+        return values
 
     def _parts_of(self, places: set[int]) -> set[int]:
         """Return places and those that they are made of; these have smaller numbers."""
@@ -208,7 +223,13 @@ def instructions_of(function: cs.Function) -> list[Instruction]:
         else:
             operands = () if operation == cs.OP_CONST else tuple(last[place] for place in from_)
             instructions.append(Instruction(operation, operands, (-1, -1)))
-        if operation != cs.OP_OUTPUT:
-            for place in into:
-                last[place] = k
+        if operation == cs.OP_CALL:
+            call = len(instructions) - 1
+            for which, place in enumerate(into):
+                # What is read nowhere has no place.
+                if place >= 0:
+                    last[place] = len(instructions)
+                    instructions.append(Instruction(_OUTPUT_OF_CALL, (call,), (k, which)))
+        elif operation != cs.OP_OUTPUT:
+            last[into[0]] = len(instructions) - 1
     return instructions
