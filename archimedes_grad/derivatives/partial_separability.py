@@ -37,7 +37,7 @@ def stored_entries(matrix: Any) -> SparseMatrix:
     """Return a matrix by its structure and the values of its stored entries."""
     sparsity = matrix.sparsity()
     indices, pointers = (np.asarray(k, dtype=np.int64) for k in (sparsity.row(), sparsity.colind()))
-    return SparseMatrix(matrix.shape, indices, pointers, matrix.nz[:] if matrix.nnz() else cs.DM.zeros(0, 1))
+    return SparseMatrix(matrix.shape, indices, pointers, matrix.nz[:] if matrix.nnz() else type(matrix)(0, 1))
 
 
 class _Triplets:

@@ -218,6 +218,16 @@ def test_sizes_around_those_of_a_lot_of_items():
         np.testing.assert_allclose(jacobian.toarray(), expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("transform", [arc.jac, arc.hess])
+@pytest.mark.parametrize("function", [lambda x, a: np.sum(a @ a), lambda x, a: 3.0, lambda x, a: a[0] @ a @ a[1]])
+def test_what_the_argument_is_not_in_has_an_empty_derivative_also_beside_large_products(transform, function):
+    x, a = np.ones(3), np.ones((100, 100))
+    matrix = transform(function, sparse=True)(x, a)
+    assert scipy.sparse.issparse(matrix)
+    assert matrix.nnz == 0
+    assert matrix.shape == (1 if transform is arc.jac else 3, 3)
+
+
 def test_a_matrix_of_unknowns_is_flattened():
     v = vectors(X)
     jacobian = arc.jac(lambda v: np.cos(v) * v[:, :1], sparse=True)(v)
