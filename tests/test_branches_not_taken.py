@@ -146,6 +146,23 @@ CASES = {
     ),
     "a factorisation": _regular,
 }
+
+
+def _compared_in_a_branch(called):
+    """Give a branch, of arrays, in which the results of a call are compared where no slope reads them."""
+
+    def branch(q, s, a):
+        r = called(q)
+        compared = np.where(s > 0, np.where(r > 0.6, 2 * a, a * a), 0 * a)
+        return np.sum(compared) + np.sum(np.where(s > 1, np.sqrt(r) * a, 0.0))
+
+    return lambda x, y: arc.cond(
+        y[0] > -9, branch, lambda q, s, a: np.sum(a), np.sqrt(np.tile(x, 10)), np.tile(x, 10), np.tile(y, 10)
+    )
+
+
+_sine = arc.custom_jvp(lambda v: np.sin(v) * v)
+_sine.defjvp(lambda p, t: (_sine(p[0]), t[0] * (np.cos(p[0]) * p[0] + np.sin(p[0]))))
 #: What is read from outside by a branch that is not taken, inside of a call.
 READ = {
     "by a branch of a choice": lambda x, y: (
@@ -241,6 +258,15 @@ READ = {
             lambda s: np.nansum(s[0]) + s[2] < 6, lambda s: (0.9 * s[0], s[1] * y, s[2] + 1), (np.sqrt(x), x, 0), 9
         )[1]
     ),
+}
+READ |= {
+    f"by a branch that compares what {what} gives": _compared_in_a_branch(called)
+    for what, called in {
+        "a batch": arc.vmap(lambda v: np.sin(v) * v),
+        "a loop": lambda q: arc.scan(lambda c, v: (c, np.sin(v) * v), 0.0, q)[1],
+        "a rule of the user's": _sine,
+        "a solver": lambda q: arc.implicit_root(lambda r, p: r - np.sin(p) * p, np.zeros(40), np.nan_to_num(q)),
+    }.items()
 }
 #: Outputs that are singular where x is negative, and that nobody reads.
 UNREAD = {

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from archimedes_grad.derivatives import wanted
 from archimedes_grad.derivatives.callees import Callees
 from archimedes_grad.derivatives.numbers import NumbersCount, instructions_of
+from archimedes_grad.derivatives.structures import with_structure
 from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, steps_of
+from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
 
 NUMBERS = (0.0, 0.5, -1.0, 2.0)
 
@@ -128,6 +130,43 @@ def test_both_sides_of_a_condition_are_everywhere_however_it_is_written():
     ])  # fmt: skip
     count = NumbersCount(function, instructions_of(function), (0,), False)
     assert count.uses == [None, EVERYWHERE]
+
+
+def _array_functions():
+    """Give Functions of three columns that compare values behind which no derivative goes."""
+    x, y, z = (cs.MX.sym(letter, 2) for letter in "xyz")
+    numbers = [cs.SX.sym(letter, 2) for letter in "xz"]
+    asked = cs.Function("asked", numbers, [numbers[0] > numbers[1][::-1]], {"is_diff_in": [False, False]})
+    value = without_reverse_sweep(2, 1)
+    inside = cs.Function("inside", [x, y, z], [_only(value(z) > 0.2, x) + _only(asked(x, z), y)])
+    called = cs.Function("called", [x, y, z], [y * inside(z, y, x)[::-1]])
+    return {
+        "a value": cs.Function("f", [x, y, z], [_only(value(x) > 0.2, y) * z]), "a mask": inside, "called": called,
+        "in a batch": inside.map(3, [False, True, False], [False]),
+        "in a sum over a batch": inside.map(3, [False, True, False], [True]),
+        "in a choice": cs.Function("f", [x, y, z], [
+            cs.Function.if_else("choice", called, cs.Function("other", [x, y, z], [x]))(x[1], z, y, x)
+        ]),
+        "a mask itself": asked, "a batch of masks": asked.map(3, [True, False], [False]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("what", _array_functions())
+def test_structures_have_what_is_compared_behind_calls_without_derivatives(what):
+    function = _array_functions()[what]
+    made = with_structure(function)
+    generator = np.random.default_rng(0)
+    changes = [np.zeros((function.nnz_out(0), function.nnz_in(i)), bool) for i in range(function.n_in())]
+    for _ in range(60):
+        arguments = [generator.choice([*NUMBERS, 0.3, -0.2], function.size_in(i)) for i in range(function.n_in())]
+        value = np.array(function(*arguments))
+        for i, found in enumerate(changes):
+            for k in range(function.nnz_in(i)):
+                changed = [a.copy() for a in arguments]
+                changed[i].T.flat[k] = generator.choice(NUMBERS)  # In the order of columns.
+                found[:, k] |= (np.array(function(*changed)) != value).ravel("F")
+    for i, found in enumerate(changes):
+        np.testing.assert_array_equal(found, np.array(cs.DM(made.jac_sparsity(0, i), 1)) != 0)
 
 
 def test_masks_are_wanted_where_something_behind_the_call_is_singular_and_else_not():

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 
 import casadi as cs
 
+from archimedes_grad.derivatives.structures import with_structure
 from archimedes_grad.derivatives.uses import COMPARISONS, MOVES, PRODUCTS, Step
+from archimedes_grad.nodes.given_derivatives import is_without_reverse_sweep
 from archimedes_grad.nodes.simplification import derivative_sweep
 from archimedes_grad.rules.words import negated, only_where
-
-#: Entries of the Jacobians of a Function up to which their structure is looked at.
-_LARGEST_STRUCTURE = 250_000
 
 #: For each operand of a node, the mask of its gate; None where it has none.
 Gates = list[cs.MX | None]
@@ -151,7 +150,10 @@ def in_full(mask: cs.MX, rows: int, columns: int) -> cs.MX:
 
 def _of_call(function: cs.Function, operands: list[cs.MX], masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
     """Return where the arguments of a call count: entry by entry where its structure is soon found, else all alike."""
-    if function.nnz_in() * function.nnz_out() > _LARGEST_STRUCTURE:
+    if is_without_reverse_sweep(function):
+        return list(masks)
+    made_of = with_structure(function)
+    if made_of is None:
         return [_any(masks)] * len(operands)
     moved: list[cs.MX | None] = [None] * len(operands)
     for output, mask in enumerate(masks):
@@ -159,7 +161,7 @@ def _of_call(function: cs.Function, operands: list[cs.MX], masks: Sequence[cs.MX
             continue
         column = cs.vec(in_full(mask, *function.size_out(output)))
         for k, operand in enumerate(operands):
-            depends = cs.DM(function.jac_sparsity(output, k).T, 1)
+            depends = cs.DM(made_of.jac_sparsity(output, k).T, 1)
             if depends.nnz():
                 part = cs.reshape(cs.densify(cs.mtimes(depends, column)), *operand.shape)
                 before = moved[k]

@@ -58,6 +58,11 @@ def without_reverse_sweep(rows: int, columns: int) -> cs.Function:
         return cs.Function(CUSTOM, [x], [x], {"is_diff_in": [False], "never_inline": True})
 
 
+def is_without_reverse_sweep(function: cs.Function) -> bool:
+    """Tell whether a Function is that of `without_reverse_sweep`."""
+    return function.name() == CUSTOM and not any(function.is_diff_in())
+
+
 def can_be_opened(function: cs.Function) -> bool:
     """Tell whether a Function of arrays may be put in line where it is called."""
     return function.class_name() == "MXFunction" and function.name() not in _NEVER_OPENED
