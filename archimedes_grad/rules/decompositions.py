@@ -153,15 +153,17 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
 
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
-    """The condition number: the norm of a matrix times that of its inverse."""
+    """The condition number: the norm of a matrix times that of its inverse; inf where NumPy says so of nan."""
     x = gathered(x)
-    value = np.linalg.cond(value_of(x), p)
-    if not np.all(np.isfinite(value)):
-        return constant(value)
+    value = numpy_value(lambda matrix: np.linalg.cond(matrix, p), x)
     if p is None or p in (2, -2):
         s = np.linalg.svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
-    return np.linalg.norm(x, p, (-2, -1)) * np.linalg.norm(np.linalg.inv(x), p, (-2, -1))
+        result = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    else:
+        (inverse,) = called(kinds.INVERSE_OR_NAN, x, [x.shape[-2:]], [kinds.inverse_or_nan(x.value)])
+        result = np.linalg.norm(x, p, (-2, -1)) * np.linalg.norm(inverse, p, (-2, -1))
+    undefined = np.isnan(result) & ~np.any(np.isnan(x), axis=(-2, -1))
+    return new_array(chosen(undefined, np.inf, result).node, value)
 
 
 @implements(np.linalg.pinv)

@@ -323,6 +323,29 @@ def _slogdet_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Ma
 SLOGDET = Kind("slogdet", _slogdet_evaluate, _slogdet_reverse)
 
 
+# --- inverses -------------------------------------------------------------------------------------
+
+
+def inverse_or_nan(a: Any) -> Any:
+    """Return the inverse of each matrix of a stack, nan for one that is singular."""
+    try:
+        return np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        return np.full(a.shape, np.nan) if a.ndim == 2 else np.stack(list(map(inverse_or_nan, a)))
+
+
+def _inverse_evaluate(inputs: Any, wanted: Any) -> Any:
+    return (inverse_or_nan(inputs[0]),)
+
+
+def _inverse_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    (inverse,), (seed,) = outputs, seeds
+    return [-product(inverse.T, seed, inverse.T)]
+
+
+INVERSE_OR_NAN = Kind("inverse", _inverse_evaluate, _inverse_reverse)
+
+
 # --- triangular factors ---------------------------------------------------------------------------
 
 

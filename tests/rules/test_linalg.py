@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from helpers import check, check_gradient, check_second_order, check_value, sample, weighted
+from helpers import assert_same, check, check_gradient, check_second_order, check_value, sample, weighted
 
 import archimedes_grad as arc
 
@@ -289,6 +289,44 @@ def test_failure_in_a_later_call_raises_linalgerror(function, n):
         with pytest.raises(np.linalg.LinAlgError):
             transformed(np.zeros((n, n)) - np.eye(n, k=1))
         np.testing.assert_array_equal(transformed(good), first)
+
+
+OF_ANY_RANK = {
+    "regular": S3[:2, :2], "zero": np.zeros((2, 2)), "of rank one": np.ones((2, 2)), "a zero row": np.diag([0.0, 1.0]),
+    "nan": np.array([[np.nan, 1.0], [1.0, 2.0]]), "infinite": np.array([[np.inf, 1.0], [1.0, 2.0]]),
+}  # fmt: skip
+
+
+def outcome(function, matrix):
+    try:
+        return function(matrix)
+    except np.linalg.LinAlgError:
+        return "LinAlgError"
+
+
+@pytest.mark.parametrize("order", [None, 2, -2, 1, -1, math.inf, -math.inf, "fro", "nuc"])
+@pytest.mark.parametrize("first", OF_ANY_RANK)
+def test_condition_numbers_of_singular_matrices(order, first):
+    def function(matrix):
+        return np.linalg.cond(matrix, order)
+
+    compiled = arc.compile(function)
+    for name in (first, *OF_ANY_RANK):
+        expected, got = outcome(function, OF_ANY_RANK[name]), outcome(compiled, OF_ANY_RANK[name])
+        np.testing.assert_equal(got, expected) if isinstance(expected, str) else assert_same(got, expected)
+
+
+@pytest.mark.parametrize("order", [None, -2, 1, "fro"])
+def test_condition_numbers_of_a_stack_with_singular_members(order):
+    stack = np.stack([np.ones((3, 3)), S3, np.zeros((3, 3))])
+    check_value(lambda a: np.linalg.cond(a, order), stack)
+    slope = arc.grad(lambda a: np.linalg.cond(a, order)[1])(stack)
+    np.testing.assert_allclose(slope[1], arc.grad(lambda a: np.linalg.cond(a, order))(S3), rtol=1e-12)
+
+
+def test_a_branch_on_a_condition_number_that_is_infinite():
+    function = arc.compile(lambda a: 0.0 * a[0, 0] if np.linalg.cond(a) > 1e8 else a[0, 0])
+    assert [function(a) for a in (np.ones((2, 2)), 2 * np.eye(2), np.ones((2, 2)))] == [0.0, 2.0, 0.0]
 
 
 def test_complex_eigenvalues_are_refused():
