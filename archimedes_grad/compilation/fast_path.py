@@ -10,7 +10,7 @@ that: check, copy in, evaluate, copy out. For ``grad(f)(x)`` with three entries 
         if not (type(v0) is ndarray and v0.dtype is dtype0 and v0.shape == shape0): return MISS
         try: slot = take_slot()
         except IndexError: slot = new_slot()
-        i0, o0, evaluate, _ = slot
+        i0, o0, evaluate, buffers = slot
         i0[...] = v0
         evaluate()
         result = o0.copy()
@@ -40,7 +40,8 @@ class Miss:
     """What a fast path returns where it has no result.
 
     Either the call is not of its form (``MISS``), or a guard of its path did not hold: then with the numeric leaves
-    of the call, the path, how many guards held from the first on, and the outcome of the one that did not.
+    of the call, the path, how many guards held from the first on, and the outcome of the one that did not. Or the
+    evaluation failed: then `held` is ``FAILED``.
     """
 
     __slots__ = ("held", "leaves", "outcome", "path")
@@ -55,12 +56,11 @@ class Miss:
 #: For a call that is not of the fast path's form.
 MISS = Miss([], None, 0, 0.0)
 
+#: In the place of how many guards held, where that is not known or all of them did.
+FAILED = -1
+
 _FLOAT64 = np.dtype(np.float64)
 _COMPARED_BY_VALUE = (str, int)
-
-
-class EvaluationError(np.linalg.LinAlgError):
-    """A linear solve or factorisation failed while a compiled function was evaluated."""
 
 
 class FastPath(NamedTuple):
@@ -72,7 +72,7 @@ class FastPath(NamedTuple):
         ``(args, kwargs)``: the result, or a ``Miss``.
     run
         ``(leaves)``: the result for numeric leaves of the right shapes, of any real dtype; or a ``Miss`` where a
-        guard does not hold.
+        guard does not hold, or the evaluation fails.
     hits
         One number: how often the path was taken; counted where there are guards.
     """
@@ -127,7 +127,7 @@ class _Source:
         self.names: dict[str, Any] = {
             "MISS": MISS, "ndarray": np.ndarray, "float64": np.float64, "empty": np.empty, "flatten": flatten,
             "static_key": static_key,
-            "contiguous": np.ascontiguousarray, "EvaluationError": EvaluationError, "Miss": Miss, "path": path,
+            "contiguous": np.ascontiguousarray, "Miss": Miss, "FAILED": FAILED, "path": path,
             "hits": [0], "failures": failures, "raise_failure": raise_failure, "forget_failure": forget_failure,
             "raise_interrupt": raise_interrupt,
         }  # fmt: skip
@@ -211,7 +211,7 @@ class _Source:
         slot += ["held", "failed_outcome"] if self.derived.n_guards else []
         body = []
         body += ["try: slot = take_slot()", "except IndexError: slot = new_slot()"]
-        body.append(f"{', '.join([*slot, 'bind_input', 'bind_output', 'evaluate', '_'])} = slot")
+        body.append(f"{', '.join([*slot, 'bind_input', 'bind_output', 'evaluate', 'buffers'])} = slot")
         for k, leaf in enumerate(self.leaves):
             if not _is_copied(leaf):
                 body.append(f"l{k} = contiguous(l{k}, float64)")
@@ -225,7 +225,9 @@ class _Source:
                 body.append(f"r{k} = empty({self.name('shape', output.shape)})")
                 body.append(f"bind_output({k}, memoryview(r{k}))")
         if self.derived.can_fail:
+            # An evaluation that stops at a failing node writes nothing after it.
             body.append("succeeded[0] = 0.0")
+            body += [f"held[0] = {float(FAILED)}"] if self.derived.n_guards else []
         if self.promotion is not None:
             body.append("start = clock()")
         if self.derived.graph.black_boxes:
@@ -240,10 +242,13 @@ class _Source:
             self.names["promote"] = _in_thread(self.promotion.start)
             body += ["seconds_left[0] -= clock() - start", "if seconds_left[0] <= 0.0:"]
             body += ["    seconds_left[0] = never", "    promote()"]
+        leaves = ", ".join(f"l{k}" for k in range(len(self.leaves)))
+        failed = ["    give_back(slot)", f"    return Miss([{leaves}], path(), FAILED, 0.0)"]
         if self.derived.n_guards:
             # Before all else: where a guard failed, whatever was computed after it is meaningless.
-            leaves = ", ".join(f"l{k}" for k in range(len(self.leaves)))
             body.append(f"if held[0] != {float(self.derived.n_guards)}:")
+            if self.derived.can_fail:
+                body += ["    if buffers.stopped():", *_indented(failed)]
             body.append(f"    miss = Miss([{leaves}], path(), int(held[0]), float(failed_outcome[0]))")
             body.append("    give_back(slot)")
             if self.derived.graph.black_boxes:
@@ -251,9 +256,9 @@ class _Source:
             body.append("    return miss")
             body.append("hits[0] += 1")
         if self.derived.graph.black_boxes:
-            body.append("if failures: raise_failure()")
+            body += ["if failures:", "    give_back(slot)", "    raise_failure()"]
         if self.derived.can_fail:
-            body.append(f"if succeeded[0] != 1.0: raise EvaluationError({self.derived.graph.failure!r})")
+            body += ["if succeeded[0] != 1.0:", *failed]
         for k, output in enumerate(outputs):
             body.append(f"r{k} = {self._copied_out(k, output)}")
         body.append(f"result = {self._built(self.derived.result)}")

@@ -30,11 +30,12 @@ def guards_alone(derived: Derived) -> Derived | None:
     inputs: Any = function.sx_in() if derived.representation == "scalar" else function.mx_in()
     with forward_nodes():
         outputs = function.call(inputs, derived.representation == "array", False)
-        guards = cs.Function("guards", inputs, outputs[-2:])
+        # A guard may rest on what fails, as the whole path may.
+        success = [type(inputs[0])(1.0)] if derived.can_fail else []
+        guards = cs.Function("guards", inputs, [*success, *outputs[-2:]])
     if guards.n_instructions() > _CHEAP_GUARDS * function.n_instructions():
         return None
-    graph = replace(derived.graph, can_fail=False)
-    return replace(derived, graph=graph, function=guards, outputs=(), result=Template(constant=True))
+    return replace(derived, function=guards, outputs=(), result=Template(constant=True))
 
 
 def merged(paths: Sequence[Derived]) -> Derived | None:

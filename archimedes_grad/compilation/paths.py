@@ -3,7 +3,7 @@
 A path is one trace, compiled together with its guards: an evaluation gives the result and how many guards held.
 Where one did not, its outcome leads to the branch of the tree that the call belongs to, and the path taken there
 most recently is tried next; only where no path has been traced is a new one. A result counts only if all guards of
-its path held.
+its path held. So does a failure: an evaluation that failed is an error only of the path that the call belongs to.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from archimedes_grad.compilation.fast_path import FastPath, Miss
+from archimedes_grad.compilation.failing import other_outcome
+from archimedes_grad.compilation.fast_path import FAILED, FastPath, Miss
 from archimedes_grad.derivatives.representation import Derived
 
 
@@ -98,6 +99,11 @@ class Path:
         return self.fast_path.run(leaves)
 
 
+def _decided(miss: Miss) -> Miss:
+    """Return a miss that tells which guard did not hold."""
+    return other_outcome(miss) if miss.held == FAILED else miss
+
+
 #: Traces a new path of the call under way, with a script of its first outcomes.
 Tracer = Callable[[tuple[float, ...]], Path]
 
@@ -137,7 +143,14 @@ class Paths:
         return result, recent
 
     def follow(self, miss: Miss, new_path: Tracer) -> tuple[Any, Path]:
-        """Return the result of a call that missed a path, and the path that it takes."""
+        """Return the result of a call that missed a path, and the path that it takes.
+
+        Raises
+        ------
+        EvaluationError
+            If the evaluation fails on the path that the call takes.
+        """
+        miss = _decided(miss)
         self.misses += 1
         while True:
             prefix = (*miss.path.outcomes[: miss.held], miss.outcome)
@@ -149,7 +162,7 @@ class Paths:
             if type(result) is not Miss:
                 self._taken(candidate)
                 return result, candidate
-            miss = result
+            miss = _decided(result)
 
     def _traced(self, script: tuple[float, ...], leaves: list[Any], new_path: Tracer) -> tuple[Any, Path]:
         """Trace a path and run it.

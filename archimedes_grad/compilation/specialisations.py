@@ -14,6 +14,7 @@ from archimedes_grad._version import __version__
 from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arguments.specs import static_key
 from archimedes_grad.compilation.evaluation import evaluated_by
+from archimedes_grad.compilation.failing import guards_in_order
 from archimedes_grad.compilation.fast_path import new_fast_path
 from archimedes_grad.compilation.paths import Path, Paths
 from archimedes_grad.compilation.pickling import packed
@@ -150,10 +151,11 @@ def _can_be_loaded(function: cs.Function) -> bool:
 
 
 def _without_graph(derived: Derived) -> Derived:
-    """Return what is needed to evaluate: the function, not the expressions that it was made of."""
+    """Return what is needed to evaluate: functions, not the expressions that they were made of."""
     graph = derived.graph
     bare = replace(
         graph, symbols=(), hidden=(), hidden_symbols=(), nodes=(), success=None, loops={},
         guards=tuple(replace(guard, node=None) for guard in graph.guards),
     )  # fmt: skip
-    return replace(derived, graph=bare)
+    asked = guards_in_order(derived) if derived.can_fail and derived.n_guards else None
+    return replace(derived, graph=bare, guards_in_order=asked)

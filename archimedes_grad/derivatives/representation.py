@@ -54,6 +54,8 @@ class Derived:
     n_guards
         How many guards must hold. Where there are any, two more outputs follow: how many held from the first on,
         and the outcome of the one that did not.
+    guards_in_order
+        Of what came from another process: each guard by itself, where the evaluation may stop before they are reached.
     """
 
     graph: Graph
@@ -64,6 +66,7 @@ class Derived:
     reason: str
     hidden: tuple[Any, ...]
     n_guards: int
+    guards_in_order: cs.Function | None = None
 
     @property
     def can_fail(self) -> bool:

@@ -81,6 +81,10 @@ class Slot:
             if array.size:
                 self.bind_input(n_own + i, _memory(array))
 
+    def stopped(self) -> bool:
+        """Tell whether the last evaluation ended at a node that failed: what comes after it was not written."""
+        return bool(self._buffer.ret())
+
 
 def _memory(array: npt.NDArray[np.float64]) -> Any:
     return array.data
