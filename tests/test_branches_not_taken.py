@@ -295,7 +295,57 @@ UNREAD = {
         arc.scan(lambda c, e: (np.sqrt(c), e * e), x, x * y)[1]
     ),
 }
+#: Outputs and carries that are singular where x is negative, and are only compared or rounded.
+COMPARED = {
+    "by the condition of a loop": lambda x, y: np.sum(
+        arc.while_loop(
+            lambda s: np.nansum(s[0]) + s[2] < 6, lambda s: (0.5 * np.sqrt(s[0]), s[1] * y, s[2] + 1), (x, x, 0), 9
+        )[1]
+    ),
+    "by the condition of a loop in a loop": lambda x, y: np.sum(
+        arc.scan(lambda c, e: (
+            arc.while_loop(lambda s: np.nansum(s[0]) < 3 * e, lambda s: (np.sqrt(s[0]) + 1, s[1] * y), (x, c), 5)[1], None
+        ), x, y)[0]
+    ),
+    "as a residual": lambda x, y: np.sum(
+        arc.while_loop(lambda s: s[1] > 0.1, lambda s: (
+            s[0] * y, np.sqrt(np.sum((np.maximum(s[0] * y, 0.3) - np.maximum(s[0], 0.3)) ** 2))
+        ), (x, 1.0), 9)[0]
+    ),
+    "by a step": lambda x, y: np.sum(
+        arc.scan(lambda c, e: ((np.sqrt(c[0]), c[1] * np.where(c[0] > 1, e, y)), None), (x, x), y)[0][1]
+    ),
+    "by a step that chooses": lambda x, y: np.sum(
+        arc.fori_loop(0, 3, lambda i, s: (
+            np.log(s[0]), arc.cond(s[0][1] > 0, lambda: s[1] * y, lambda: s[1] * y[0])
+        ), (x, x))[1]
+    ),
+    "by what steps give": lambda x, y: np.sum(
+        arc.scan(lambda c, e: (np.sqrt(c), np.where(np.floor(c) > 0, e, e**2)), x, x * y)[1]
+    ),
+    "around a batch": lambda x, y: (
+        lambda a: np.sum(np.where(a[1] > 1, a[0], a[0] ** 2))
+    )(arc.vmap(lambda u, v: (u * v, np.sqrt(u)))(x, y)),
+    "around a choice": lambda x, y: (
+        lambda a: np.sum(a[0] * np.sign(a[1] - 1) ** 2)
+    )(arc.cond(y[0] > 0, lambda: (x * y, np.log(np.where(x < 0, 0.0, x))), lambda: (x, x))),
+    "around a loop": lambda x, y: (
+        lambda a: np.sum(np.where(np.nansum(a[1], axis=0) > 1, a[0], y * a[0]))
+    )(arc.scan(lambda c, e: (c * e + x, np.sqrt(c * x)), x, y)),
+    "around a call of calls": lambda x, y: np.sum(
+        arc.vmap(lambda u: (
+            lambda a: np.where(a[1] > 1, a[0], y[0] * a[0])
+        )(arc.scan(lambda c, e: ((c[0] * e + u, np.sqrt(u) + c[1]), None), (u, u), y)[0]))(x)
+    ),
+    "as what is around a loop": lambda x, y: (
+        lambda q: arc.scan(lambda c, e: (c * 0.5 + np.sum(q > 1) * e, None), 0.3, y)[0] + np.sum(x * y)
+    )(np.sqrt(x)),
+    "in whole numbers": lambda x, y: (
+        lambda q: arc.fori_loop(0, 3, lambda i, s: s * 0.5 + np.sum(np.nan_to_num(np.floor(q))), y[0]) + np.sum(x * y)
+    )(np.sqrt(x)),
+}
 CASES |= {f"read {how}": f for how, f in READ.items()} | {f"not read, {what}": f for what, f in UNREAD.items()}
+CASES |= {f"compared, {how}": f for how, f in COMPARED.items()}
 SURROUNDINGS = {"by itself": lambda f: f, "beside a switch": lambda f: lambda x, y: f(x, y) * _chosen(x, y)}
 
 

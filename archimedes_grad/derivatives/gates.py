@@ -5,10 +5,10 @@ from __future__ import annotations
 import casadi as cs
 
 from archimedes_grad.derivatives.masks import Gates
-from archimedes_grad.derivatives.uses import NEVER_TAKEN, WITHOUT_DERIVATIVE
+from archimedes_grad.derivatives.uses import NEVER_TAKEN
 from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
 from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of
-from archimedes_grad.rules.branches import REGULAR, REGULAR_POINTS, WHOLE
+from archimedes_grad.rules.branches import REGULAR, REGULAR_POINTS, WHOLE, WITHOUT_DERIVATIVE
 from archimedes_grad.rules.words import negated, only_where
 
 #: Acosh has none at `REGULAR`.

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import casadi as cs
 
 from archimedes_grad.derivatives.structures import with_structure
-from archimedes_grad.derivatives.uses import COMPARISONS, MOVES, PRODUCTS, Step
+from archimedes_grad.derivatives.uses import MOVES, PRODUCTS, Step
 from archimedes_grad.nodes.given_derivatives import is_without_reverse_sweep
 from archimedes_grad.nodes.simplification import derivative_sweep
+from archimedes_grad.rules.branches import COMPARISONS
 from archimedes_grad.rules.words import negated, only_where
 
 #: For each operand of a node, the mask of its gate; None where it has none.

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import casadi as cs
 
-from archimedes_grad.derivatives.uses import COMPARISONS, EVERYWHERE, NEVER_TAKEN, SOMEWHERE, WITHOUT_DERIVATIVE, Use
+from archimedes_grad.derivatives.uses import EVERYWHERE, NEVER_TAKEN, SOMEWHERE, Use
+from archimedes_grad.rules.branches import COMPARISONS, WITHOUT_DERIVATIVE
 
 #: The first place of a table.
 _EVERYWHERE = 0

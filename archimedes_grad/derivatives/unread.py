@@ -4,6 +4,9 @@ An output of a loop, a choice or a batch that nobody reads gets the cotangent 0,
 made of multiplies that by inf: of ``carry, roots = arc.scan(...)`` the roots, which are there only for a plot. So
 before a derivative is taken, what is called is made again without such outputs, and loops also without the carries that
 nothing else is made of.
+
+So it is with outputs and carries that are only compared, by the condition of a loop for one. These stay, but nothing
+goes back from them.
 """
 
 from __future__ import annotations
@@ -14,24 +17,32 @@ from typing import NamedTuple
 
 import casadi as cs
 
+from archimedes_grad.derivatives.counting import Counting
 from archimedes_grad.derivatives.uses import LINEAR
 from archimedes_grad.nodes.dependence import body_of, branches_of, items_of, made_of
 from archimedes_grad.nodes.functions import graph_function
-from archimedes_grad.nodes.given_derivatives import can_be_opened
+from archimedes_grad.nodes.given_derivatives import can_be_opened, without_reverse_sweep
 from archimedes_grad.nodes.loops import Loop, looped
 from archimedes_grad.nodes.rebuilding import Rebuilding, opened, ordered, symbols_of
 from archimedes_grad.nodes.simplification import forward_nodes
+from archimedes_grad.rules.branches import WITHOUT_DERIVATIVE
 from archimedes_grad.tracing.graph import Graph
+
+#: Operations through which the cotangent 0 remains 0, and those through which none goes.
+_HARMLESS = LINEAR | WITHOUT_DERIVATIVE | {cs.OP_INPUT, cs.OP_OUTPUT, cs.OP_CONST}
 
 
 def without_unread(graph: Graph) -> Graph:
-    """Return a graph whose calls have no outputs, and whose loops no carries, that nothing is made of."""
+    """Return a graph whose calls have no outputs, and whose loops no carries, that nothing is made of.
+
+    Nothing goes back into calls from outputs, and in loops from carries, that are only compared.
+    """
     if not graph.has_several_outputs:
         return graph
     success = [] if graph.success is None else [graph.success]
     everything = [*graph.nodes, *success, *(guard.node for guard in graph.guards)]
     with forward_nodes():
-        rebuilt = _Reading(everything, _Callees(graph.loops)).of(everything)
+        rebuilt = _Reading(everything, graph.nodes, _Callees(graph.loops)).of(everything)
     n_nodes = len(graph.nodes)
     return replace(
         graph,
@@ -55,24 +66,42 @@ class _Callee(NamedTuple):
 
 
 class _Reading(Rebuilding):
-    """Builds expressions again, with other Functions called where not all outputs are read."""
+    """Builds expressions again, with other Functions called where not all outputs are read, or some only compared.
 
-    def __init__(self, expressions: Sequence[cs.MX], callees: _Callees) -> None:
+    Parameters
+    ----------
+    differentiated
+        Those of the expressions that derivatives are taken of.
+    """
+
+    def __init__(
+        self, expressions: Sequence[cs.MX], differentiated: Sequence[cs.MX], callees: _Callees
+    ) -> None:
         super().__init__()
         self._callees = callees
         self._read: dict[int, set[int]] = {}
-        for node in ordered(expressions):
-            if node.source.op() == cs.OP_CALL:
-                self._read.setdefault(node.source_key, set()).add(node.which)
+        self._counted: dict[int, set[int]] = {}
+        nodes = ordered(expressions)
+        results = [node for node in nodes if node.source.op() == cs.OP_CALL]
+        for node in results:
+            self._read.setdefault(node.source_key, set()).add(node.which)
+        if len(self._read) == len(results):
+            # CasADi goes back into no call of which nothing counts.
+            self._counted = self._read
+            return
+        counted = callees.counting.among(nodes, differentiated)
+        for node in results:
+            if node.key in counted:
+                self._counted.setdefault(node.source_key, set()).add(node.which)
 
     def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
         """Return the results of a call that gives those outputs alone that are read, and nothing for the others."""
-        read = self._read.get(hash(source), ())
-        if source.op() != cs.OP_CALL or len(read) == source.n_out():
+        counted = self._counted.get(hash(source), ())
+        if source.op() != cs.OP_CALL or not counted or len(counted) == source.n_out():
             return None
-        called = source.which_function()
-        outputs = sorted(read)
-        callee = self._callees.giving(called, outputs) if self._callees.is_worth_it(called, outputs) else None
+        called, read = source.which_function(), sorted(self._read[hash(source)])
+        is_worth_it = self._callees.is_worth_it(called, sorted(counted))
+        callee = self._callees.giving(called, read, sorted(counted)) if is_worth_it else None
         if callee is None:
             return None
         results = [cs.MX(*called.size_out(k)) for k in range(called.n_out())]
@@ -83,18 +112,19 @@ class _Reading(Rebuilding):
 
 
 class _Callees:
-    """Makes Functions again that give some of their outputs only, each once."""
+    """Makes Functions again that give some of their outputs only, differentiated by some of these, each once."""
 
     def __init__(self, loops: Mapping[int, tuple[cs.Function, Loop]]) -> None:
+        self.counting = Counting()
         self._loops = loops
-        self._made: dict[tuple[int, tuple[int, ...]], tuple[cs.Function, _Callee | None]] = {}
+        self._made: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[cs.Function, _Callee | None]] = {}
 
     def is_worth_it(self, function: cs.Function, outputs: Sequence[int]) -> bool:
-        """Tell whether anything is computed for other outputs than these alone."""
+        """Tell whether other outputs than these are made of anything that they are not, where 0 may become nan."""
         kind = function.class_name()
         if hash(function) in self._loops:
             loop = self._loops[hash(function)][1]
-            return self.is_worth_it(loop.step, _needed_of(loop, outputs))
+            return self.is_worth_it(loop.step, self._counted_of(loop, outputs))
         if kind == "Switch":
             return any(self.is_worth_it(branch, outputs) for branch in branches_of(function))
         if kind == "MapSum":
@@ -105,47 +135,52 @@ class _Callees:
             return False
         results = opened(function, symbols_of(function))
         read = {node.key for node in ordered([results[k] for k in outputs])}
-        return any(node.operands and node.source.op() not in LINEAR for node in ordered(results, read))
+        return any(node.operands and node.source.op() not in _HARMLESS for node in ordered(results, read))
 
-    def giving(self, function: cs.Function, outputs: Sequence[int]) -> _Callee | None:
-        """Return what gives these outputs of a Function; None where it has to give all of them."""
-        key = hash(function), tuple(outputs)
+    def giving(self, function: cs.Function, outputs: Sequence[int], counted: Sequence[int]) -> _Callee | None:
+        """Return what gives these outputs of a Function, and takes cotangents of those that count.
+
+        None where it has to give all of them.
+        """
+        key = hash(function), tuple(outputs), tuple(counted)
         if key not in self._made:
             # With the function itself, whose hash stays taken.
-            self._made[key] = function, self._giving(function, outputs)
+            self._made[key] = function, self._giving(function, outputs, counted)
         return self._made[key][1]
 
-    def _giving(self, function: cs.Function, outputs: Sequence[int]) -> _Callee | None:
+    def _giving(self, function: cs.Function, outputs: Sequence[int], counted: Sequence[int]) -> _Callee | None:
         if hash(function) in self._loops:
-            return self._loop(self._loops[hash(function)][1], outputs)
+            return self._loop(self._loops[hash(function)][1], outputs, counted)
         made: cs.Function | None = None
         kind = function.class_name()
         if kind == "Switch":
-            made = self._choice(function, outputs)
+            made = self._choice(function, outputs, counted)
         elif kind == "MapSum":
-            made = self._map(function, outputs)
+            made = self._map(function, outputs, counted)
         elif kind == "SXFunction":
-            made = _of_numbers(function, outputs)
+            made = _of_numbers(function, outputs) if outputs == counted else _apart(function, outputs, counted)
         elif can_be_opened(function):
-            made = self._of_arrays(function, outputs)
+            made = self._of_arrays(function, outputs, counted)
         return None if made is None else _Callee(made, range(function.n_in()), outputs)
 
-    def _of_arrays(self, function: cs.Function, outputs: Sequence[int]) -> cs.Function:
+    def _of_arrays(self, function: cs.Function, outputs: Sequence[int], counted: Sequence[int]) -> cs.Function:
         inputs = symbols_of(function)
         results = opened(function, inputs)
-        read = [results[k] for k in outputs]
-        return graph_function(function.name(), inputs, _Reading(read, self).of(read))
+        read, differentiated = [results[k] for k in outputs], [results[k] for k in counted]
+        rebuilt = _Reading(read, differentiated, self).of(read)
+        given = [x if k in counted else _nothing_back(x) for k, x in zip(outputs, rebuilt, strict=True)]
+        return graph_function(function.name(), inputs, given)
 
-    def _choice(self, function: cs.Function, outputs: Sequence[int]) -> cs.Function | None:
-        branches = [self.giving(branch, outputs) for branch in branches_of(function)]
+    def _choice(self, function: cs.Function, outputs: Sequence[int], counted: Sequence[int]) -> cs.Function | None:
+        branches = [self.giving(branch, outputs, counted) for branch in branches_of(function)]
         if any(branch is None or len(branch.inputs) < function.n_in() - 1 for branch in branches):
             return None
         *others, last = [branch.function for branch in branches if branch is not None]
         return cs.Function.conditional(function.name(), others, last)
 
-    def _map(self, function: cs.Function, outputs: Sequence[int]) -> cs.Function | None:
+    def _map(self, function: cs.Function, outputs: Sequence[int], counted: Sequence[int]) -> cs.Function | None:
         body = body_of(function)
-        callee = self.giving(body, outputs)
+        callee = self.giving(body, outputs, counted)
         items = items_of(function)
         if callee is None or len(callee.inputs) < body.n_in() or items < 2:
             return None
@@ -153,11 +188,11 @@ class _Callees:
         summed = [function.size_out(k) == body.size_out(k) for k in outputs]
         return callee.function.map(items, shared, summed)
 
-    def _loop(self, loop: Loop, outputs: Sequence[int]) -> _Callee | None:
+    def _loop(self, loop: Loop, outputs: Sequence[int], counted: Sequence[int]) -> _Callee | None:
         n = loop.n_carry
-        needed = _needed_of(loop, outputs)
-        step = self.giving(loop.step, needed)
-        if step is None or len(needed) == loop.step.n_out():
+        needed, of_step = _needed_of(loop, outputs), self._counted_of(loop, counted)
+        step = self.giving(loop.step, needed, of_step)
+        if step is None or len(of_step) == loop.step.n_out():
             return None
         kept = [i for i in range(n) if i in needed]
         inputs = [i for i in range(loop.step.n_in()) if i >= n or i in kept]
@@ -169,6 +204,10 @@ class _Callees:
         ys = [k + n for k in needed if k >= n]
         return _Callee(looped(smaller), inputs, [*kept, *on_the_way, *ys])
 
+    def _counted_of(self, loop: Loop, outputs: Sequence[int]) -> list[int]:
+        """Return the outputs of a step that derivatives of some outputs of its loop go through."""
+        return _with_carries_behind(loop, _of_one_step(loop, outputs), self.counting.inputs_behind(loop.step))
+
 
 def _of_numbers(function: cs.Function, outputs: Sequence[int]) -> cs.Function:
     inputs = function.sx_in()
@@ -176,24 +215,48 @@ def _of_numbers(function: cs.Function, outputs: Sequence[int]) -> cs.Function:
     return cs.Function(function.name(), inputs, [results[k] for k in outputs])
 
 
+def _apart(function: cs.Function, outputs: Sequence[int], counted: Sequence[int]) -> cs.Function:
+    """Return the Function of two calls, of the outputs that count and of the others, from which nothing goes back."""
+    inputs = symbols_of(function)
+    results: dict[int, cs.MX] = {}
+    for some in (counted, [k for k in outputs if k not in counted]):
+        if some:
+            results |= zip(some, _of_numbers(function, some).call(inputs, False, True), strict=True)
+    given = [results[k] if k in counted else _nothing_back(results[k]) for k in outputs]
+    return graph_function(function.name(), inputs, given)
+
+
+def _nothing_back(x: cs.MX) -> cs.MX:
+    return without_reverse_sweep(*x.shape)(x) if x.is_dense() else x
+
+
 def _operations(function: cs.Function) -> int:
-    """Return how many operations a Function of numbers has, beside those that bring numbers in and out."""
+    """Return how many operations of a Function of numbers multiply cotangents by what may be infinite."""
     operations = (function.instruction_id(k) for k in range(function.n_instructions()))
-    return sum(operation not in (cs.OP_INPUT, cs.OP_OUTPUT, cs.OP_CONST) for operation in operations)
+    return sum(operation not in _HARMLESS for operation in operations)
 
 
 def _needed_of(loop: Loop, outputs: Sequence[int]) -> list[int]:
     """Return the outputs of a step that some outputs of its loop are made of."""
-    of_step = made_of(loop.step)
-    n = loop.n_carry
-    # Derivatives read the carries on the way, which stand behind the last ones.
-    needed, more = set[int](), {k if k < n else k - n for k in outputs}
+    first = _of_one_step(loop, outputs)
     if loop.condition is not None:
-        more |= {i for i in made_of(loop.condition)[0] if i < n}
-    while more - needed:
-        needed |= more
-        more = {i for k in needed for i in of_step[k] if i < n}
-    return sorted(needed)
+        first |= {i for i in made_of(loop.condition)[0] if i < loop.n_carry}
+    return _with_carries_behind(loop, first, made_of(loop.step))
+
+
+def _of_one_step(loop: Loop, outputs: Sequence[int]) -> set[int]:
+    """Return which outputs of a step outputs of its loop are: behind the last carries stand those on the way."""
+    n = loop.n_carry
+    return {k if k < n else k - n for k in outputs}
+
+
+def _with_carries_behind(loop: Loop, outputs: set[int], behind: Sequence[set[int]]) -> list[int]:
+    """Return some outputs of a step with the carries behind them, and behind these, one step after the other."""
+    found, more = set[int](), outputs
+    while more - found:
+        found |= more
+        more = {i for k in found for i in behind[k] if i < loop.n_carry}
+    return sorted(found)
 
 
 def _of_inputs(function: cs.Function, kept: Sequence[int]) -> cs.Function:

@@ -11,10 +11,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.nodes.rebuilding import Node, ordered, symbols_of
-from archimedes_grad.rules.branches import SINGULAR, WHOLE
-
-COMPARISONS = frozenset({cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR})
-WITHOUT_DERIVATIVE = COMPARISONS | {cs.OP_SIGN, cs.OP_FLOOR, cs.OP_CEIL}
+from archimedes_grad.rules.branches import SINGULAR, WHOLE, WITHOUT_DERIVATIVE
 
 #: Nodes that move entries or add them; their transposes are found by CasADi.
 MOVES = frozenset({

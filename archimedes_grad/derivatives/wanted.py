@@ -13,9 +13,10 @@ import operator
 
 import casadi as cs
 
-from archimedes_grad.derivatives.uses import PRODUCTS, SOMEWHERE, WITHOUT_DERIVATIVE, Step
+from archimedes_grad.derivatives.uses import PRODUCTS, SOMEWHERE, Step
 from archimedes_grad.nodes.dependence import body_of, branches_of, items_of
 from archimedes_grad.nodes.simplification import derivative_sweep
+from archimedes_grad.rules.branches import WITHOUT_DERIVATIVE
 
 #: Masks that take fewer instructions are always computed.
 _CHEAP = 200

@@ -13,6 +13,10 @@ SINGULAR = frozenset({
     cs.OP_ERFINV, cs.OP_FMOD, cs.OP_REMAINDER, cs.OP_NORM2, cs.OP_NORMF,
 })  # fmt: skip
 
+#: Operations through which no derivative goes.
+COMPARISONS = frozenset({cs.OP_LT, cs.OP_LE, cs.OP_EQ, cs.OP_NE, cs.OP_NOT, cs.OP_AND, cs.OP_OR})
+WITHOUT_DERIVATIVE = COMPARISONS | {cs.OP_SIGN, cs.OP_FLOOR, cs.OP_CEIL}
+
 #: Operations that leave an operand out where it is not taken.
 _CHOICES = frozenset({cs.OP_IF_ELSE_ZERO, cs.OP_FMAX, cs.OP_FMIN})
 
@@ -35,8 +39,9 @@ def note_choice(*branches: cs.MX) -> None:
 
 
 def chooses(function: cs.Function) -> bool:
-    """Tell whether a Function leaves out what it does not take.
+    """Tell whether a Function leaves out what it does not take, or only compares something.
 
-    CasADi keeps what extremes and sorting leave out apart, but within calls nobody does.
+    CasADi keeps what extremes and sorting leave out apart, and what is compared, but within calls nobody does.
     """
-    return any(function.instruction_id(k) in _CHOICES for k in range(function.n_instructions()))
+    looked_for = _CHOICES | WITHOUT_DERIVATIVE
+    return any(function.instruction_id(k) in looked_for for k in range(function.n_instructions()))

@@ -20,7 +20,12 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import gathered, value_of
 from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
 from archimedes_grad.compilation.pickling import found_at, packed, travels_whole
-from archimedes_grad.nodes.given_derivatives import FORWARD, REVERSE, constant_in_derivatives
+from archimedes_grad.nodes.given_derivatives import (
+    FORWARD,
+    REVERSE,
+    constant_in_derivatives,
+    without_reverse_sweep,
+)
 from archimedes_grad.tracing.graph import Output
 from archimedes_grad.transforms.bodies import applied, values_of
 from archimedes_grad.transforms.options import require_functions
@@ -53,7 +58,9 @@ def stop_gradient(x: Any) -> Any:
     output = Output(x.shape, x.dtype, not isinstance(x.value, np.ndarray))
     if not x.size:
         return x
-    return applied(constant_in_derivatives(*x.node.shape), [x.node], values_of([x]), [output], opaque=False)[0]
+    # Zeros that go back would become nan where what is behind is singular.
+    behind = without_reverse_sweep(*x.node.shape)(x.node)
+    return applied(constant_in_derivatives(*x.node.shape), [behind], values_of([x]), [output], opaque=False)[0]
 
 
 # --- the user's rules -------------------------------------------------------------------------------

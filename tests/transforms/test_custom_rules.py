@@ -39,6 +39,22 @@ def test_stopped_derivatives(x):
     np.testing.assert_allclose(arc.hess(total)(x), np.diag(expected) if np.ndim(x) else expected, rtol=1e-13)
 
 
+@pytest.mark.parametrize("function", [
+    lambda x: np.sum(x**2 + arc.stop_gradient(np.sqrt(x))),
+    lambda x: np.sum(np.exp(x) * arc.stop_gradient(x**0.9)),
+    lambda x: arc.scan(lambda c, e: (c * arc.stop_gradient(np.sqrt(e)) + e**2, None), 1.0, x)[0],
+    lambda x: np.sum(arc.vmap(lambda e: e * arc.stop_gradient(np.sqrt(e)) + e**3)(x)),
+    lambda x: np.sum(arc.grad(lambda y: np.sum(y**3 * arc.stop_gradient(np.sqrt(x) * y)))(x)),
+    lambda x: np.sum(arc.stop_gradient(np.sqrt(x))),
+])  # fmt: skip
+def test_what_is_stopped_may_be_singular(function):
+    # At 0 as near by, where nothing is singular.
+    at, near = np.array([0.0, 1.0]), np.array([1e-14, 1.0])
+    for derivative in (arc.grad, arc.jac, arc.hess):
+        result, expected = derivative(function)(at), derivative(function)(near)
+        np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-6 if derivative is not arc.hess else 1e-5)
+
+
 def test_stopped_under_map_and_loop():
     np.testing.assert_allclose(
         arc.grad(lambda x: np.sum(arc.vmap(half_stopped)(x)))(X), np.cos(X) * X**2, rtol=1e-14
