@@ -304,7 +304,8 @@ COMPARED = {
     ),
     "by the condition of a loop in a loop": lambda x, y: np.sum(
         arc.scan(lambda c, e: (
-            arc.while_loop(lambda s: np.nansum(s[0]) < 3 * e, lambda s: (np.sqrt(s[0]) + 1, s[1] * y), (x, c), 5)[1], None
+            arc.while_loop(lambda s: np.nansum(s[0]) < 3 * e, lambda s: (np.sqrt(s[0]) + 1, s[1] * y), (x, c), 5)[1],
+            None,
         ), x, y)[0]
     ),
     "as a residual": lambda x, y: np.sum(
