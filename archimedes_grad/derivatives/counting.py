@@ -53,7 +53,7 @@ class Counting:
         inputs = symbols_of(function)
         results = opened(function, inputs)
         behind = {hash(symbol): {i} for i, symbol in enumerate(inputs)}
-        for node in ordered(results, list(behind)):
+        for node in ordered(results, behind):
             behind[node.key] = set[int]().union(*(behind[node.operand_keys[k]] for k in self._operands(node)))
         return [behind[hash(result)] for result in results]
 

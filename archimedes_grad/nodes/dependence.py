@@ -64,7 +64,7 @@ def _arrays_made_of(function: cs.Function, known: dict[int, list[set[int]]]) -> 
     inputs = symbols_of(function)
     results = opened(function, inputs)
     found = {hash(symbol): {i} for i, symbol in enumerate(inputs)}
-    for node in ordered(results, list(found)):
+    for node in ordered(results, found):
         read: Iterable[int] = range(len(node.operands))
         if node.source.op() == cs.OP_CALL:
             read = _made_of(node.source.which_function(), known)[node.which]

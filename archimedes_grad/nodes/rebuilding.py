@@ -92,19 +92,21 @@ def _sparsity_of(source: cs.MX, which: int) -> cs.Sparsity:
 
 def ordered(expressions: Sequence[cs.MX], known: Collection[int] = ()) -> list[Node]:
     """Return the nodes that expressions are made of, operands first, down to those that are known."""
-    met = set(known)
+    # What is known is asked, not copied: it may be long, and the same for thousands of expressions one by one.
+    met = set[int]()
     order: list[Node] = []
     # Nodes that wait for their operands.
     begun: dict[int, Node] = {}
     waiting = [(expression, hash(expression)) for expression in expressions]
     while waiting:
         expression, key = waiting[-1]
-        if key in met:
+        if key in met or key in known:
             waiting.pop()
             continue
         if key not in begun:
             begun[key] = node = _node(expression, key)
-            missing = [x for x in zip(node.operands, node.operand_keys, strict=True) if x[1] not in met]
+            operands = zip(node.operands, node.operand_keys, strict=True)
+            missing = [x for x in operands if x[1] not in met and x[1] not in known]
             if missing:
                 waiting += missing
                 continue
