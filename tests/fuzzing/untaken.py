@@ -83,6 +83,18 @@ _USES_INSIDE = (
     "arc.fori_loop(0, 2, lambda i, s: np.where(np.isfinite({q}), {q} * s, s * s), {a})",
     "arc.while_loop(lambda s: np.sum(s * s) > 20, lambda s: {q} * s * 0.5, {a}, 3)",
     "arc.grad(lambda t: np.sum(np.where(({c}) & (np.abs({q}) < 3), {q} * t ** 2, np.fmax(t, {q}))))({a})",
+    "arc.cond(np.any({c}), lambda t: np.where({q} > 0.1, {q}, 0.0) + t, lambda t: t, {a})",
+    "arc.while_loop(lambda s: s[1] < 2, lambda s: (0.5 * s[0] + np.where({q} > 0.1, {q}, 0), s[1] + 1), ({a}, 0), 4)"
+    "[0]",
+    "arc.while_loop(lambda s: np.nansum(s[1]) + s[2] < 6, lambda s: (0.5 * s[0] + 0.1, np.sqrt(np.abs(s[1]) - 0.5), "
+    "s[2] + 1), ({a}, {q}, 0), 4)[0]",
+    "arc.scan(lambda s, e: ((0.5 * s[0] * np.where(s[1] > 0.4, e, 1.0), np.sqrt(s[1] - 0.3)), None), ({a}, {q}), "
+    "np.array([0.3, -0.2]))[0][0]",
+    "arc.scan(lambda s, e: (0.5 * s + np.sum({q} > 0.3) * e, None), {a}, np.array([0.3, -0.2]))[0]",
+    "arc.fori_loop(0, 2, lambda i, s: 0.5 * s + np.where(np.isfinite({q}), np.floor({q}), 0), {a})",
+    "arc.vmap(lambda i: np.where(np.ravel({c})[i], np.ravel({q})[i] * 2, 0.1))(np.arange({a}.size))",
+    "(lambda w: np.where(w[1] > 0.5, w[0], w[0] ** 2))(arc.vmap(lambda t, u: (t * t, np.sqrt(u)))("
+    "np.stack([{a}, 2 * {a}]), np.stack([{q}, {q} - 0.5])))",
 )  # fmt: skip
 #: Writes where the condition holds into a new array n.
 _WRITES = (
