@@ -17,6 +17,7 @@ from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.arrays.undecided import UndecidedArray
 from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import pseudo_inverse
@@ -184,11 +185,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: Any) -> Any
 
 @implements(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
-    """The least-squares solution of least norm, with residuals, rank and singular values.
-
-    Residuals are what they are at the rank of the run that is traced; where a later call meets another
-    rank they are nan.
-    """
+    """The least-squares solution of least norm, with residuals, rank and singular values."""
     a, b = gathered(a), gathered(b)
     value = np.linalg.lstsq(value_of(a), value_of(b), rcond)
     if isinstance(a, SymbolicArray):
@@ -198,16 +195,30 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     solution = np.matmul(np.linalg.pinv(a, cutoff), b)
     s = np.linalg.svdvals(a)
     rank = np.sum(s > cutoff * np.max(s, initial=0.0))
-    residuals = value[1]
-    if np.size(residuals):
-        misfit = b - np.matmul(a, solution)
-        squares = chosen(rank == n, np.sum(misfit * misfit, axis=0), np.nan)
-        residuals = new_array(reshaped(squares.node, np.shape(value[1])), value[1])
+    residuals = _residuals(a, b, solution, rank == n, value[1]) if m > n else value[1]
     results = [solution, residuals, rank, s]
     return tuple(
-        new_array(result.node, known) if isinstance(result, SymbolicArray) else result
+        result if result is residuals or not isinstance(result, SymbolicArray) else new_array(result.node, known)
         for result, known in zip(results, value, strict=True)
     )
+
+
+def _residuals(a: Any, b: Any, solution: Any, full_rank: Any, known: Any) -> SymbolicArray:
+    """Return the sums of squares of the equations' misfits where the rank is full; there are none elsewhere.
+
+    In a body without values, or where one path is allowed, they are those of full rank, and nan elsewhere.
+    """
+    trace = current_trace()
+    decides = trace is not None and trace.values_known and not trace.outermost.structured
+
+    def sums() -> Any:
+        misfit = b - np.matmul(a, solution)
+        return np.atleast_1d(np.sum(misfit * misfit, axis=0)).astype(known.dtype)
+
+    def decided() -> Any:
+        return sums() if full_rank else constant(known[:0])
+
+    return UndecidedArray(decided) if decides else chosen(full_rank, sums(), np.nan)
 
 
 # --- triangular factors ---------------------------------------------------------------------------

@@ -15,10 +15,11 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.dispatch import INTERCEPTED
 from archimedes_grad.arrays.operands import gathered, is_traced, node_of, value_of, values_in
 from archimedes_grad.arrays.trace_state import trace_error
+from archimedes_grad.arrays.undecided import UndecidedArray
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules.composition import as_numpy_gives
@@ -141,11 +142,14 @@ def _det(original: Callable[..., Any], a: Any, *args: Any, **options: Any) -> An
 def _lstsq(original: Callable[..., Any], a: Any, b: Any, cond: Any = None, *args: Any, **options: Any) -> Any:
     a, b = one_matrix("lstsq", a), gathered(b)
     value = original(value_of(a), value_of(b), cond)
-    # SciPy's residues are those of each column, as one number where b is a vector.
-    x, residues, rank, s = np.linalg.lstsq(a, b, cond if cond is not None else np.finfo(np.float64).eps)
+    x, misfits, rank, s = np.linalg.lstsq(a, b, cond if cond is not None else np.finfo(np.float64).eps)
+    residues = misfits
+    if isinstance(misfits, SymbolicArray) and np.ndim(value_of(b)) == 1:
+        # SciPy's are those of each column, as one number where b is a vector.
+        residues = UndecidedArray(lambda: misfits[0] if misfits.size else misfits)
     return (
         as_numpy_gives(x, value[0]),
-        as_numpy_gives(np.reshape(residues, np.shape(value[1])), value[1]) if np.size(value[1]) else value[1],
+        residues,
         as_numpy_gives(rank, np.asarray(value[2])[()]),
         as_numpy_gives(s, value[3]),
     )

@@ -329,6 +329,29 @@ def test_a_branch_on_a_condition_number_that_is_infinite():
     assert [function(a) for a in (np.ones((2, 2)), 2 * np.eye(2), np.ones((2, 2)))] == [0.0, 2.0, 0.0]
 
 
+@pytest.mark.parametrize("right", [B5[:, 0].copy(), B5], ids=["vector", "columns"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_residuals_of_least_squares_follow_the_rank(right, first):
+    matrices = [TALL, TALL * np.array([1.0, 0.0, 1.0])]
+    compiled = arc.compile(lambda a: np.linalg.lstsq(a, right))
+    gradient = arc.grad(lambda a: np.sum(np.linalg.lstsq(a, right)[1]) + a[0, 0])
+    for a in (matrices[first], *matrices):
+        assert_same(compiled(a), np.linalg.lstsq(a, right), rtol=1e-11)
+        assert (np.max(np.abs(gradient(a))) == 1.0) == (a is matrices[1])
+
+
+def test_residuals_of_least_squares_take_a_path_only_where_they_are_read():
+    def solution(a):
+        x, residuals, rank, s = np.linalg.lstsq(a, B5[:, 0])
+        return np.sum(x * s) + rank
+
+    compiled = arc.compile(solution)
+    for a in (TALL, TALL * np.array([1.0, 0.0, 1.0])):
+        np.testing.assert_allclose(compiled(a), solution(a), rtol=1e-11)
+    assert "1 path" in str(compiled.explain(TALL))
+    np.testing.assert_allclose(np.asarray(compiled.to_casadi(TALL)(TALL))[0, 0], solution(TALL), rtol=1e-11)
+
+
 def test_complex_eigenvalues_are_refused():
     turn = np.array([[0.0, -1.0], [1.0, 0.0]])
     with pytest.raises(arc.TraceError, match="complex eigenvalues"):

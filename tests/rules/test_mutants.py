@@ -369,11 +369,18 @@ def test_cofactors_near_a_singular_matrix():
     np.testing.assert_allclose(arc.grad(np.linalg.det)(large)[:5, :5], cofactors, rtol=1e-8, atol=1e-8)
 
 
-def test_residuals_of_least_squares_that_meet_another_rank_are_not_known():
-    residuals = arc.compile(lambda a, b: np.linalg.lstsq(a, b, rcond=None)[1])
+def test_residuals_of_least_squares_that_meet_another_rank_in_one_path_are_not_known():
+    def residuals(a, b):
+        return np.linalg.lstsq(a, b, rcond=None)[1]
+
+    one_path = arc.compile(residuals, control_flow="structured")
     a, b = GRID.T, np.sin(np.arange(4.0))
-    np.testing.assert_allclose(residuals(a, b), np.linalg.lstsq(a, b, rcond=None)[1], rtol=1e-10)
-    assert np.isnan(residuals(a * np.array([1.0, 1.0, 0.0]), b)).all()
+    deficient = a * np.array([1.0, 1.0, 0.0])
+    np.testing.assert_allclose(one_path(a, b), residuals(a, b), rtol=1e-10)
+    assert np.isnan(one_path(deficient, b)).all()
+    of_items = arc.vmap(residuals, in_axes=(0, None))(np.stack([deficient, a]), b)
+    assert np.isnan(of_items[0]).all()
+    np.testing.assert_allclose(of_items[1], residuals(a, b), rtol=1e-10)
 
 
 @pytest.mark.parametrize("entry", [np.nan, np.inf])

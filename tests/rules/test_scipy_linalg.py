@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import check, check_gradient, check_second_order
+from helpers import assert_same, check, check_gradient, check_second_order
 
 import archimedes_grad as arc
 
@@ -90,6 +90,15 @@ def test_value_and_gradient(name):
 def test_second_derivatives(name):
     function, *arguments = ROWS[name]
     check_second_order(function, *arguments)
+
+
+@pytest.mark.parametrize("right", [RNG.normal(size=5), RNG.normal(size=(5, 2))], ids=["vector", "columns"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_residues_of_least_squares_follow_the_rank(right, first):
+    matrices = [TALL, TALL * np.array([1.0, 0.0, 1.0])]
+    compiled = arc.compile(lambda a: linalg.lstsq(a, right)[1])
+    for a in (matrices[first], *matrices):
+        assert_same(compiled(a), linalg.lstsq(a, right)[1], rtol=1e-11)
 
 
 def test_the_likelihood_of_a_gaussian_process():
