@@ -342,7 +342,7 @@ def test_residuals_of_least_squares_follow_the_rank(right, first):
 
 def test_residuals_of_least_squares_take_a_path_only_where_they_are_read():
     def solution(a):
-        x, residuals, rank, s = np.linalg.lstsq(a, B5[:, 0])
+        x, _residuals, rank, s = np.linalg.lstsq(a, B5[:, 0])
         return np.sum(x * s) + rank
 
     compiled = arc.compile(solution)
