@@ -11,7 +11,7 @@ goes back from them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -28,8 +28,11 @@ from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.rules.branches import WITHOUT_DERIVATIVE
 from archimedes_grad.tracing.graph import Graph
 
+#: What brings numbers into a Function and out of it.
+_IN_AND_OUT = frozenset({cs.OP_INPUT, cs.OP_OUTPUT, cs.OP_CONST})
+
 #: Operations through which the cotangent 0 remains 0, and those through which none goes.
-_HARMLESS = LINEAR | WITHOUT_DERIVATIVE | {cs.OP_INPUT, cs.OP_OUTPUT, cs.OP_CONST}
+_HARMLESS = LINEAR | WITHOUT_DERIVATIVE | _IN_AND_OUT
 
 
 def without_unread(graph: Graph) -> Graph:
@@ -100,7 +103,7 @@ class _Reading(Rebuilding):
         if source.op() != cs.OP_CALL or not counted or len(counted) == source.n_out():
             return None
         called, read = source.which_function(), sorted(self._read[hash(source)])
-        is_worth_it = self._callees.is_worth_it(called, sorted(counted))
+        is_worth_it = self._callees.is_worth_it(called, read, sorted(counted))
         callee = self._callees.giving(called, read, sorted(counted)) if is_worth_it else None
         if callee is None:
             return None
@@ -119,23 +122,26 @@ class _Callees:
         self._loops = loops
         self._made: dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[cs.Function, _Callee | None]] = {}
 
-    def is_worth_it(self, function: cs.Function, outputs: Sequence[int]) -> bool:
-        """Tell whether other outputs than these are made of anything that they are not, where 0 may become nan."""
+    def is_worth_it(self, function: cs.Function, outputs: Sequence[int], counted: Sequence[int]) -> bool:
+        """Tell whether a Function computes anything beside what is read, or what counts where 0 may become nan."""
         kind = function.class_name()
         if hash(function) in self._loops:
             loop = self._loops[hash(function)][1]
-            return self.is_worth_it(loop.step, self._counted_of(loop, outputs))
+            return self.is_worth_it(loop.step, _needed_of(loop, outputs), self._counted_of(loop, counted))
         if kind == "Switch":
-            return any(self.is_worth_it(branch, outputs) for branch in branches_of(function))
+            return any(self.is_worth_it(branch, outputs, counted) for branch in branches_of(function))
         if kind == "MapSum":
-            return self.is_worth_it(body_of(function), outputs)
+            return self.is_worth_it(body_of(function), outputs, counted)
         if kind == "SXFunction":
-            return _operations(function) > _operations(_of_numbers(function, outputs))
+            of_outputs = _of_numbers(function, outputs)
+            if _operations(function) > _operations(of_outputs) or outputs == counted:
+                return _operations(function) > _operations(of_outputs)
+            return _operations(of_outputs, _HARMLESS) > _operations(_of_numbers(function, counted), _HARMLESS)
         if not can_be_opened(function):
             return False
         results = opened(function, symbols_of(function))
-        read = {node.key for node in ordered([results[k] for k in outputs])}
-        return any(node.operands and node.source.op() not in _HARMLESS for node in ordered(results, read))
+        behind = {node.key for node in ordered([results[k] for k in counted])}
+        return any(node.operands and node.source.op() not in _HARMLESS for node in ordered(results, behind))
 
     def giving(self, function: cs.Function, outputs: Sequence[int], counted: Sequence[int]) -> _Callee | None:
         """Return what gives these outputs of a Function, and takes cotangents of those that count.
@@ -230,10 +236,9 @@ def _nothing_back(x: cs.MX) -> cs.MX:
     return without_reverse_sweep(*x.shape)(x) if x.is_dense() else x
 
 
-def _operations(function: cs.Function) -> int:
-    """Return how many operations of a Function of numbers multiply cotangents by what may be infinite."""
-    operations = (function.instruction_id(k) for k in range(function.n_instructions()))
-    return sum(operation not in _HARMLESS for operation in operations)
+def _operations(function: cs.Function, left_out: Collection[int] = _IN_AND_OUT) -> int:
+    """Return how many operations a Function of numbers has, but for some."""
+    return sum(function.instruction_id(k) not in left_out for k in range(function.n_instructions()))
 
 
 def _needed_of(loop: Loop, outputs: Sequence[int]) -> list[int]:
