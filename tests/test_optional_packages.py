@@ -99,10 +99,10 @@ def test_the_extras_bring_the_packages():
 
 def test_a_pickle_that_fails_for_another_reason_says_so():
     broken = cloudpickle.dumps(wave).replace(b"wave", b"gone")
-    from archimedes_grad.compilation.pickling import rebuilt
+    from archimedes_grad.compilation.pickling import Packed, unpacked
 
     with pytest.raises(AttributeError, match="gone"):
-        rebuilt(arc.grad, broken, {})
+        unpacked(Packed(broken, []))
 
 
 def test_the_library_works_without_any_of_them():

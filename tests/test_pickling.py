@@ -8,10 +8,12 @@ import functools
 import pickle
 import subprocess
 import sys
+import warnings
 from collections import namedtuple
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import cloudpickle
 import numpy as np
 import pytest
 import scipy.sparse
@@ -162,6 +164,16 @@ def decorated_and_counted(x):
     return np.sum(x**3)
 
 
+class Weighted:
+    def __init__(self, weight):
+        self.weight = weight
+        self.gradient = arc.grad(self.energy)
+
+    @counted
+    def energy(self, x):
+        return self.weight * np.sum(x**2)
+
+
 TREE = {"model": Model(np.array([1.0, 2.0]), "m"), "pair": Pair(2.0, [np.array([0.5])])}
 LONG = np.linspace(0.1, 1.0, 50)
 
@@ -178,6 +190,8 @@ TRAVELLERS = [
     (arc.grad(solved), [(LONG[:4],)]),
     (decorated_and_counted, [(X,)]),
 ]
+# A deep copy of a method's derivative is that of a copied object, and traces that.
+OF_METHOD = (Weighted(3.0).gradient, [(X,)])
 
 
 def same(result, expected):
@@ -203,7 +217,7 @@ def process():
         yield pool
 
 
-@pytest.mark.parametrize(("function", "calls"), TRAVELLERS, ids=lambda p: getattr(p, "__name__", ""))
+@pytest.mark.parametrize(("function", "calls"), [*TRAVELLERS, OF_METHOD], ids=lambda p: getattr(p, "__name__", ""))
 def test_a_receiving_process_does_not_trace(process, function, calls):
     expected = [function(*call) for call in calls]
     results, body_runs = process.submit(results_without_a_run, function, calls).result()
@@ -280,3 +294,222 @@ def test_what_another_version_wrote_is_not_read(monkeypatch):
     written = pickle.dumps(gradient)
     monkeypatch.setattr("archimedes_grad.compilation.specialisations._VERSIONS", ("another", "version"))
     assert results_without_a_run(pickle.loads(written), [(X,)])[1] == ["plain"]
+
+
+# --- objects that hold their own derivatives ----------------------------------------------------------------
+
+
+class WithDecorated(Weighted):
+    """With a method whose static argument is the object, called before anything travels."""
+
+    def __init__(self, weight):
+        super().__init__(weight)
+        self.decorated(X)
+
+    @arc.grad(argnums=1, static_argnums=0)
+    def decorated(self, x):
+        return self.weight * np.sum(x**2)
+
+
+class InContainers(Weighted):
+    def __init__(self, weight):
+        super().__init__(weight)
+        self.table = {"hess": [arc.hess(self.energy)], "vmap": arc.vmap(self.energy)}
+
+
+class OfMethods(Weighted):
+    def __init__(self, weight):
+        super().__init__(weight)
+        self.rule = arc.custom_jvp(self.energy)
+        self.rule.defjvp(self.slope)
+        self.gradient = arc.grad(self.rule)
+        self.numeric = arc.grad(self.energy, method="finite")
+        self.automatic = arc.grad(self.energy, method="auto")
+
+    def slope(self, primals, tangents):
+        return self.energy(*primals), 2 * self.weight * np.sum(primals[0] * tangents[0])
+
+
+class OfPartial(Weighted):
+    def __init__(self, weight):
+        super().__init__(weight)
+        self.gradient = arc.grad(functools.partial(self.powers, n=2))
+
+    def powers(self, x, n):
+        return self.weight * np.sum(x**n)
+
+
+class OfLambda(Weighted):
+    def __init__(self, weight):
+        super().__init__(weight)
+        self.gradient = arc.grad(lambda x: self.energy(x))
+
+
+class Callable:
+    def __init__(self, weight):
+        self.weight = weight
+        self.gradient = arc.grad(self)
+
+    def __call__(self, x):
+        return self.weight * np.sum(x**2)
+
+
+def of_a_class_without_a_name(weight):
+    class Local(Weighted):
+        pass
+
+    return Local(weight)
+
+
+def pickled(what):
+    return pickle.loads(pickle.dumps(what))
+
+
+def cloudpickled(what):
+    return pickle.loads(cloudpickle.dumps(what))
+
+
+OWNERS = [Weighted, WithDecorated, InContainers, OfMethods, OfPartial, Callable]
+# A lambda is copied as itself, with what it closes over; plain pickle refuses objects of local classes.
+OWNERS_AND_WAYS = [
+    *((make, way) for make in OWNERS for way in (pickled, cloudpickled, copy.deepcopy)),
+    (OfLambda, pickled), (OfLambda, cloudpickled), (of_a_class_without_a_name, cloudpickled),
+    (of_a_class_without_a_name, copy.deepcopy),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("called", [False, True])
+@pytest.mark.parametrize("first", ["object", "gradient"])
+@pytest.mark.parametrize(("make", "way"), OWNERS_AND_WAYS)
+def test_a_copied_object_holds_its_own_gradient(make, way, first, called):
+    model = make(3.0)
+    if called:
+        model.gradient(X)
+    parts = [model, model.gradient]
+    copied, gradient = way(parts) if first == "object" else reversed(way(parts[::-1]))
+    assert gradient is copied.gradient
+    np.testing.assert_array_equal(gradient(X), 6 * X)
+    copied.weight = 5.0
+    gradient.clear_cache()
+    np.testing.assert_array_equal(gradient(X), 10 * X)
+    np.testing.assert_array_equal(model.gradient(X), 6 * X)
+
+
+@pytest.mark.parametrize("way", [pickled, cloudpickled, copy.deepcopy])
+def test_all_that_an_object_holds_is_its_own(way):
+    copied = way(OfMethods(3.0))
+    assert arc.grad(copied.rule)(1.0) == 6.0
+    copied.weight = 5.0
+    assert arc.grad(copied.rule)(1.0) == 10.0
+    assert copied.numeric(1.0) == pytest.approx(10.0)
+    assert copied.automatic(1.0) == pytest.approx(10.0)
+    copied = way(InContainers(3.0))
+    copied.weight = 5.0
+    np.testing.assert_array_equal(copied.table["hess"][0](X), 10 * np.eye(2))
+    np.testing.assert_array_equal(copied.table["vmap"](X), 5 * X**2)
+
+
+def test_a_deep_copy_does_not_keep_the_traces_of_the_original():
+    model = Weighted(3.0)
+    model.gradient(X)
+    copied = copy.deepcopy(model)
+    copied.weight = 5.0
+    np.testing.assert_array_equal(copied.gradient(X), 10 * X)
+
+
+def test_plain_pickle_says_which_class_it_cannot_write():
+    with pytest.raises((pickle.PicklingError, AttributeError), match="Local"):
+        pickle.dumps(of_a_class_without_a_name(3.0))
+
+
+def test_a_script_pickles_an_object_with_its_own_gradient():
+    script = """
+import copy, pickle
+import numpy as np
+import archimedes_grad as arc
+
+class Model:
+    def __init__(self):
+        self.weight = 3.0
+        self.gradient = arc.grad(self.energy)
+        self.closed = arc.grad(lambda x: self.energy(x))
+
+    def energy(self, x):
+        return self.weight * np.sum(x**2)
+
+again = pickle.loads(pickle.dumps(Model()))
+again.weight = 5.0
+print(again.gradient(1.0), again.closed(1.0), copy.deepcopy(again).gradient(1.0))
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.stdout == "10.0 10.0 10.0\n", ran.stderr
+
+
+def test_functions_that_call_themselves():
+    def halving():
+        halved = arc.compile(lambda x: halved(x / 2) + 1 if x > 1 else x)
+        sine = arc.custom_jvp(lambda x: np.sin(x))
+        sine.defjvp(lambda primals, tangents: (sine(*primals), 3 * tangents[0]))
+        return halved, sine
+
+    halved, sine = pickled(halving())
+    assert halved(4.0) == 3.0
+    assert arc.grad(sine)(0.0) == 3.0
+
+
+def test_what_a_lambda_shares_with_what_is_around_stays_shared():
+    table = np.arange(3.0)
+    model, total, again = pickled([table, arc.compile(lambda: np.sum(table)), table])
+    assert model is again
+    model[0] = 7.0
+    assert total() == 10.0
+
+
+def test_static_objects_that_none_is_equal_to_do_not_travel():
+    class_method = WithDecorated.decorated
+    before = len(pickle.dumps(class_method))
+    large = WithDecorated(3.0)
+    large.data = np.zeros(100_000)
+    large.decorated(X)
+    assert len(pickle.dumps(class_method)) == before
+    assert pickled(class_method) is class_method
+    typed = arc.grad(lambda x, how, kind: how(x) * kind(2), static_argnames=("how", "kind"))
+    typed(1.0, np.square, int)
+    assert pickled(typed).explain(1.0, np.square, int).n_specialisations == 1
+    assert len(pickled(typed)._specialisations) == 1
+
+
+# --- numeric methods ----------------------------------------------------------------------------------------
+
+
+@arc.grad(method="adaptive")
+def decorated_numeric(x):
+    return np.sin(x)
+
+
+@arc.grad(method="auto")
+def decorated_automatic(x):
+    return np.sin(x)
+
+
+@pytest.mark.parametrize("way", [pickled, cloudpickled, copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("method", ["finite", "adaptive", "complex", "auto"])
+def test_numeric_derivatives_of_lambdas_travel(method, way):
+    gradient = arc.grad(lambda x: np.sin(x), method=method)
+    assert gradient(0.5) == pytest.approx(np.cos(0.5))
+    assert way(gradient)(0.5) == gradient(0.5)
+
+
+@pytest.mark.parametrize("function", [decorated_numeric, decorated_automatic])
+def test_decorated_numeric_derivatives_are_pickled_by_reference(function):
+    assert pickled(function) is function
+
+
+@pytest.mark.filterwarnings("ignore::archimedes_grad.FallbackWarning")
+def test_that_a_function_cannot_be_traced_is_known_to_its_copies():
+    gradient = arc.grad(lambda x: __import__("math").sin(x), method="auto")
+    assert gradient(0.5) == pytest.approx(np.cos(0.5))
+    again = pickled(gradient)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert again(0.5) == gradient(0.5)

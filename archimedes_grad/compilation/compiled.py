@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import pickle
 import threading
 import weakref
 from collections import OrderedDict
@@ -21,8 +20,14 @@ from archimedes_grad.compilation.merging import merged
 from archimedes_grad.compilation.nesting import nested_call
 from archimedes_grad.compilation.path_making import Call, PathMaker, add_guards
 from archimedes_grad.compilation.paths import Path, Paths
-from archimedes_grad.compilation.pickling import found, found_at, packed, rebuilt, travels_whole
-from archimedes_grad.compilation.specialisations import Specialisation, as_bytes, from_bytes, key_of, new_specialisation
+from archimedes_grad.compilation.pickling import MadeByRecipe, Packed, Recipe
+from archimedes_grad.compilation.specialisations import (
+    Specialisation,
+    as_packed,
+    from_packed,
+    key_of,
+    new_specialisation,
+)
 from archimedes_grad.derivatives.autodiff import value_function
 from archimedes_grad.derivatives.representation import Transformation
 from archimedes_grad.errors import PathLimitWarning, TraceError, warn_caller
@@ -45,15 +50,12 @@ _MISSES_FOR_EACH_PATH = 4
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
-#: The public function, the user's function and the keywords that make a compiled function again: for pickling.
-Recipe = tuple[Callable[..., Any], Callable[..., Any], dict[str, Any]]
-
 
 def _no_fast_path(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return MISS
 
 
-class CompiledFunction(Generic[P, R]):
+class CompiledFunction(MadeByRecipe, Generic[P, R]):
     """A function traced at its first call with each form of arguments, and compiled.
 
     Made by ``arc.grad``, ``arc.value_and_grad`` and ``arc.compile``. Called like the function itself, from any
@@ -145,23 +147,17 @@ class CompiledFunction(Generic[P, R]):
             return self
         return functools.partial(self, instance)
 
-    def __reduce__(self) -> Any:
-        if self._recipe is None:
-            raise pickle.PicklingError(f"{self.__name__} was made inside the library and cannot be pickled")
-        transform, function, options = self._recipe
-        with self._tracing:
-            known = as_bytes(self.__name__, list(self._specialisations.values()), travels_whole(function))
-        # A decorated function is found under the function's own name; the result of a call is made again.
-        module, own_name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
-        if found_at(module, own_name) is self and not travels_whole(function):
-            return found, (module, own_name), known
-        return rebuilt, (transform, packed(function, self.__name__, travels_whole(function)), options), known
+    # --- how it travels (pickling.MadeByRecipe) ---------------------------------------------------------
 
-    def __setstate__(self, known: list[bytes]) -> None:
+    def _learnt(self) -> list[Packed]:
+        with self._tracing:
+            return as_packed(self.__name__, list(self._specialisations.values()))
+
+    def _learn(self, learnt: list[Packed]) -> None:
         """Take over specialisations that travelled, where the form of call is not known here."""
         with self._tracing:
-            for written in known:
-                new = from_bytes(written, self._max_paths)
+            for written in learnt:
+                new = from_packed(written, self._max_paths)
                 if new is not None:
                     key = key_of(self._signature.name, new.layout, new.trees, new.leaves, new.samples)
                     self._specialisations.setdefault(key, new)

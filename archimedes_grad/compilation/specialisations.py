@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +13,12 @@ import numpy as np
 
 from archimedes_grad._version import __version__
 from archimedes_grad.arguments.signature import Layout
-from archimedes_grad.arguments.specs import static_key
+from archimedes_grad.arguments.specs import ByIdentity, static_key
 from archimedes_grad.compilation.evaluation import evaluated_by
 from archimedes_grad.compilation.failing import guards_in_order
 from archimedes_grad.compilation.fast_path import new_fast_path
 from archimedes_grad.compilation.paths import Path, Paths
-from archimedes_grad.compilation.pickling import packed
+from archimedes_grad.compilation.pickling import Packed, found_at, packed, unpacked
 from archimedes_grad.derivatives.representation import Derived
 from archimedes_grad.nodes.blas import use_one_thread
 from archimedes_grad.tracing.graph import Leaf, Template
@@ -94,34 +95,37 @@ def _key_of(owner: str, tree: Template, leaves: Sequence[Leaf], values: Sequence
 _VERSIONS = (__version__, cs.CasadiMeta.version())
 
 
-def as_bytes(name: str, specialisations: Sequence[Specialisation], whole: bool) -> list[bytes]:
+def as_packed(name: str, specialisations: Sequence[Specialisation]) -> list[Packed]:
     """Return those specialisations that can travel, their functions in CasADi's own serialised form.
 
     Left out are those that CasADi cannot load again, above all what calls back into Python (``arc.callback``,
-    factorisations by NumPy), and those with a static value that cannot be pickled: their form of call is traced anew.
+    factorisations by NumPy), and those with a static value that cannot be pickled, or that counts by its identity, so
+    that none is equal to it elsewhere: their form of call is traced anew.
     """
     written = []
     for known in specialisations:
         paths = list(known.paths.by_outcomes.values())
-        if not paths or not all(_can_be_loaded(path.derived.function) for path in paths):
+        if not paths or not _can_be_asked_for(known, name):
+            continue
+        if not all(_can_be_loaded(path.derived.function) for path in paths):
             continue
         derived = [_without_graph(path.derived) for path in paths]
         sizes = [(sample.dtype, sample.shape) if isinstance(sample, np.ndarray) else sample for sample in known.samples]
         try:
-            body = packed((known.layout, dict(known.trees), known.leaves, sizes, derived), name, whole)
+            body = packed((known.layout, dict(known.trees), known.leaves, sizes, derived), name)
         except pickle.PicklingError:
             continue
-        written.append(pickle.dumps((_VERSIONS, body)))
+        written.append(Packed(pickle.dumps((_VERSIONS, body.written)), body.referred))
     return written
 
 
-def from_bytes(written: bytes, max_paths: int) -> Specialisation | None:
+def from_packed(packed_known: Packed, max_paths: int) -> Specialisation | None:
     """Return a specialisation that travelled; None where another version wrote it, or a class is missing."""
-    versions, body = pickle.loads(written)
+    versions, written = pickle.loads(packed_known.written)
     if versions != _VERSIONS:
         return None
     try:
-        layout, trees, leaves, sizes, all_derived = pickle.loads(body)
+        layout, trees, leaves, sizes, all_derived = unpacked(Packed(written, packed_known.referred))
     except (ImportError, AttributeError):
         # A static value or a tree is of a class that is not found here.
         return None
@@ -137,6 +141,22 @@ def from_bytes(written: bytes, max_paths: int) -> Specialisation | None:
         path.fast_path = new_fast_path(evaluated, layout, dict(trees), samples, path.reference)
         known.paths.add(path)
     return known
+
+
+def _can_be_asked_for(known: Specialisation, name: str) -> bool:
+    """Whether a call elsewhere can have the same key."""
+    return _is_found_elsewhere(key_of(name, known.layout, known.trees, known.leaves, known.samples))
+
+
+def _is_found_elsewhere(key: Any) -> bool:
+    if isinstance(key, tuple | frozenset):
+        return all(map(_is_found_elsewhere, key))
+    if not isinstance(key, ByIdentity):
+        return True
+    held = key.held
+    if held is None or held is Ellipsis or isinstance(held, enum.Enum | np.ufunc):
+        return True
+    return found_at(getattr(held, "__module__", None), getattr(held, "__qualname__", "")) is held
 
 
 def _can_be_loaded(function: cs.Function) -> bool:

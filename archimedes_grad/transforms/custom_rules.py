@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import casadi as cs
@@ -19,7 +18,7 @@ from archimedes_grad.arguments.specs import flatten, is_tree
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import gathered, value_of
 from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
-from archimedes_grad.compilation.pickling import found_at, packed, travels_whole
+from archimedes_grad.compilation.pickling import MadeOfFunctions
 from archimedes_grad.nodes.given_derivatives import (
     FORWARD,
     REVERSE,
@@ -66,7 +65,7 @@ def stop_gradient(x: Any) -> Any:
 # --- the user's rules -------------------------------------------------------------------------------
 
 
-class _CustomRule:
+class _CustomRule(MadeOfFunctions):
     """A function with a derivative rule of its own: called on plain numbers it is the function itself."""
 
     _defined_by = ""
@@ -76,7 +75,7 @@ class _CustomRule:
         require_functions(self.form, f=f)
         functools.update_wrapper(self, f)
         self.function = f
-        self.name = name_of(f)
+        self.__name__ = self.name = name_of(f)
         self._rules: tuple[Callable[..., Any], ...] = ()
         # How many rules of this function are being traced, one inside the other; traces hold a lock.
         self._depth = 0
@@ -117,26 +116,19 @@ class _CustomRule:
         finally:
             self._depth -= 1
 
-    def __reduce__(self) -> Any:
-        # A decorated function is found under the function's own name.
-        own_name = getattr(self.function, "__qualname__", "")
-        if found_at(getattr(self.function, "__module__", None), own_name) is self:
-            return own_name
-        parts = (self.function, *self._rules)
-        return _remade, (type(self), [packed(part, self.name, travels_whole(part)) for part in parts])
+    def _taken_apart(self) -> tuple[Sequence[Callable[..., Any]], Any]:
+        return (self.function, *self._rules), None
+
+    def _put_together(self, functions: Sequence[Callable[..., Any]], how: Any) -> None:
+        function, *rules = functions
+        self.__init__(function)  # type: ignore[misc]
+        self._rules = tuple(rules)
 
     def _is_defined(self) -> bool:
         return bool(self._rules)
 
     def _traced_rule(self, call: RuleCall) -> tuple[cs.Function, cs.Function]:
         raise NotImplementedError
-
-
-def _remade(form: type[_CustomRule], parts: list[bytes]) -> _CustomRule:
-    function, *rules = map(pickle.loads, parts)
-    made = form(function)
-    made._rules = tuple(rules)
-    return made
 
 
 class custom_jvp(_CustomRule):  # noqa: N801  # used as a function

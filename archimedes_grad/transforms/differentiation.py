@@ -328,9 +328,10 @@ def _transformed(
         static_argnames=static_argnames, direction=direction,
     )  # fmt: skip
     name = name or f"{transform.__name__}_{name_of(func)}"
+    alone = {key: option for key, option in recipe.items() if key not in options}
     compiled: CompiledFunction[..., Any] = CompiledFunction(
         func, signature, transformation, name, has_aux, control_flow == "structured", max_paths,
-        (transform, func, recipe), progress, engine,
+        (transform, func, {**alone, "method": "symbolic", "progress": progress}), progress, engine,
     )  # fmt: skip
     if method == "symbolic":
         return compiled
@@ -338,9 +339,10 @@ def _transformed(
 
     called = "adaptive" if method == "auto" else method
     numeric = NumericFunction(
-        func, signature, transform.__name__, name, has_aux, called, options, more.get("sparse", False)
-    )
-    return AutomaticFunction(compiled, numeric) if method == "auto" else numeric
+        func, signature, transform.__name__, name, has_aux, called, options, more.get("sparse", False),
+        (transform, func, {**recipe, "method": called}),
+    )  # fmt: skip
+    return AutomaticFunction(compiled, numeric, (transform, func, recipe)) if method == "auto" else numeric
 
 
 def compile(

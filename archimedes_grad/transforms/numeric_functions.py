@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from archimedes_grad.arguments.signature import CallSignature
 from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree, leaves_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.compilation.compiled import CompiledFunction
+from archimedes_grad.compilation.pickling import MadeByRecipe, Packed, Recipe
 from archimedes_grad.derivatives.autodiff import require_numbers, require_scalar
 from archimedes_grad.derivatives.directional import form_of_arguments, leaves_with_cotangents, require_same_form
 from archimedes_grad.derivatives.jacobians import require_one_argument, require_one_output
@@ -28,7 +29,7 @@ from archimedes_grad.tracing.graph import Template
 from archimedes_grad.tracing.trace import BoundArguments, auxiliary_pair
 
 
-class NumericFunction:
+class NumericFunction(MadeByRecipe):
     """A derivative computed by calling the function at points.
 
     Made by ``arc.grad`` and the others with a numeric ``method``. Called like the function itself.
@@ -36,7 +37,7 @@ class NumericFunction:
 
     def __init__(
         self, function: Callable[..., Any], signature: CallSignature, transform: str, name: str, has_aux: bool,
-        method: str, options: dict[str, Any], sparse: bool = False,
+        method: str, options: dict[str, Any], sparse: bool = False, recipe: Recipe | None = None,
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, function)
         self.__name__ = self.__qualname__ = name
@@ -47,6 +48,7 @@ class NumericFunction:
         self._has_aux = has_aux
         self.method = method
         self.options = options
+        self._recipe = recipe
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Differentiate at these arguments."""
@@ -93,11 +95,14 @@ class NumericFunction:
         )
 
 
-class AutomaticFunction:
+class AutomaticFunction(MadeByRecipe):
     """A derivative computed symbolically, and adaptively once a TraceError has said that tracing is impossible."""
 
-    def __init__(self, symbolic: CompiledFunction[..., Any], adaptive: NumericFunction) -> None:
+    def __init__(
+        self, symbolic: CompiledFunction[..., Any], adaptive: NumericFunction, recipe: Recipe | None = None
+    ) -> None:
         functools.update_wrapper(self, adaptive)
+        self._recipe = recipe
         self._symbolic = symbolic
         self._adaptive = adaptive
         self._fell_back = False
@@ -112,6 +117,21 @@ class AutomaticFunction:
                 message = f"{self._symbolic.__name__} is differentiated numerically (adaptive) from now on: {error}"
             warn_caller(message, FallbackWarning)
         return self._adaptive(*args, **kwargs)
+
+    def _taken_apart(self) -> tuple[list[Callable[..., Any]], Any]:
+        functions, how = super()._taken_apart()
+        return functions, (how, self._fell_back)
+
+    def _put_together(self, functions: Sequence[Callable[..., Any]], how: Any) -> None:
+        recipe, fell_back = how
+        super()._put_together(functions, recipe)
+        self._fell_back = fell_back
+
+    def _learnt(self) -> list[Packed]:
+        return self._symbolic._learnt()
+
+    def _learn(self, learnt: list[Packed]) -> None:
+        self._symbolic._learn(learnt)
 
     def _chosen(self) -> CompiledFunction[..., Any] | NumericFunction:
         return self._adaptive if self._fell_back else self._symbolic
