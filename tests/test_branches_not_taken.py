@@ -161,6 +161,33 @@ def _compared_in_a_branch(called):
     )
 
 
+#: What reads values where it reads no slopes, of entries of which one is 0 with an infinite slope.
+COMPARING = {
+    "np.where": lambda q, y: np.sum(np.where(q > 0.1, q, 0.0) * y),
+    "np.where of arrays": lambda q, y: np.sum(np.tile(np.where(q > 0.1, q, 0.0) * y, 20)),
+    "neighbours": lambda q, y: np.sum(np.where(q[1:] > q[:-1], q[1:], y[1:])) + np.where(q[2] > 9, q[0], 0.0),
+    "np.maximum": lambda q, y: np.sum(np.maximum(q, 0.1) * y),
+    "np.fmax": lambda q, y: np.sum(np.fmax(q, 0.2) * y),
+    "np.clip": lambda q, y: np.sum(np.clip(q, 0.1, 0.95) * y),
+    "np.max": lambda q, y: np.max(q) * y[0],
+    "np.median": lambda q, y: np.median(q) * y[0],
+    "another choice": lambda q, y: np.sum(np.where(y < 0.3, np.where(q > 0.6, 2 * y, 3 * y), q * y)),
+}
+CALLING = {
+    "a branch": lambda inside: lambda q, y: arc.cond(y[0] > 0, inside, lambda q, y: 0.0, q, y),
+    "either branch": lambda inside: lambda q, y: arc.cond(y[0] < 0, lambda q, y: np.sum(q), inside, q, y),
+    "a loop": lambda inside: lambda q, y: arc.scan(lambda c, e: (0.5 * c + inside(q, y) * e, None), 0.0, y)[0],
+    "a loop that ends": lambda inside: lambda q, y: arc.while_loop(
+        lambda c: c[1] < 3, lambda c: (0.5 * c[0] + inside(q, y), c[1] + 1), (0.0, 0), 5
+    )[0],
+    "a batch": lambda inside: lambda q, y: np.sum(arc.vmap(lambda e: e * inside(q, y))(y)),
+}
+
+
+def _root_of_zero(f):
+    return lambda x, y: f(np.cbrt((x + 1) * [1.0, 1.0, 1.0, 2.0]), y)
+
+
 _sine = arc.custom_jvp(lambda v: np.sin(v) * v)
 _sine.defjvp(lambda p, t: (_sine(p[0]), t[0] * (np.cos(p[0]) * p[0] + np.sin(p[0]))))
 #: What is read from outside by a branch that is not taken, inside of a call.
@@ -268,6 +295,11 @@ READ |= {
         "a solver": lambda q: arc.implicit_root(lambda r, p: r - np.sin(p) * p, np.zeros(40), np.nan_to_num(q)),
     }.items()
 }
+READ |= {
+    f"by {inside} in {call}": _root_of_zero(CALLING[call](COMPARING[inside]))
+    for inside in COMPARING for call in CALLING
+    if call == "a branch" or inside == "another choice" or (inside, call) == ("np.where", "a loop that ends")
+}  # fmt: skip
 #: Outputs that are singular where x is negative, and that nobody reads.
 UNREAD = {
     "of a choice": lambda x, y: np.sum(arc.cond(x[0] > 0, lambda t: (t * y, np.sqrt(t)), lambda t: (t, t), x)[0]),

@@ -50,6 +50,9 @@ FUNCTIONS = {
     "under both outputs of a call": lambda kind, x, y, z: _only(_TWO(x)[0], y) + _only(_negated(_TWO(x)[1] > 0), y),
     "the larger of a call's outputs": lambda kind, x, y, z: cs.fmax(_TWO(x)[1], y) + cs.fmin(z, _TWO(z)[1]),
     "everywhere after all": lambda kind, x, y, z: _only(x > 0, y) + y,
+    "compared where no slope is": lambda kind, x, y, z: _chosen(kind, x > 0, _only(y > 0.2, z), y),
+    "compared under another condition": lambda kind, x, y, z: _only(x > 0, _only(y > 0.2, z)) + _only(x < 1, y),
+    "compared where its slope is": lambda kind, x, y, z: _only(x > 0, _chosen(kind, y > 0.2, y * z, y)),
     "nowhere": lambda kind, x, y, z: x * z + cs.floor(y),
 }  # fmt: skip
 
@@ -87,21 +90,21 @@ def test_masks_are_0_only_where_nothing_is_read(name, made, drawn):
     arguments = [np.array(drawn[6 * i :][: np.prod(s)]).reshape(s, order="F") for i, s in enumerate(shapes)]
     jacobians = [np.array(block) for block in function.jacobian()(*arguments, 0)] if made != "a batch" else None
     value = np.array(function(*arguments))
-    for of_values in (False, True):
-        found = Callees().arguments(function, (0,), of_values)
-        masks = {} if found.masks is None else dict(
-            zip(found.masks.known, map(np.array, found.masks.function.call(arguments)), strict=True)
-        )
-        for i, use in enumerate(found.uses):
-            assert (use == SOMEWHERE) <= (i in masks)
-            counts = {None: np.zeros(shapes[i]), EVERYWHERE: np.ones(shapes[i]), SOMEWHERE: masks.get(i)}[use]
-            for k in np.flatnonzero(counts.ravel("F") == 0):
-                if jacobians is not None:
-                    assert not np.any(jacobians[i][:, k]), (i, k)
-                if of_values:
-                    changed = [a.copy(order="F") for a in arguments]
-                    changed[i].ravel("K")[k] = 17.5
-                    np.testing.assert_array_equal(function(*changed), value)
+    found = Callees().arguments(function, (0,), False)
+    masks = {} if found.masks is None else dict(
+        zip(found.masks.known, map(np.array, found.masks.function.call(arguments)), strict=True)
+    )
+    of_values = Callees().arguments(function, (0,), True)
+    for i, use in enumerate(found.uses):
+        assert (use == SOMEWHERE) <= (i in masks)
+        counts = {None: np.zeros(shapes[i]), EVERYWHERE: np.ones(shapes[i]), SOMEWHERE: masks.get(i)}[use]
+        for k in np.flatnonzero(counts.ravel("F") == 0):
+            if jacobians is not None:
+                assert not np.any(jacobians[i][:, k]), (i, k)
+            if of_values.uses[i] is None or (use == SOMEWHERE and not found.are_compared):
+                changed = [a.copy(order="F") for a in arguments]
+                changed[i].ravel("K")[k] = 17.5
+                np.testing.assert_array_equal(function(*changed), value)
 
 
 @pytest.mark.parametrize(("name", "uses"), [
@@ -109,14 +112,21 @@ def test_masks_are_0_only_where_nothing_is_read(name, made, drawn):
     ("everywhere after all", ("none", "all", "none")), ("the larger", ("some", "some", "all")),
     ("compared and chosen", ("some", "some", "some")), ("under two conditions", ("some", "some", "none")),
     ("a choice in a choice", ("some", "some", "some")), ("one side", ("none", "some", "some")),
+    ("compared where no slope is", ("none", "some", "some")),
+    ("compared under another condition", ("none", "some", "some")),
+    ("compared where its slope is", ("none", "some", "some")),
 ])  # fmt: skip
 @pytest.mark.parametrize("made", ["of numbers", "of arrays"])
 def test_uses(name, uses, made):
     found = Callees().arguments(MADE[made](name), (0,), False)
     names = {None: "none", EVERYWHERE: "all", SOMEWHERE: "some"}
     assert tuple(names[use] for use in found.uses) == uses
-    compared = ("compared and chosen", "the larger", "a choice in a choice", "under two conditions")
-    assert found.are_compared == (name in compared)
+    compared = (
+        "compared and chosen", "the larger", "a choice in a choice", "under two conditions", "compared where no slope is",
+        "compared under another condition",
+    )  # fmt: skip
+    # Of arrays it is not looked for whether values are compared where slopes count, too.
+    assert found.are_compared == (name in compared or (name, made) == ("compared where its slope is", "of arrays"))
 
 
 def test_both_sides_of_a_condition_are_everywhere_however_it_is_written():

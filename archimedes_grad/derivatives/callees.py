@@ -31,7 +31,8 @@ class Callees:
     def __init__(self) -> None:
         self._functions: list[cs.Function] = []  # Their hashes stay taken.
         self._uses: dict[_Key, _Uses] = {}
-        self._masks: dict[_Key, Masks | None] = {}
+        self._alike: dict[_Outputs, Sequence[bool]] = {}
+        self._masks: dict[_Outputs, Masks | None] = {}
         self._expressions: dict[_Outputs, tuple[list[cs.MX], list[cs.MX]]] = {}
         self._steps: dict[_Key, list[Step]] = {}
         self._numbers: dict[_Key, NumbersCount] = {}
@@ -42,14 +43,13 @@ class Callees:
     def arguments(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Arguments:
         """Return how the arguments of a Function count for some of its outputs."""
         uses = self._uses_of(function, outputs, of_values)
-        if SOMEWHERE not in uses:
+        if of_values or SOMEWHERE not in uses:
             return Arguments(uses)
-        of_value = zip(uses, self._uses_of(function, outputs, True), strict=True)
-        are_compared = any(use == SOMEWHERE != value for use, value in of_value)
-        masks = self._masks_of(function, outputs, not are_compared)
+        masks = self._masks_of(function, outputs)
         known = () if masks is None else masks.known
-        unknown = [k for k, use in enumerate(uses) if use == SOMEWHERE and k not in known]
-        certain = [EVERYWHERE if k in unknown else use for k, use in enumerate(uses)]
+        certain = [EVERYWHERE if use == SOMEWHERE and k not in known else use for k, use in enumerate(uses)]
+        alike = self._values_count_alike(function, outputs)
+        are_compared = any(use == SOMEWHERE and not same for use, same in zip(certain, alike, strict=True))
         return Arguments(certain, masks, are_compared)
 
     def _uses_of(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> _Uses:
@@ -69,7 +69,8 @@ class Callees:
         if kind == "SXFunction":
             if hash(function) not in self._instructions:
                 self._instructions[hash(function)] = instructions_of(function)
-            numbers = NumbersCount(function, self._instructions[hash(function)], outputs, of_values)
+            beside = self._numbers.get((hash(function), outputs, not of_values))
+            numbers = NumbersCount(function, self._instructions[hash(function)], outputs, of_values, beside)
             self._numbers[hash(function), outputs, of_values] = numbers
             return numbers.uses
         if not can_be_opened(function):
@@ -90,39 +91,89 @@ class Callees:
             self._expressions[key] = inputs, [results[k] for k in outputs]
         return self._expressions[key]
 
-    def _masks_of(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Masks | None:
+    def _values_count_alike(self, function: cs.Function, outputs: tuple[int, ...]) -> Sequence[bool]:
+        """Tell of each argument whether its values are read at most where its slopes are: so they are not compared."""
+        key = hash(function), outputs
+        if key not in self._alike:
+            slopes, values = (self._uses_of(function, outputs, of_values) for of_values in (False, True))
+            found = self._found_alike(function, outputs)
+            self._alike[key] = [
+                slope == value and (value != SOMEWHERE or same)
+                for slope, value, same in zip(slopes, values, found, strict=True)
+            ]
+        return self._alike[key]
+
+    def _found_alike(self, function: cs.Function, outputs: tuple[int, ...]) -> Sequence[bool]:
+        kind = function.class_name()
+        if kind == "Switch":
+            of_branches = [self._values_count_alike(branch, outputs) for branch in branches_of(function)]
+            return [False, *map(all, zip(*of_branches, strict=True))]
+        if kind == "MapSum":
+            return self._values_count_alike(body_of(function), outputs)
+        if kind == "SXFunction":
+            of_values = self._numbers[hash(function), outputs, True]
+            return of_values.like(self._numbers[hash(function), outputs, False])
+        if not can_be_opened(function):
+            return [True] * function.n_in()
+        return self._found_alike_in_steps(function, outputs)
+
+    def _found_alike_in_steps(self, function: cs.Function, outputs: tuple[int, ...]) -> list[bool]:
+        """Follow values from where they are compared to the arguments that they are made of."""
+        slopes, values = (self._steps[hash(function), outputs, of_values] for of_values in (False, True))
+        compared = [False] * len(values)
+        for number in reversed(range(len(values))):
+            slope, value = slopes[number], values[number]
+            handed = slope.handed or [None] * len(value.handed)
+            alike = self._operands_count_alike(slope, value)
+            for k, ((place, _), use) in enumerate(zip(value.places, value.handed, strict=False)):
+                if use is not None and (compared[number] or handed[k] is None or not alike[k]):
+                    compared[place] = True
+        inputs, _ = self._expressions_of(function, outputs)
+        found = {hash(step.source) for step, is_compared in zip(values, compared, strict=True) if is_compared}
+        return [hash(symbol) not in found for symbol in inputs]
+
+    def _operands_count_alike(self, slope: Step, value: Step) -> Sequence[bool]:
+        """Tell of each operand of a node whether the node reads its values where it reads its slopes."""
+        if slope.arguments is None:
+            return [not slope.is_choice] * len(value.places)
+        outputs = _read(slope)
+        if outputs != _read(value):
+            return [False] * len(value.places)
+        return self._values_count_alike(value.source.which_function(), outputs)
+
+    def _masks_of(self, function: cs.Function, outputs: tuple[int, ...]) -> Masks | None:
         """Return the masks of the arguments that count under conditions; None where there are none."""
-        key = hash(function), outputs, of_values
+        key = hash(function), outputs
         if key not in self._masks:
-            uses = self._uses_of(function, outputs, of_values)
+            uses = self._uses_of(function, outputs, False)
             wanted = [k for k, use in enumerate(uses) if use == SOMEWHERE]
-            self._masks[key] = self._made_masks(function, outputs, wanted, of_values) if wanted else None
+            self._masks[key] = self._made_masks(function, outputs, wanted) if wanted else None
         return self._masks[key]
 
     def _made_masks(
-        self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int], of_values: bool
+        self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int]
     ) -> Masks | None:
         kind = function.class_name()
         if kind == "Switch":
-            return self._masks_of_choice(function, outputs, wanted, of_values)
+            return self._masks_of_choice(function, outputs, wanted)
         if kind == "MapSum":
-            return self._masks_of_map(function, outputs, of_values)
+            return self._masks_of_map(function, outputs)
         if kind == "SXFunction":
-            return self._of_function(self._numbers[hash(function), outputs, of_values].masks(wanted), wanted)
+            return self._of_function(self._numbers[hash(function), outputs, False].masks(wanted), wanted)
         inputs, _ = self._expressions_of(function, outputs)
-        steps = self._steps[hash(function), outputs, of_values]
+        steps = self._steps[hash(function), outputs, False]
         for step in reversed(steps):
             if any(use is not None for use in step.handed):
                 masks_handed_on(steps, step)
         return self._of_nodes(inputs, _found(inputs, steps, wanted))
 
     def _masks_of_choice(
-        self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int], of_values: bool
+        self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int]
     ) -> Masks | None:
         inputs = symbols_of(function)
         of_branches = []
         for branch in branches_of(function):
-            arguments = self.arguments(branch, outputs, of_values)
+            arguments = self.arguments(branch, outputs, False)
             found = arguments.masks_at(inputs[1:], None)
             masks = [
                 found.get(k - 1, (cs.MX.zeros if arguments.uses[k - 1] is None else cs.MX.ones)(*inputs[k].shape))
@@ -132,9 +183,9 @@ class Callees:
         chosen = cs.Function.conditional("masks", of_branches[:-1], of_branches[-1]).call(inputs, False, True)
         return self._of_nodes(inputs, dict(zip(wanted, chosen, strict=True)))
 
-    def _masks_of_map(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Masks | None:
+    def _masks_of_map(self, function: cs.Function, outputs: tuple[int, ...]) -> Masks | None:
         body = body_of(function)
-        found, items = self._masks_of(body, outputs, of_values), items_of(function)
+        found, items = self._masks_of(body, outputs), items_of(function)
         if found is None or items < 2:
             return None
         shared = [function.size_in(i) == body.size_in(i) for i in range(body.n_in())]
@@ -163,6 +214,11 @@ class Callees:
 def _of_any(uses: _Uses) -> Use | None:
     """Return how an argument counts for one of several branches."""
     return uses[0] if all(use == uses[0] for use in uses) else SOMEWHERE
+
+
+def _read(step: Step) -> tuple[int, ...]:
+    """Return the outputs of a call that are read."""
+    return tuple(k for k, use in enumerate(step.uses) if use is not None)
 
 
 def _found(inputs: Sequence[cs.MX], steps: Sequence[Step], wanted: Sequence[int]) -> dict[int, cs.MX]:

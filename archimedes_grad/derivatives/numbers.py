@@ -63,23 +63,30 @@ class NumbersCount:
         Those of the Function.
     of_values
         Whether values count, which may be compared, and not derivatives.
+    beside
+        The same of derivatives, if this is of values, or the other way round.
     """
 
     def __init__(
-        self, function: cs.Function, instructions: list[Instruction], outputs: Iterable[int], of_values: bool
-    ) -> None:
+        self, function: cs.Function, instructions: list[Instruction], outputs: Iterable[int], of_values: bool,
+        beside: NumbersCount | None = None,
+    ) -> None:  # fmt: skip
         self._function = function
         self._of_values = of_values
         self._instructions = instructions
         # The first is everywhere: under no condition.
-        self._places: list[_Under | _Any] = [_Under(-1, True, _EVERYWHERE)]
-        self._numbers: dict[_Under | _Any, int] = {}
+        self._places: list[_Under | _Any] = [_Under(-1, True, _EVERYWHERE)] if beside is None else beside._places
+        self._numbers: dict[_Under | _Any, int] = {} if beside is None else beside._numbers
         self._of_entries = self._gone_through(set(outputs))
 
     @property
     def uses(self) -> list[Use | None]:
         """How each input counts."""
         return list(map(_use, self._of_entries))
+
+    def like(self, beside: NumbersCount) -> list[bool]:
+        """Tell of each input whether its entries count at the same places in both."""
+        return [mine == others for mine, others in zip(self._of_entries, beside._of_entries, strict=True)]
 
     def masks(self, inputs: Iterable[int]) -> cs.Function:
         """Return the Function of the same inputs that gives where some of them count: masks that are not 0 there."""
