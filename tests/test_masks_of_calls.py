@@ -53,6 +53,9 @@ FUNCTIONS = {
     "compared where no slope is": lambda kind, x, y, z: _chosen(kind, x > 0, _only(y > 0.2, z), y),
     "compared under another condition": lambda kind, x, y, z: _only(x > 0, _only(y > 0.2, z)) + _only(x < 1, y),
     "compared where its slope is": lambda kind, x, y, z: _only(x > 0, _chosen(kind, y > 0.2, y * z, y)),
+    "under a condition twice": lambda kind, x, y, z: (
+        lambda c: _only(c, _only(c, y) * z) + _only(kind.unary(cs.OP_NOT, c), y)
+    )(x > 0),
     "nowhere": lambda kind, x, y, z: x * z + cs.floor(y),
 }  # fmt: skip
 
@@ -112,7 +115,7 @@ def test_masks_are_0_only_where_nothing_is_read(name, made, drawn):
     ("everywhere after all", ("none", "all", "none")), ("the larger", ("some", "some", "all")),
     ("compared and chosen", ("some", "some", "some")), ("under two conditions", ("some", "some", "none")),
     ("a choice in a choice", ("some", "some", "some")), ("one side", ("none", "some", "some")),
-    ("compared where no slope is", ("none", "some", "some")),
+    ("under a condition twice", ("none", "all", "some")), ("compared where no slope is", ("none", "some", "some")),
     ("compared under another condition", ("none", "some", "some")),
     ("compared where its slope is", ("none", "some", "some")),
 ])  # fmt: skip

@@ -176,6 +176,10 @@ class NumbersCount:
         while self._instructions[condition].operation == cs.OP_NOT:
             (condition,) = self._instructions[condition].operands
             holds = not holds
+        around = self._places[within]
+        # A gate of a derivative inside stands in what is under the same condition.
+        if isinstance(around, _Under) and (around.condition, around.holds) == (condition, holds):
+            return within
         return self._number(_Under(condition, holds, within))
 
     def _any(self, places: set[int]) -> int:

@@ -284,9 +284,10 @@ def _handed_on(step: Step, uses: list[Use], conditions: Conditions, of_values: b
         (use,) = uses
         condition, branch = step.operands
         of_condition = (EVERYWHERE if use.everywhere else SOMEWHERE) if of_values else None
-        if not use.everywhere or branch.numel() != step.source.numel():
+        within = Use(False, conditions.number(condition))
+        if not (use.everywhere or use == within) or branch.numel() != step.source.numel():
             return [of_condition, SOMEWHERE]
-        return [of_condition, Use(False, conditions.number(condition))]
+        return [of_condition, within]
     if step.arguments is not None:
         if any(use.everywhere for use in uses):
             return list(step.arguments.uses)
