@@ -125,8 +125,8 @@ def test_uses(name, uses, made):
     names = {None: "none", EVERYWHERE: "all", SOMEWHERE: "some"}
     assert tuple(names[use] for use in found.uses) == uses
     compared = (
-        "compared and chosen", "the larger", "a choice in a choice", "under two conditions", "compared where no slope is",
-        "compared under another condition",
+        "compared and chosen", "the larger", "a choice in a choice", "under two conditions",
+        "compared where no slope is", "compared under another condition",
     )  # fmt: skip
     # Of arrays it is not looked for whether values are compared where slopes count, too.
     assert found.are_compared == (name in compared or (name, made) == ("compared where its slope is", "of arrays"))
