@@ -74,6 +74,8 @@ class Trace:
         What the error says where an evaluation fails.
     conditions
         Nodes of one entry, 0 or 1: where one is 0 the evaluation has failed, as NumPy's own call would.
+    counting
+        The frame, by identity, and its instruction, that asked an array for its length last: see ``shuffles.py``.
     black_boxes
         What CasADi calls back and does not keep alive itself; collected on the outermost trace.
     large_products
@@ -100,6 +102,7 @@ class Trace:
         "black_boxes",
         "can_fail",
         "conditions",
+        "counting",
         "engine",
         "failure",
         "guards",
@@ -138,6 +141,7 @@ class Trace:
         self.large_products = False
         self.black_boxes: list[Any] = []
         self.n_decisions = 0
+        self.counting = (0, 0)
         self.refusal: str | None = None
         self.script = script
         self.structured = structured

@@ -75,9 +75,14 @@ def _raised_through(error: BaseException) -> Iterator[tuple[FrameType, int]]:
         traceback = traceback.tb_next
 
 
+def frames_of(error: BaseException) -> list[FrameType]:
+    """Return the frames that an exception came through, from the outermost inwards."""
+    return [frame for frame, _ in _raised_through(error)]
+
+
 def raised_by_user(error: BaseException) -> bool:
     """Tell whether an exception comes from a line of the user's function itself, or from C that it called."""
-    frames = [frame for frame, _ in _raised_through(error)]
+    frames = frames_of(error)
     return bool(frames) and not _is_skipped(frames[-1].f_code.co_filename)
 
 

@@ -11,9 +11,11 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import is_traced
 from archimedes_grad.arrays.plain_numbers import NO_PLACE_FOR_TRACED, way_on_from_scipy
+from archimedes_grad.arrays.shuffles import is_counting
 from archimedes_grad.arrays.trace_state import current_trace, message_at_line, trace_error
 from archimedes_grad.arrays.user_code import (
     came_through_scipy,
+    frames_of,
     line_that_raised,
     raised_by_user,
     scipy_function_that_raised,
@@ -29,6 +31,9 @@ _NO_INDEX = r"only integers, slices \(`:`\)"
 _NO_OBJECTS = r"ufunc '\w+' not supported for the input types"
 #: What NumPy says where what is written to a plain array has more axes than the place; of a list it says the same.
 _MORE_AXES = r"setting an array element with a sequence. The requested array would exceed"
+#: What methods of NumPy's random generators say of what is no ndarray; the first one of lists too.
+_NO_AXIS = r"Axis argument is only supported on ndarray objects"
+_NO_RANDOM_ORDER = r"Numpy IterAllButAxis requires an ndarray|Cannot convert \w+ to numpy.ndarray"
 #: What NumPy makes of any error of float() where `flat` of a plain array is written.
 _WRITTEN_FLAT = r"Error setting single item of array"
 
@@ -47,6 +52,8 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
         if hidden is not None:
             raise hidden from None
         _raise_refusal(error)
+        if (shuffled := _by_shuffling(error)) is not None:
+            raise shuffled from None
         if (by_scipy := _by_scipy(error)) is not None:
             raise by_scipy from error
         if isinstance(error, IndexError) and re.match(_NO_INDEX, str(error)) and raised_by_user(error):
@@ -110,6 +117,21 @@ def _by_scipy(error: BaseException) -> TraceError | None:
     return trace_error(
         f"{name} got a traced value, which it does not take ({type(error).__name__}: {str(error).splitlines()[0]})",
         way_on_from_scipy(name),
+        line_that_raised(error),
+    )
+
+
+def _by_shuffling(error: BaseException) -> TraceError | None:
+    """Return the error for a random order along an axis that a traced array was to be put in, or None."""
+    frames = frames_of(error)
+    method = frames[-1].f_code.co_name.rpartition(".")[2] if frames else ""
+    of_axis = method == "shuffle" and re.match(_NO_AXIS, str(error)) and any(map(is_counting, frames))
+    if not of_axis and not (method == "permuted" and re.match(_NO_RANDOM_ORDER, str(error))):
+        return None
+    return trace_error(
+        f"{method} of a random generator got a traced array{' and axis=' if of_axis else ''}, which it does not take.",
+        "Take the entries in an order that is drawn: A[rng.permutation(len(A))], or rng.permutation(A, axis=...); each "
+        "row in its own: np.take_along_axis(A, rng.permuted(order, axis=1), axis=1).",
         line_that_raised(error),
     )
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from archimedes_grad.arrays import trace_state
+from archimedes_grad.arrays import shuffles, trace_state
 from archimedes_grad.arrays.trace_state import Trace, current_trace
 from archimedes_grad.nodes.simplification import forward_nodes, owned
 from archimedes_grad.tracing import foreign, literals
@@ -32,6 +32,7 @@ def _under_way(trace: Trace, work: Callable[[], Result]) -> Result:
         if parent is None:
             literals.restore()
             foreign.restore()
+            shuffles.restore()
             np.seterr(**errors)
         trace_state.set_under_way(parent, active)
 
