@@ -49,7 +49,8 @@ def test_rows_that_python_swaps_are_views_as_in_numpy():
 
 def test_numpys_warning_stays_for_what_is_its_own():
     class Deck:
-        cards = list(range(5))
+        def __init__(self):
+            self.cards = list(range(5))
 
         def __len__(self):
             return 5
@@ -76,7 +77,7 @@ def test_numpys_warning_stays_for_what_is_its_own():
     lambda rng, x: rng.shuffle(x, axis=1), lambda rng, x: rng.permuted(x), lambda rng, x: rng.permuted(x, axis=1),
 ])  # fmt: skip
 def test_orders_that_are_refused_name_the_line_and_the_way_on(call):
-    with pytest.raises(arc.TraceError, match=r"(?s)random generator.*test_random_order.*A\[rng.permutation\(len\(A\)\)\]"):
+    with pytest.raises(arc.TraceError, match=r"(?s)random generator.*test_random_order.*A\[rng.permutation\(len"):
         arc.compile(lambda x: call(np.random.default_rng(0), x.copy()))(np.ones((3, 2)))
 
 
