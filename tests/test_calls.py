@@ -451,6 +451,20 @@ def test_static_without_being_asked():
     assert len(runs) == 9
 
 
+@pytest.mark.parametrize("kind", [float, int, np.float64, np.float32, np.int32, np.complex128, np.ndarray, Colour])
+def test_classes_are_static_without_being_asked(kind):
+    f, runs = counted(lambda x, kind: x * len(kind.__name__))
+    for _ in range(2):
+        assert float(arc.grad(f)(0.5, kind)) == len(kind.__name__)
+        assert arc.grad(f, method="finite")(0.5, kind=kind) == pytest.approx(len(kind.__name__))
+    g = arc.grad(f)
+    g(0.5, kind)
+    runs.clear()
+    g(1.5, kind)
+    assert not runs
+    assert float(arc.grad(lambda p: 2 * p["x"])({"x": 1.0, "kind": kind})["x"]) == 2.0
+
+
 def test_static_by_name_by_index_and_by_keyword():
     def f(x, n, m=2):
         return x**n * m

@@ -78,7 +78,8 @@ def is_static_by_nature(value: Any) -> bool:
     # By its own type: to isinstance a traced truth value is NumPy's.
     if value is None or issubclass(type(value), str | bytes | bool | np.bool_ | enum.Enum | slice | type(Ellipsis)):
         return True
-    return callable(value) and not hasattr(value, "__array__")
+    # NumPy's classes have the attribute that its arrays have.
+    return isinstance(value, type) or (callable(value) and not hasattr(value, "__array__"))
 
 
 def as_array(value: Any) -> np.ndarray[Any, Any] | None:
