@@ -44,6 +44,11 @@ _with_sign = arc.custom_jvp(lambda t: (3 * t - 1, t > 0))
 _with_sign.defjvp(lambda p, t: ((3 * p[0] - 1, p[0] > 0), (3 * t[0], np.zeros_like(t[0]))))
 
 
+def _at(array, place):
+    """Return an entry; of a plain array, too, where the place is known at run time."""
+    return arc.array(array)[place]
+
+
 def _shared_call(values, x, y):
     return np.sum(np.where(x > 0, values, 0.0) * y + np.where(x > 1, values * x, y))
 
@@ -256,6 +261,9 @@ READ = {
     "by a clip in a batch": lambda x, y: (
         lambda q: np.sum(arc.vmap(lambda b: np.clip(q, 0.1, 0.7) * b)(y))
     )(special.gammaln(np.floor(np.minimum(x, 0)) + 0 * x)),
+    "by choices by themselves at places, by a batch": lambda x, y: (
+        lambda q: np.sum(arc.vmap(lambda i: np.where(_at(q, i) > 0.1, _at(q, i), 0.0))(np.arange(4)))
+    )(np.sqrt(x)),
     "by a sum without nan in a loop": lambda x, y: (
         lambda q: arc.scan(lambda c, e: (0.5 * c + np.nansum(q * e), None), 0.3, y)[0]
     )(np.log(x)),
@@ -271,6 +279,26 @@ READ = {
     "by the steps of a loop, by the second output of a call": lambda x, y: arc.scan(
         lambda c, e: (c + np.where(_with_sign(e[0])[1], e[1], e[2]), None), 0.0, (x, np.log(x), y)
     )[0],
+    "at places, by the items of a batch": lambda x, y: (
+        lambda q: np.sum(arc.vmap(lambda i: np.where(_at(x, i) > 0, _at(q, i) * _at(y, i), _at(y, i)))(np.arange(4)))
+    )(np.sqrt(x)),
+    "at places, by the steps of a loop": lambda x, y: (
+        lambda q: arc.fori_loop(0, 4, lambda i, c: c + np.where(x[i] > 0, q[i] * c, y[i]), 1.0)
+    )(np.sqrt(x)),
+    "at places, by branches in the steps of a loop": lambda x, y: (
+        lambda q: arc.fori_loop(0, 4, lambda i, c: arc.cond(x[i] > 0, lambda: c + q[i] * y[i], lambda: 0.5 * c), 1.0)
+    )(np.log(x)),
+    "at places, rows by branches in the steps of a loop": lambda x, y: (
+        lambda q: arc.fori_loop(0, 2, lambda i, c: arc.cond(i > 0, lambda: q[i - 1] @ y[2:] * c, lambda: c), 1.0)
+    )(np.reshape(np.sqrt(x + np.array([2.0, 2.0, 0.0, 0.0])), (2, 2))),
+    "at places, by gradients inside": lambda x, y: (
+        lambda q: np.sum(arc.vmap(lambda s: arc.grad(
+            lambda t: arc.fori_loop(0, 4, lambda i, c: c + np.where(_at(x, i) > 0, np.sin(t[i] * s), y[0]), 0.0)
+        )(q))(y))
+    )(np.sqrt(x)),
+    "at places by itself": lambda x, y: np.sum(
+        np.where(np.arange(64) < 62, np.sort(np.concatenate([np.sqrt(x), np.linspace(1.0, 3.0, 60) * y[0]])), 0.0)
+    ),
     "by steps that are not taken": lambda x, y: (
         lambda q: np.sum(arc.while_loop(lambda s: np.sum(s * s) > 99, lambda s: q * s, y, 3))
     )(np.sqrt(x)),

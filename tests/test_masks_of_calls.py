@@ -182,6 +182,50 @@ def test_structures_have_what_is_compared_behind_calls_without_derivatives(what)
         np.testing.assert_array_equal(found, np.array(cs.DM(made.jac_sparsity(0, i), 1)) != 0)
 
 
+def _taken(x, y, places):
+    return x.get_nz(False, places)
+
+
+def _written(x, y, places):
+    written = cs.MX(x)
+    written.set_nz(y, False, places)
+    return written
+
+
+def _added(x, y, places):
+    """Return x with y added at places, as a gather's reverse derivative gives it."""
+    gathered = x.get_nz(False, places)
+    return x + cs.reverse([gathered], [x], [[y]])[0][0]
+
+
+@pytest.mark.parametrize(("made", "keep", "masks"), [
+    (_taken, [1, 1], [[True, False, True]]), (_taken, [0, 1], [[True, False, False]]),
+    (_written, [1, 1, 0], [[False, True, False], [False, True]]),
+    (_added, [0, 1, 1], [[False, True, True], [True, False]]),
+])  # fmt: skip
+def test_masks_go_by_the_places_of_entries_that_are_moved_at_run_time(made, keep, masks):
+    x, y, places = cs.MX.sym("x", 3), cs.MX.sym("y", 2), cs.MX.sym("places", 2)
+    condition = cs.MX.sym("condition", len(keep))
+    function = cs.Function("f", [x, y, places, condition], [_only(condition, made(x, y, places))])
+    callees = Callees()
+    found, of_values = (callees.arguments(function, (0,), of_values) for of_values in (False, True))
+    given = found.masks.function.call([[1, 1, 1], [1, 1], [2, 0], keep])
+    assert [(mask.full().ravel() != 0).tolist() for mask in given] == masks
+    assert not found.are_compared
+    assert found.uses[2:] == [None, None]
+    assert of_values.uses[2] == SOMEWHERE
+
+
+def test_a_batch_does_not_keep_the_masks_of_all_items():
+    x, place = cs.MX.sym("x", 500), cs.MX.sym("place")
+    taken = x.get_nz(False, place)
+    batch = cs.Function("f", [x, place], [_only(taken > 0, taken)]).map(300, [True, False], [False])
+    function = Callees().arguments(batch, (0,), False).masks.function
+    assert function.sz_w() < 300 * 500
+    values, places = np.linspace(-1.0, 1.0, 500), np.arange(150, 450)
+    np.testing.assert_array_equal(np.flatnonzero(function(values, places).full()), np.arange(250, 450))
+
+
 def test_masks_are_wanted_where_something_behind_the_call_is_singular_and_else_not():
     x, y = cs.MX.sym("x", 2), cs.MX.sym("y", 2)
     q, c = cs.MX.sym("q", 2), cs.MX.sym("c", 2)

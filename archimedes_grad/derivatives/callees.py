@@ -194,10 +194,8 @@ class Callees:
             # The masks are the same for each item.
             one = found.at([x[:, : body.size2_in(i)] for i, x in enumerate(inputs)]).items()
             return self._of_nodes(inputs, {k: mask if shared[k] else cs.repmat(mask, 1, items) for k, mask in one})
-        of_items = found.function.map(items, shared, [False] * len(found.known)).call(inputs, False, True)
-        return self._of_nodes(inputs, {
-            k: cs.repsum(mask, 1, items) if shared[k] else mask for k, mask in zip(found.known, of_items, strict=True)
-        })  # fmt: skip
+        of_items = found.function.map(items, shared, [shared[k] for k in found.known]).call(inputs, False, True)
+        return self._of_nodes(inputs, dict(zip(found.known, of_items, strict=True)))
 
     def _of_nodes(self, inputs: Sequence[cs.MX], masks: dict[int, cs.MX]) -> Masks | None:
         if not masks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import casadi as cs
 
 from archimedes_grad.derivatives.masks import Gates
-from archimedes_grad.derivatives.uses import NEVER_TAKEN
+from archimedes_grad.derivatives.uses import NEVER_TAKEN, read_as_values
 from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
 from archimedes_grad.nodes.rebuilding import Rebuilding, operands_of
 from archimedes_grad.rules.branches import REGULAR, REGULAR_POINTS, WHOLE, WITHOUT_DERIVATIVE
@@ -33,14 +33,14 @@ class Gated(Rebuilding):
         self._seen = Seen(calls)
 
     def instead_of(self, source: cs.MX, operands: list[cs.MX]) -> list[cs.MX] | None:
-        """Return a node with gates before its operands, and conditions as they are: they see no gates."""
+        """Return a node with gates before its operands, and conditions and places as they are: they see no gates."""
         if source.op() in WITHOUT_DERIVATIVE:
             return self._seen.of([source])
         gated = operands
-        if source.op() == cs.OP_IF_ELSE_ZERO:
-            (condition,) = self._seen.of([source.dep(0)])
-            if hash(condition) != hash(operands[0]):
-                operands = [condition, operands[1]]
+        for k in read_as_values(source):
+            (seen,) = self._seen.of([source.dep(k)])
+            if hash(seen) != hash(operands[k]):
+                operands = [*operands[:k], seen, *operands[k + 1 :]]
         ends = self._ends.get(hash(source))
         if ends is not None:
             operands = [

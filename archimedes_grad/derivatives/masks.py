@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import casadi as cs
 
 from archimedes_grad.derivatives.structures import with_structure
-from archimedes_grad.derivatives.uses import MOVES, PRODUCTS, Step
+from archimedes_grad.derivatives.uses import EVERYWHERE, MOVES, MOVES_AT_PLACES, PRODUCTS, Step, read_as_values
 from archimedes_grad.nodes.given_derivatives import is_without_reverse_sweep
 from archimedes_grad.nodes.simplification import derivative_sweep
 from archimedes_grad.rules.branches import COMPARISONS
@@ -74,7 +74,18 @@ def _masks_of_operands(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX 
         counts_everywhere = any(use is not None and use.everywhere for use in step.uses)
         outside = [None] * len(operands) if counts_everywhere else _of_whole_node(step, masks)
         return [_in_both(inside.get(k), mask) for k, mask in enumerate(outside)]
+    if step.operation in MOVES_AT_PLACES:
+        return _at_places(step, masks[0])
     return _of_whole_node(step, masks)
+
+
+def _at_places(step: Step, mask: cs.MX | None) -> list[cs.MX | None]:
+    """Return where what is moved from or to computed places counts; the places themselves have no derivative."""
+    places = read_as_values(step.source)
+    if mask is None and EVERYWHERE in step.handed:
+        return [None] * len(step.operands)
+    moved = _transposed(step.source, step.operands, [cs.MX(1.0) if mask is None else mask])
+    return [*moved[: places.start], *(None for _ in places)]
 
 
 def _in_both(inside: cs.MX | None, outside: cs.MX | None) -> cs.MX | None:
@@ -141,6 +152,8 @@ def _transposed(source: cs.MX, operands: list[cs.MX], masks: Sequence[cs.MX | No
         (moved,) = cs.reverse(results, symbols, [seeds])
         if source.op() in PRODUCTS:
             moved = cs.graph_substitute(moved, symbols, [cs.MX(cs.DM.ones(x.sparsity())) for x in operands])
+        elif source.op() in MOVES_AT_PLACES:
+            moved = cs.graph_substitute(moved, symbols, operands)
     return [cs.densify(mask) if mask.nnz() else None for mask in moved]
 
 

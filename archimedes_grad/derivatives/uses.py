@@ -20,13 +20,18 @@ MOVES = frozenset({
     cs.OP_HORZREPSUM, cs.OP_PROJECT, cs.OP_SPARSITY_CAST,
 })  # fmt: skip
 
+#: The same at places that are computed: how many operands are moved. The others tell the places.
+MOVES_AT_PLACES = {cs.OP_GETNONZEROS_PARAM: 1, cs.OP_SETNONZEROS_PARAM: 2, cs.OP_ADDNONZEROS_PARAM: 2}
+
 #: The same for products of two operands, each moved by the other one.
 PRODUCTS = frozenset({cs.OP_MTIMES, cs.OP_DOT, cs.OP_EINSTEIN, cs.OP_RANK1, cs.OP_BILIN})
 
 UNSAFE = SINGULAR | WHOLE
 
 #: Nodes whose derivatives multiply by numbers that are finite whatever the operands are.
-LINEAR = MOVES | {cs.OP_ADD, cs.OP_SUB, cs.OP_NEG, cs.OP_TWICE, cs.OP_ASSIGN, cs.OP_IF_ELSE_ZERO}
+LINEAR = MOVES | MOVES_AT_PLACES.keys() | {
+    cs.OP_ADD, cs.OP_SUB, cs.OP_NEG, cs.OP_TWICE, cs.OP_ASSIGN, cs.OP_IF_ELSE_ZERO,
+}  # fmt: skip
 
 #: What an operand of the larger or the smaller of two is behind its gate where the other one is taken.
 NEVER_TAKEN = {cs.OP_FMAX: -np.inf, cs.OP_FMIN: np.inf}
@@ -214,6 +219,14 @@ class Step:
         return any(use is not None and not use.everywhere for use in self.handed)
 
 
+def read_as_values(source: cs.MX) -> range:
+    """Return which operands of a node no derivative reads: a condition, or places."""
+    if source.op() == cs.OP_IF_ELSE_ZERO:
+        return range(1)
+    n_operands = source.n_dep()
+    return range(MOVES_AT_PLACES.get(source.op(), n_operands), n_operands)
+
+
 def is_finite_constant(node: cs.MX) -> bool:
     """Tell whether a node is constant and finite."""
     return bool(node.is_constant() and np.isfinite(np.asarray(node.to_DM().nonzeros())).all())
@@ -270,7 +283,7 @@ def _hand_on(steps: list[Step], step: Step, conditions: Conditions, inside: bool
         and (inside or step.singular or step.singular_behind)
         and not all(operand.is_constant() or operand.op() in WITHOUT_DERIVATIVE for operand in step.operands)
     )
-    step.handed = _handed_on(step, uses, conditions, of_values)
+    step.handed = _handed_on(step, uses, conditions, inside, of_values)
     singular = step.singular or step.operation in UNSAFE
     for at, use in zip(step.places, step.handed, strict=True):
         if use is not None:
@@ -279,7 +292,9 @@ def _hand_on(steps: list[Step], step: Step, conditions: Conditions, inside: bool
             steps[place].singular |= singular
 
 
-def _handed_on(step: Step, uses: list[Use], conditions: Conditions, of_values: bool) -> list[Use | None]:
+def _handed_on(
+    step: Step, uses: list[Use], conditions: Conditions, inside: bool, of_values: bool
+) -> list[Use | None]:
     if step.operation == cs.OP_IF_ELSE_ZERO:
         (use,) = uses
         condition, branch = step.operands
@@ -294,6 +309,12 @@ def _handed_on(step: Step, uses: list[Use], conditions: Conditions, of_values: b
         return [None if use is None else SOMEWHERE for use in step.arguments.uses]
     if step.is_choice:
         return [_in_choice(step, k, uses[0], conditions) for k in range(2)]
+    if step.operation in MOVES_AT_PLACES:
+        use = EVERYWHERE if uses[0].everywhere else SOMEWHERE
+        # A step of a loop takes some entries, maybe just those that have a derivative.
+        moved = SOMEWHERE if inside and step.operation == cs.OP_GETNONZEROS_PARAM else use
+        places = read_as_values(step.source)
+        return [moved if k not in places else use if of_values else None for k in range(len(step.operands))]
     if any(use.everywhere for use in uses):
         return [EVERYWHERE] * len(step.operands)
     if not step.is_elementwise or uses[0].condition is None:
