@@ -226,7 +226,7 @@ def test_a_differentiated_argument_without_real_numbers(argument, dtype):
         arc.grad(lambda x, weights: x, argnums=1)(1.0, argument)
     assert dtype in str(caught.value)
     assert not isinstance(caught.value, arc.TraceError)
-    if dtype != "bool":
+    if dtype not in ("bool", "complex128"):
         with pytest.raises(TypeError, match="weights"):
             arc.grad(lambda x, weights: x)(1.0, argument)
 

@@ -1,13 +1,13 @@
 """``ComplexArray``: a pair of traced arrays that NumPy code takes for one of complex numbers.
 
-Graphs are real. Complex numbers live inside a traced function, between a Fourier transform and the
+Graphs are real. Complex numbers live inside a traced function, between an argument or a Fourier transform and the
 magnitude, say: as real and imaginary part. What a function returns, and what is differentiated, is real.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -53,7 +53,7 @@ class ComplexArray(SymbolicArray):
     def value(self) -> Any:
         """The complex array or number that this is in the run being traced."""
         real, imag = (part.value if isinstance(part, SymbolicArray) else part for part in (self._real, self._imag))
-        return real + 1j * np.asarray(imag)[()]
+        return _of_parts(real, imag)
 
     @property
     def node(self) -> NoReturn:
@@ -104,6 +104,37 @@ class ComplexArray(SymbolicArray):
         if np.dtype(dtype).kind == "c":
             return self
         raise _real_expected(f"A complex traced array is cast to {np.dtype(dtype)}, which would drop a part of it.")
+
+
+class ComplexForm(NamedTuple):
+    """In the place of a tree's structure: how an argument of complex numbers is made of two real ones.
+
+    Attributes
+    ----------
+    dtype
+        Of the argument.
+    is_python
+        Whether it is Python's number, which takes on the dtype of the arrays that it meets.
+    """
+
+    dtype: np.dtype[Any]
+    is_python: bool
+
+    def unflatten(self, both: Any) -> Any:
+        """Return the argument, traced if its parts are."""
+        real, imag = both
+        if isinstance(real, SymbolicArray) or isinstance(imag, SymbolicArray):
+            return ComplexArray(real, imag)
+        return _of_parts(real, imag)
+
+
+def _of_parts(real: Any, imag: Any) -> Any:
+    """Return a complex number or array. Not as a sum with 1j times a part, which is nan where that is infinite."""
+    if type(real) in (float, int) and type(imag) in (float, int):
+        return complex(real, imag)
+    result = np.empty(np.broadcast_shapes(np.shape(real), np.shape(imag)), np.result_type(real, imag, np.complex64))
+    result.real, result.imag = real, imag
+    return result[()]
 
 
 def complex_rule(function: Callable[..., Any]) -> dispatch.Rule:

@@ -31,6 +31,7 @@ import numpy as np
 
 from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arguments.specs import flatten, is_mutable, static_key
+from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.derivatives.representation import Derived
 from archimedes_grad.engines.vm import DIRECT_FROM, Slot, failures, forget_failure, raise_failure, raise_interrupt
 from archimedes_grad.tracing.graph import Leaf, Output, Template
@@ -145,7 +146,7 @@ class _Source:
     def argument(self, position: int, tree: Template, values: list[Any]) -> None:
         """Check one value of the call and name its leaves ``l0``, ``l1``, ..."""
         value = f"v{position}"
-        if tree.structure is None:
+        if tree.structure is None or isinstance(tree.structure, ComplexForm):
             self._leaf(value, tree, values)
         else:
             self._tree(value, tree.structure, iter(tree.children), values)
@@ -171,6 +172,9 @@ class _Source:
             self._tree(f"{value}_{i}", child, leaves, values)
 
     def _leaf(self, value: str, leaf: Template, values: list[Any]) -> None:
+        if isinstance(leaf.structure, ComplexForm):
+            self._complex(value, leaf.structure, [child.output for child in leaf.children])
+            return
         if leaf.output is None:
             self._static(value, leaf.constant)
             return
@@ -188,6 +192,15 @@ class _Source:
             kind = spec.python_type or spec.dtype.type
             self.checks.append(f"if type({value}) is not {self.name('type', kind)}: return MISS")
         self.checks.append(f"l{index} = {value}")
+
+    def _complex(self, value: str, form: ComplexForm, parts: list[Any]) -> None:
+        shape = self.leaves[parts[0]].shape
+        same = f"type({value}) is {self.name('type', complex if form.is_python else form.dtype.type)}"
+        if shape != ():
+            same = f"type({value}) is ndarray and {value}.dtype is {self.name('dtype', form.dtype)}"
+            same += f" and {value}.shape == {self.name('shape', shape)}"
+        self.checks.append(f"if not ({same}): return MISS")
+        self.checks.append(f"l{parts[0]}, l{parts[1]} = {value}.real, {value}.imag")
 
     def _static(self, value: str, constant: Any) -> None:
         if is_mutable(constant):

@@ -11,6 +11,7 @@ import numpy as np
 
 from archimedes_grad.arrays import shuffles
 from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.complex_array import COMPLEX
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
 from archimedes_grad.arrays.operands import (
     cast_node,
@@ -114,4 +115,4 @@ for _function in (
     np.shape, np.ndim, np.size, np.result_type, np.common_type, np.can_cast, np.isrealobj, np.iscomplexobj,
     np.may_share_memory, np.shares_memory,
 ):  # fmt: skip
-    FUNCTIONS[_function] = _known(_function)
+    FUNCTIONS[_function] = COMPLEX[_function] = _known(_function)

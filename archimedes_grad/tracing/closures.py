@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.operands import node_of
 from archimedes_grad.arrays.trace_state import trace_error
 
@@ -35,7 +36,9 @@ def closed_over(functions: Sequence[Callable[..., Any]]) -> list[SymbolicArray]:
             continue
         seen.add(id(item))
         kept.append(item)
-        if isinstance(item, SymbolicArray):
+        if isinstance(item, ComplexArray):
+            waiting += (item.real, item.imag)
+        elif isinstance(item, SymbolicArray):
             root = item if item.root is None else item.root
             found[id(root)] = root
         else:

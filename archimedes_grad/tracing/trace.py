@@ -14,6 +14,7 @@ import archimedes_grad.rules  # noqa: F401  # registers the rules
 from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arguments.specs import as_array, flatten, is_static_by_nature, is_tree, unlike_arrays
 from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.arrays.operands import gathered, node_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace, leaked, outlived
 from archimedes_grad.nodes.gather import stored_shape
@@ -35,6 +36,11 @@ class BoundArguments:
     trees
         For the position of each value of the call, how leaves make it up.
 
+    Parameters
+    ----------
+    with_complex
+        Whether arguments that are not differentiated may be complex: each is two leaves, its parts.
+
     Raises
     ------
     TypeError
@@ -42,9 +48,10 @@ class BoundArguments:
         numeric dtype; if a differentiated argument has no number in it.
     """
 
-    def __init__(self, name: str, layout: Layout, values: tuple[Any, ...]) -> None:
+    def __init__(self, name: str, layout: Layout, values: tuple[Any, ...], with_complex: bool = True) -> None:
         self.name = name
         self.layout = layout
+        self.with_complex = with_complex
         self.leaves: list[Leaf] = []
         self.values: list[Any] = []
         self.trees: dict[int, Template] = {}
@@ -97,6 +104,8 @@ class BoundArguments:
                 f"{self.name}: argument {shown!r} is {described(value)}, which is neither an array, a number nor a "
                 f"tree of these. {self._static_way_on(position)}"
             )
+        if array.dtype.kind == "c":
+            return self._complex(position, value, array, shown, differentiated)
         allowed = "fiu" if differentiated else "fiub"
         if array.dtype.kind not in allowed:
             role = "differentiated" if differentiated else "traced"
@@ -110,6 +119,17 @@ class BoundArguments:
         self.leaves.append(Leaf(position, shown, array.shape, dtype, differentiated, python_type))
         self.values.append(array if python_type is None else value)
         return Template(output=len(self.leaves) - 1)
+
+    def _complex(self, position: int, value: Any, array: Any, shown: str, differentiated: bool) -> Template:
+        if differentiated or position == self.layout.direction or not self.with_complex:
+            role = "differentiated" if differentiated else "traced"
+            raise TypeError(
+                f"{self.name}: argument {shown!r} has dtype {array.dtype}; a {role} argument must hold real numbers "
+                f"here. Pass its parts, .real and .imag, as two arguments."
+            )
+        given = value if type(value) is complex else array
+        both = [self._leaf(position, getattr(given, part), f"{shown}.{part}", False) for part in ("real", "imag")]
+        return Template(structure=ComplexForm(array.dtype, given is not array), children=tuple(both))
 
     def _as_array(self, value: Any, shown: str) -> Any:
         unlike = unlike_arrays(value)

@@ -108,6 +108,14 @@ def _axes_of_leaves(which: str, axes: Any, tree: Any, shown: str) -> list[int | 
         ) from None
 
 
+def _as_array(leaf: Any) -> Any:
+    """Return a leaf as traced array or ndarray, complex ones too; None where it holds no numbers."""
+    number = as_number(leaf)
+    if number is None and isinstance(leaf, complex | np.generic | np.ndarray) and np.asarray(leaf).dtype.kind == "c":
+        return np.asarray(leaf)
+    return number
+
+
 def _shown_kind(value: Any) -> str:
     return f"of type {type(value).__name__}" if as_number(value) is None else "an array or number"
 
@@ -168,7 +176,7 @@ class _Call:
         return items[0] if structure is None else structure.unflatten(items)
 
     def _leaf(self, name: str, axis: int | None, leaf: Any) -> Any:
-        number = as_number(leaf)
+        number = _as_array(leaf)
         if type(leaf) in (bool, np.bool_) or number is None:
             if not is_static_by_nature(leaf):
                 raise TypeError(
@@ -177,8 +185,7 @@ class _Call:
                 )
             return leaf
         if axis is None:
-            self.numbers.append(leaf)
-            self.mapped.append(False)
+            self._take(leaf, mapped=False)
             return leaf
         ndim = np.ndim(value_of(number))
         if not -ndim <= axis < ndim:
@@ -188,10 +195,15 @@ class _Call:
                 f"map over; {expected} was expected. in_axes=None passes a positional argument whole."
             )
         moved = np.moveaxis(number, axis, 0)
-        self.numbers.append(moved)
-        self.mapped.append(True)
+        self._take(moved, mapped=True)
         self.sizes[name] = len(value_of(moved))
         return placeholder(moved, moved.shape[1:])
+
+    def _take(self, number: Any, mapped: bool) -> None:
+        """Note a number, or the parts of a complex one."""
+        taken = [number.real, number.imag] if np.asarray(value_of(number)).dtype.kind == "c" else [number]
+        self.numbers += taken
+        self.mapped += [mapped] * len(taken)
 
     def result(self) -> Any:
         """Trace the function on one item, map it, and put the result together."""
@@ -200,7 +212,7 @@ class _Call:
         def on_item(*values: Any) -> Any:
             return self.f(*values[:n_positional], **dict(zip(self.keywords, values[n_positional:], strict=True)))
 
-        body = traced_body(self.owner, on_item, self.items, self.names, closed_over([self.f]))
+        body = traced_body(self.owner, on_item, self.items, self.names, closed_over([self.f]), with_complex=True)
         structure: Structure = body.structure
         axes = _axes_of_leaves("out_axes", self.out_axes, structure.build([0] * len(body.outputs)), "the result")
         static = {k for k, _ in structure.static}

@@ -189,6 +189,7 @@ class Body:
 def traced_body(
     owner: str, function: Callable[..., Any], args: Sequence[Any], names: Sequence[str],
     outer_arrays: Sequence[SymbolicArray], what: str = "the result", split: Callable[[Any], Any] | None = None,
+    with_complex: bool = False,
 ) -> Body:  # fmt: skip
     """Trace a function on symbols of its own, with placeholders for values.
 
@@ -202,6 +203,8 @@ def traced_body(
         What the function closes over: see :func:`closed_over`.
     split
         Takes the result apart into ``(numbers, structure)``; :func:`apart` when left out.
+    with_complex
+        Whether arguments may be complex: each is two inputs, its parts.
 
     Raises
     ------
@@ -222,7 +225,7 @@ def traced_body(
 
     layout = Layout(len(args) + 1, (), (*names, "closure"), frozenset())
     closure = [np.array(a.value) if isinstance(a.value, np.ndarray) else as_number(a.value) for a in outer_arrays]
-    bound = BoundArguments(owner, layout, (*args, closure))
+    bound = BoundArguments(owner, layout, (*args, closure), with_complex)
     graph = trace(run, bound, layout, False, values_known=False)
     own = [k for k, leaf in enumerate(graph.leaves) if leaf.position < len(args)]
     used = _used_symbols(graph)

@@ -78,7 +78,9 @@ ROWS = {
         "was not passed", "choose another by argnums",
     ),
     # --- the arguments
-    "complex": of_array(X * 1j, "complex128"),
+    "complex": Row(
+        lambda: arc.grad(f)(X * 1j), TypeError, "f: argument 'x'", "has dtype complex128", REAL, ".real and .imag",
+    ),
     "truth values": of_array(X > 0, "bool"),
     "an array of objects": of_array(np.array([1, None]), "object"),
     "dates": of_array(np.array(["2020"], dtype="M8[D]"), "datetime64[D]"),
@@ -123,7 +125,11 @@ ROWS = {
     ),
     "a leaf that is complex": Row(
         lambda: arc.grad(lambda p: p["w"][0])({"w": [1.0, 2j]}), TypeError, "argument \"p['w'][1]\"",
-        "has dtype complex128", REAL, "Convert it to float",
+        "has dtype complex128", REAL, ".real and .imag",
+    ),
+    "a carry that is complex": Row(
+        lambda: arc.grad(lambda x: arc.fori_loop(0, 2, lambda i, z: z, 1j * x[0]).real)(X), TypeError,
+        "fori_loop: argument 'carry'", "has dtype complex128", REAL, ".real and .imag",
     ),
     "second argument an object": Row(
         lambda: arc.grad(two)(X, object()), TypeError, "two: argument 'y'", "is object", NO_TREE, "static_argnames='y'",
@@ -160,7 +166,7 @@ ROWS = {
     ),
     "jvp: complex": Row(
         lambda: arc.jvp(f)(X, 1j * X), TypeError, "f: argument 'v'", "has dtype complex128", REAL,
-        "Convert it to float",
+        ".real and .imag",
     ),
     "jvp: None": Row(
         lambda: arc.jvp(f)(X, None), ValueError, "f: the direction 'v'", "shapes []", "has shape (3,)",
