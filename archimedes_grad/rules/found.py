@@ -18,7 +18,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.nodes.gather import flat, reshaped
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call, without_derivative
 
 #: Up to this many comparisons are written as nodes of the graph.
 _MOST_COMPARISONS = 2_000
@@ -34,11 +34,6 @@ def compared_in_graph(*counts: int) -> bool:
 def sorted_in_graph(array: SymbolicArray) -> bool:
     """Tell whether the rows of an array are short enough for a network."""
     return array.shape[-1] <= _LONGEST_NETWORK or not array.size
-
-
-def without_derivative(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
-    """Return zeros: the reverse form of what is constant between jumps."""
-    return [cs.MX(cs.DM.zeros(*node.shape)) for node in inputs]
 
 
 @functools.cache

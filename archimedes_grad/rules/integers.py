@@ -13,8 +13,7 @@ import numpy as np
 
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE_BY_KIND, Rule
-from archimedes_grad.rules.found import without_derivative
-from archimedes_grad.rules.lapack import Kind, called_by_entry
+from archimedes_grad.rules.lapack import Kind, called_by_entry, without_derivative
 from archimedes_grad.rules.words import sub
 
 MX = cs.MX

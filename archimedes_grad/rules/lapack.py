@@ -41,6 +41,11 @@ Reverse = Callable[[Matrices, Matrices, Matrices], Sequence[cs.MX]]
 StackReverse = Callable[[int, Matrices, Matrices, Matrices], Sequence[cs.MX]]
 
 
+def without_derivative(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
+    """Return zeros: the reverse form of what is constant between jumps."""
+    return [cs.MX(cs.DM.zeros(*node.shape)) for node in inputs]
+
+
 @dataclass(frozen=True)
 class Kind:
     """A function of matrices: how NumPy evaluates it, and how it is differentiated.
@@ -76,7 +81,9 @@ class MatrixCall(PythonCall):
         super().__init__(map(stacked, shapes_in), map(stacked, shapes_out))
         self.kind = kind
         self.shapes_in, self.shapes_out, self.count = tuple(shapes_in), tuple(shapes_out), count
-        self.construct(kind.name, {})
+        # Else CasADi takes the derivative of n numbers by n for a full matrix, and computes with it.
+        has_none = kind.reverse is without_derivative and kind.regular_point is None
+        self.construct(kind.name, {"is_diff_in": [False] * len(self.shapes_in)} if has_none else {})
 
     # What CasADi asks of a callback; the names are its own.
 

@@ -84,7 +84,11 @@ def _takes_each_entry_by_itself(function: Callable[[Any], Any], x: Any) -> bool:
     if np.shape(value_of(piece)) != values.shape or not values.size:
         return False
     if isinstance(piece, SymbolicArray):
-        jacobian = cs.Function("piece", [symbol], [piece.node], {"allow_free": True}).jac_sparsity(0, 0)
+        called = cs.Function("piece", [symbol], [piece.node], {"allow_free": True})
+        jacobian = called.jac_sparsity(0, 0)
+        if not all(all(inner.is_diff_in()) for inner in called.find_functions()):
+            # What is read without a derivative is not in the structure.
+            return False
         if (jacobian * cs.Sparsity.diag(values.size)).nnz() != jacobian.nnz():
             return False
     more = value_of(gathered(function(np.repeat(values[:1], values.size + 1))))

@@ -15,6 +15,7 @@ from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tre
 from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.compilation.compiled import CompiledFunction
 from archimedes_grad.derivatives.autodiff import value_function
+from archimedes_grad.nodes.dependence import made_of
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.transforms.bodies import (
@@ -237,10 +238,8 @@ class _Call:
 
     def _placed(self, body: Body, k: int, stack: Any, axis: int | None) -> Any:
         if axis is None:
-            depends = any(
-                body.function.jac_sparsity(k, i).nnz() for i, mapped in enumerate(self.mapped) if mapped
-            )
-            if depends:
+            read = made_of(body.function)[k]
+            if any(mapped and i in read for i, mapped in enumerate(self.mapped)):
                 raise ValueError(
                     f"{self.owner}: out_axes is None for a result that depends on the item, and one that is the same "
                     f"for all was expected. Give an axis to stack along: out_axes=0."
