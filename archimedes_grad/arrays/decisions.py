@@ -9,7 +9,7 @@ from __future__ import annotations
 import casadi as cs
 
 from archimedes_grad.arrays.constants import scalar_node
-from archimedes_grad.arrays.trace_state import Guard, current_trace, outlived, trace_error
+from archimedes_grad.arrays.trace_state import FAILS, SUCCEEDS, Guard, current_trace, outlived, trace_error
 from archimedes_grad.arrays.user_code import user_line
 
 #: A loop that decides more often than this is taken for one that never ends.
@@ -31,6 +31,11 @@ def decided_truth(node: cs.MX, is_boolean: bool, value: bool) -> bool:
 def decided_integer(node: cs.MX, value: int) -> int:
     """Return the integer that a traced integer of one entry is."""
     return int(_decided(node, float(value), "is used as an integer (an index, a length, range)"))
+
+
+def decided_attempt(node: cs.MX, succeeds: bool) -> bool:
+    """Return whether a call that may fail succeeds; the node is ``FAILS`` or ``SUCCEEDS``."""
+    return _decided(node, SUCCEEDS if succeeds else FAILS, "makes a call fail, which is caught (except)") == SUCCEEDS
 
 
 def _decided(node: cs.MX, outcome: float, what: str) -> float:
@@ -60,6 +65,11 @@ def _decided(node: cs.MX, outcome: float, what: str) -> float:
         )
     outermost.n_decisions += 1
     if position < len(outermost.script):
-        outcome = outermost.script[position]
+        scripted = outermost.script[position]
+        if (scripted in (FAILS, SUCCEEDS)) == (outcome in (FAILS, SUCCEEDS)):
+            outcome = scripted
+        else:
+            # Of a trace that did not ask for failures.
+            outermost.script = ()
     trace.guards.append(Guard(node, outcome, user_line()))
     return outcome

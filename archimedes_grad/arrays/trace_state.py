@@ -24,6 +24,10 @@ _thread = threading.local()
 #: Traces under way in all threads. Written under the tracing lock only; read without it.
 active_traces = 0
 
+#: Outcomes of a call that may fail and was tried: no truth values or integers.
+FAILS, SUCCEEDS = -0.5, 0.5
+
+
 @dataclass(eq=False, repr=False, slots=True)
 class Captured:
     """A constant array met while tracing: a hidden input of the graph."""
@@ -40,8 +44,9 @@ class Guard:
     Attributes
     ----------
     node
-        One entry: 0 or 1 for the truth of a value, the truncated value for an integer. None in a path that came from
-        another process: there it is part of the compiled function only.
+        One entry: 0 or 1 for the truth of a value, the truncated value for an integer, ``FAILS`` or ``SUCCEEDS`` for
+        a call that may fail. None in a path that came from another process: there it is part of the compiled function
+        only.
     line
         Where the user's code decided.
     """
@@ -92,6 +97,10 @@ class Trace:
         What the last refusal of a plain number said, as text. Code in C may lose the error and go on.
     values_known
         False where the values carried along are placeholders, so that no decision may rest on them.
+    asks_failures, attempting, failed_at, n_fallible, tries
+        Calls that fail for some values, in ``try`` statements: see ``rules/attempts.py``. Whether they leave guards; of
+        the outermost trace: whether one is under way, where one has failed without a guard, and whether one might be
+        caught; how many nodes may fail.
     """
 
     __slots__ = (
@@ -99,23 +108,28 @@ class Trace:
         "_symbol_values",
         "array_entries",
         "array_nodes",
+        "asks_failures",
+        "attempting",
         "black_boxes",
         "can_fail",
         "conditions",
         "counting",
         "engine",
+        "failed_at",
         "failure",
         "guards",
         "has_several_outputs",
         "large_products",
         "loops",
         "n_decisions",
+        "n_fallible",
         "opaque",
         "parent",
         "refusal",
         "script",
         "selects",
         "structured",
+        "tries",
         "values_known",
     )
 
@@ -126,8 +140,14 @@ class Trace:
         script: tuple[float, ...] = (),
         structured: bool = False,
         engine: str = "vm",
+        asks_failures: bool = False,
     ) -> None:
         self.parent = parent
+        self.asks_failures = asks_failures
+        self.attempting = False
+        self.failed_at: UserLine | None = None
+        self.n_fallible = 0
+        self.tries = False
         self.array_entries = 0
         self.array_nodes = 0
         self.selects = False

@@ -33,6 +33,11 @@ def _is_scipys(filename: str) -> bool:
     return filename.startswith(_SCIPY_DIRECTORY) or filename.endswith(".pyx")
 
 
+def is_librarys(filename: str) -> bool:
+    """Tell whether a file is this library's."""
+    return filename.startswith(_LIBRARY_DIRECTORY)
+
+
 def _is_skipped(filename: str) -> bool:
     return filename.startswith(_SKIPPED_DIRECTORIES) or filename.endswith(".pyx") or filename == "<stringsource>"
 

@@ -18,8 +18,8 @@ from archimedes_grad.engines.vm import Slot, failures, forget_failure, raise_fai
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.simplification import forward_nodes
 
-#: What no guard is: they are truth values and integers.
-_NOT_WRITTEN = 0.5
+#: What no guard is: they are truth values, integers and halves.
+_NOT_WRITTEN = 0.25
 
 
 class EvaluationError(np.linalg.LinAlgError):

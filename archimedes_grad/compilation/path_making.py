@@ -55,7 +55,7 @@ class PathMaker:
         watching = watched(self.name) if self.shows_progress else nullcontext(unwatched)
         with forgotten_afterwards(), watching as begin:
             start = time.perf_counter()
-            graph = self._traced(bound, layout, script, self.engine or default_engine())
+            graph = self._traced(bound, specialisation, script, self.engine or default_engine())
             begin("differentiate")
             traced = time.perf_counter()
             derived = self.transformation(graph, layout)
@@ -71,14 +71,15 @@ class PathMaker:
     def differentiable(self, specialisation: Specialisation, bound: BoundArguments) -> Derived:
         """Return the function with what its choices do not take kept out of derivatives, which calls do not need."""
         with forgotten_afterwards():
-            return differentiable_function(self._traced(bound, specialisation.layout), specialisation.layout)
+            return differentiable_function(self._traced(bound, specialisation), specialisation.layout)
 
     def _traced(
-        self, bound: BoundArguments, layout: Layout, script: tuple[float, ...] = (), engine: str = "vm"
+        self, bound: BoundArguments, specialisation: Specialisation, script: tuple[float, ...] = (), engine: str = "vm"
     ) -> Graph:
         return trace(
-            self.function, bound, layout, self.has_aux, script=script, structured=self.structured, engine=engine
-        )
+            self.function, bound, specialisation.layout, self.has_aux, script=script, structured=self.structured,
+            engine=engine, asks_failures=specialisation.paths.asks_failures,
+        )  # fmt: skip
 
     def _promotion(
         self, path: Path, specialisation: Specialisation, replaced: Replaced

@@ -16,9 +16,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from archimedes_grad.compilation.failing import other_outcome
+from archimedes_grad.arrays.trace_state import message_at_line
+from archimedes_grad.compilation.failing import EvaluationError, other_outcome
 from archimedes_grad.compilation.fast_path import FAILED, FastPath, Miss
 from archimedes_grad.derivatives.representation import Derived
+from archimedes_grad.tracing.trace import CaughtFailureError
+
+#: How often paths may disagree in one call on a decision that they have in common: they round differently.
+MAX_TURNS = 10
 
 
 def _no_path() -> None:
@@ -99,9 +104,16 @@ class Path:
         return self.fast_path.run(leaves)
 
 
-def _decided(miss: Miss) -> Miss:
-    """Return a miss that tells which guard did not hold."""
-    return other_outcome(miss) if miss.held == FAILED else miss
+def _undecided(miss: Miss) -> RuntimeError:
+    graph = miss.path.derived.graph
+    return RuntimeError(
+        message_at_line(
+            f"{graph.name}: a decision lies so near to a tie that rounding makes it, now this way and now that in "
+            f"compiled paths; one outcome was expected.",
+            "Decide with a tolerance, or use np.where or arc.cond there.",
+            graph.guards[miss.held].line,
+        )
+    )
 
 
 #: Traces a new path of the call under way, with a script of its first outcomes.
@@ -120,6 +132,8 @@ class Paths:
         How many are kept; the least recently used one goes first.
     merged
         Evaluates all paths at once; None where they are too large for that, or too new.
+    asks_failures
+        Whether the function was seen to catch the failure of a call: then such calls leave guards.
     misses
         How many calls took another path than the one before, since paths were last merged.
     """
@@ -128,6 +142,7 @@ class Paths:
     root: PathNode = field(default_factory=PathNode)
     by_outcomes: dict[tuple[float, ...], Path] = field(default_factory=dict)
     merged: FastPath | None = None
+    asks_failures: bool = False
     misses: int = 0
     lock: Any = field(default_factory=threading.RLock)
     _clock: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -142,29 +157,81 @@ class Paths:
             return self.follow(result, new_path)
         return result, recent
 
-    def follow(self, miss: Miss, new_path: Tracer) -> tuple[Any, Path]:
+    def follow(
+        self, miss: Miss, new_path: Tracer, n_agreed: int = 0, turns: int = MAX_TURNS
+    ) -> tuple[Any, Path]:
         """Return the result of a call that missed a path, and the path that it takes.
+
+        Parameters
+        ----------
+        n_agreed
+            How many outcomes the path was chosen by.
+        turns
+            How often paths may still disagree on these.
 
         Raises
         ------
         EvaluationError
             If the evaluation fails on the path that the call takes.
+        RuntimeError
+            If paths round a decision differently, and each of them leads to another.
         """
-        miss = _decided(miss)
         self.misses += 1
         while True:
+            if miss.held == FAILED:
+                try:
+                    miss = other_outcome(miss)
+                except EvaluationError:
+                    if not self._catches(miss, new_path):
+                        raise
+                    return self._traced((), miss.leaves, new_path, turns)
+            if miss.held < n_agreed:
+                turns -= 1
+                if not turns:
+                    raise _undecided(miss)
+            n_agreed = miss.held + 1
             prefix = (*miss.path.outcomes[: miss.held], miss.outcome)
             branch = miss.path.trail[miss.held].children.get(miss.outcome)
             candidate = None if branch is None else branch.recent
             if candidate is None:
-                return self._traced(prefix, miss.leaves, new_path)
+                return self._traced(prefix, miss.leaves, new_path, turns)
             result = candidate.run(miss.leaves)
             if type(result) is not Miss:
                 self._taken(candidate)
                 return result, candidate
-            miss = _decided(result)
+            miss = result
 
-    def _traced(self, script: tuple[float, ...], leaves: list[Any], new_path: Tracer) -> tuple[Any, Path]:
+    def _catches(self, miss: Miss, new_path: Tracer) -> bool:
+        """Trace a call that failed anew, and tell whether the function catches that.
+
+        Raises
+        ------
+        LinAlgError
+            If it does not.
+        """
+        if not miss.path.derived.graph.tries:
+            return False
+        with self.lock:
+            if miss.path.trail[0] is not self.root:
+                # Another thread has found it out meanwhile.
+                return True
+            if not self.asks_failures:
+                try:
+                    new_path(())
+                except CaughtFailureError:
+                    self._ask_failures()
+                    return True
+            return False
+
+    def _ask_failures(self) -> None:
+        """Begin anew, with a place in the tree for each call that may fail."""
+        self.asks_failures = True
+        self.root, self.merged = PathNode(), None
+        self.by_outcomes.clear()
+
+    def _traced(
+        self, script: tuple[float, ...], leaves: list[Any], new_path: Tracer, turns: int = MAX_TURNS
+    ) -> tuple[Any, Path]:
         """Trace a path and run it.
 
         CasADi's evaluation is authoritative: where it rounds a decision the other way than NumPy did while
@@ -173,11 +240,15 @@ class Paths:
         with self.lock:
             path = self._known(script)
             if path is None:
-                path = new_path(script)
+                try:
+                    path = new_path(script)
+                except CaughtFailureError:
+                    self._ask_failures()
+                    path = new_path(())
                 self.add(path)
         result = path.fast_path.run(leaves)
         if type(result) is Miss:
-            return self.follow(result, new_path)
+            return self.follow(result, new_path, len(script), turns)
         return result, path
 
     def _known(self, script: tuple[float, ...]) -> Path | None:

@@ -8,6 +8,7 @@ from html import escape
 from os import PathLike, fspath
 from pathlib import Path
 
+from archimedes_grad.arrays.trace_state import FAILS, SUCCEEDS
 from archimedes_grad.compilation.paths import Paths
 from archimedes_grad.derivatives.instructions import operation_counts, operations
 from archimedes_grad.derivatives.representation import Derived
@@ -15,6 +16,8 @@ from archimedes_grad.nodes.gather import Shape
 
 #: Graphs of more boxes are shown folded away in a notebook.
 _SHOWN_OPEN = 30
+#: How outcomes of calls that are tried are shown.
+_ATTEMPTS = {FAILS: "fails", SUCCEEDS: "succeeds"}
 LAYOUTS = ("auto", "graphviz", "plain")
 
 
@@ -99,7 +102,10 @@ def _decision_lines(decisions: dict[str, Counter[float]]) -> list[str]:
 
 
 def _ways(outcomes: Counter[float]) -> str:
-    return ", ".join(f"{outcome:g} in {count} path{'s' * (count != 1)}" for outcome, count in outcomes.most_common(8))
+    return ", ".join(
+        f"{_ATTEMPTS.get(outcome) or f'{outcome:g}'} in {count} path{'s' * (count != 1)}"
+        for outcome, count in outcomes.most_common(8)
+    )
 
 
 def path_limit_message(name: str, paths: Paths) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.operands import gathered, node_of, typed, value_of
+from archimedes_grad.rules.attempts import implements_fallible
 from archimedes_grad.rules.composition import written
 
 Label = Hashable
@@ -291,7 +292,7 @@ def _chained(arrays: list[Any], split: dict[tuple[int, int], int], i: int, j: in
     return np.dot(_chained(arrays, split, i, k), _chained(arrays, split, k + 1, j))
 
 
-@implements(np.linalg.matrix_power)
+@implements_fallible(np.linalg.matrix_power)
 def matrix_power(a: Any, n: int) -> Any:
     """A whole power of a matrix by repeated squaring; of its inverse if n is negative."""
     a = gathered(a)

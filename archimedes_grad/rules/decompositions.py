@@ -14,7 +14,6 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray, new_array
 from archimedes_grad.arrays.complex_array import ComplexArray
-from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.arrays.undecided import UndecidedArray
@@ -22,6 +21,7 @@ from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import pseudo_inverse
 from archimedes_grad.rules import small_matrices as small
+from archimedes_grad.rules.attempts import implements_fallible
 from archimedes_grad.rules.composition import chosen
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.lapack import Kind, matrix_call, note_call
@@ -61,7 +61,7 @@ def _vector_and_matrix(a: SymbolicArray) -> list[Shape]:
     return [(n,), (n, n)]
 
 
-@implements(np.linalg.eigh)
+@implements_fallible(np.linalg.eigh)
 def eigh(a: Any, UPLO: Any = "L") -> Any:
     """Eigenvalues and eigenvectors of the symmetric matrix in one triangle."""
     a = gathered(a)
@@ -69,14 +69,14 @@ def eigh(a: Any, UPLO: Any = "L") -> Any:
     return type(value)(*called(kinds.eigh(UPLO), a, _vector_and_matrix(a), value))
 
 
-@implements(np.linalg.eigvalsh)
+@implements_fallible(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: Any = "L") -> Any:
     """Eigenvalues of the symmetric matrix in one triangle, in ascending order."""
     np.linalg.eigvalsh(value_of(gathered(a)), UPLO)
     return np.linalg.eigh(a, UPLO)[0]
 
 
-@implements(np.linalg.eig)
+@implements_fallible(np.linalg.eig)
 def eig(a: Any) -> Any:
     """Eigenvalues and eigenvectors of a matrix that has real ones; complex arrays of them where NumPy's are."""
     a = gathered(a)
@@ -89,7 +89,7 @@ def eig(a: Any) -> Any:
     return type(value)(*results)
 
 
-@implements(np.linalg.eigvals)
+@implements_fallible(np.linalg.eigvals)
 def eigvals(a: Any) -> Any:
     """Eigenvalues of a matrix that has real ones, in the order of NumPy's."""
     _require_real_eigenvalues(np.linalg.eigvals(value_of(gathered(a))))
@@ -108,7 +108,7 @@ def _require_real_eigenvalues(values: Any) -> None:
 # --- singular values ------------------------------------------------------------------------------
 
 
-@implements(np.linalg.svd)
+@implements_fallible(np.linalg.svd)
 def svd(a: Any, full_matrices: Any = True, compute_uv: Any = True, hermitian: Any = False) -> Any:
     """The singular value decomposition.
 
@@ -127,14 +127,14 @@ def svd(a: Any, full_matrices: Any = True, compute_uv: Any = True, hermitian: An
     return called(kind, a, shapes, [placeholders[0], value, placeholders[2]])[1]
 
 
-@implements(np.linalg.svdvals)
+@implements_fallible(np.linalg.svdvals)
 def svdvals(x: Any, /) -> Any:
     """Singular values in descending order."""
     np.linalg.svdvals(value_of(gathered(x)))
     return np.linalg.svd(x, compute_uv=False)
 
 
-@implements(np.linalg.matrix_rank)
+@implements_fallible(np.linalg.matrix_rank)
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     """The number of singular values above a tolerance; its derivative is zero."""
     A = gathered(A)
@@ -152,7 +152,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     return new_array(reshaped(node_of(count), np.shape(value)), value)
 
 
-@implements(np.linalg.cond)
+@implements_fallible(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     """The condition number: the norm of a matrix times that of its inverse; inf where NumPy says so of nan."""
     x = gathered(x)
@@ -167,7 +167,7 @@ def cond(x: Any, p: Any = None) -> Any:
     return new_array(chosen(undefined, np.inf, result).node, value)
 
 
-@implements(np.linalg.pinv)
+@implements_fallible(np.linalg.pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: Any) -> Any:
     """The pseudo-inverse: the rank is that of the singular values above the cutoff."""
     a = gathered(a)
@@ -183,7 +183,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: Any) -> Any
     return called(kind, a, [a.shape[:-3:-1]], [value])[0]
 
 
-@implements(np.linalg.lstsq)
+@implements_fallible(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """The least-squares solution of least norm, with residuals, rank and singular values."""
     a, b = gathered(a), gathered(b)
@@ -224,7 +224,7 @@ def _residuals(a: Any, b: Any, solution: Any, full_rank: Any, known: Any) -> Sym
 # --- triangular factors ---------------------------------------------------------------------------
 
 
-@implements(np.linalg.cholesky)
+@implements_fallible(np.linalg.cholesky)
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     """The Cholesky factor of the symmetric matrix in the triangle that is asked for."""
     a = gathered(a)
@@ -237,7 +237,7 @@ def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     return called(kinds.CHOLESKY, a, [a.shape[-2:]], [value])[0]
 
 
-@implements(np.linalg.qr)
+@implements_fallible(np.linalg.qr)
 def qr(a: Any, mode: Any = "reduced") -> Any:
     """Orthonormal columns and an upper triangle."""
     a = gathered(a)

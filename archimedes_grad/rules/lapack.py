@@ -191,6 +191,7 @@ def note_call(can_fail: bool = False) -> None:
     if trace is not None:
         trace.opaque = True
         trace.can_fail |= can_fail
+        trace.n_fallible += can_fail
 
 
 def called_by_entry(kind: Kind, operands: Matrices) -> cs.MX:

@@ -16,6 +16,7 @@ from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import small_matrices as small
+from archimedes_grad.rules.attempts import implements_fallible
 from archimedes_grad.rules.contractions import as_float
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.decompositions import called, numpy_value
@@ -26,7 +27,7 @@ from archimedes_grad.rules.words import root_of_sum_of_squares
 # --- equations ------------------------------------------------------------------------------------
 
 
-@implements(np.linalg.solve)
+@implements_fallible(np.linalg.solve)
 def solve(a: Any, b: Any) -> Any:
     """The solution of linear equations; b is a vector where it has one axis, else a stack of matrices."""
     a, b = gathered(a), gathered(b)
@@ -80,7 +81,7 @@ def _solve_item(n: int, columns: int) -> cs.Function:
     return graph_function("solve", [a, b], [kinds.solver(n).solve(a, b.T, True).T])
 
 
-@implements(np.linalg.inv)
+@implements_fallible(np.linalg.inv)
 def inv(a: Any) -> Any:
     """The inverse of each matrix of a stack."""
     a = gathered(a)
@@ -88,7 +89,7 @@ def inv(a: Any) -> Any:
     return new_array(node_of(np.linalg.solve(a, np.broadcast_to(np.eye(a.shape[-1]), a.shape))), value)
 
 
-@implements(np.linalg.tensorsolve)
+@implements_fallible(np.linalg.tensorsolve)
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     """The array x for which ``tensordot(a, x, x.ndim)`` is b."""
     a, b = gathered(a), gathered(b)
@@ -101,7 +102,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     return np.reshape(np.linalg.solve(np.reshape(a, (size, size)), np.ravel(b)), value.shape)
 
 
-@implements(np.linalg.tensorinv)
+@implements_fallible(np.linalg.tensorinv)
 def tensorinv(a: Any, ind: int = 2) -> Any:
     """The inverse with respect to ``tensordot(a, b, ind)``."""
     a = gathered(a)
@@ -143,7 +144,7 @@ def slogdet(a: Any) -> Any:
 # --- norms ----------------------------------------------------------------------------------------
 
 
-@implements(np.linalg.norm)
+@implements_fallible(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     """A norm of vectors or matrices along axes; its gradient at zero is 0, the least subgradient."""
     x = gathered(x)
@@ -171,7 +172,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     return new_array(reshaped(_vector_norm(x, ord, axes, keepdims).node, np.shape(value)), value)
 
 
-@implements(np.linalg.matrix_norm)
+@implements_fallible(np.linalg.matrix_norm)
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """A norm of the matrix in the last two axes."""
     np.linalg.matrix_norm(value_of(gathered(x)), ord=ord)

@@ -19,6 +19,7 @@ from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import INTERCEPTED
 from archimedes_grad.arrays.operands import is_traced, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.rules.attempts import intercepts_fallible
 from archimedes_grad.rules.composition import as_numpy_gives
 from archimedes_grad.rules.lapack import Kind, Matrices, Reverse, matrix_call, note_call
 from archimedes_grad.rules.scipy_linalg import one_matrix, refuse_others
@@ -223,7 +224,7 @@ def add_rules() -> None:
     """Register the rules; scipy.linalg has been imported."""
     import scipy.linalg as names
 
-    INTERCEPTED.update({
+    rules: dict[Any, Any] = {
         names.solve_sylvester: _solve_sylvester, names.solve_continuous_lyapunov: _solve_continuous_lyapunov,
         names.solve_lyapunov: _solve_continuous_lyapunov, names.solve_discrete_lyapunov: _solve_discrete_lyapunov,
         names.solve_continuous_are: _riccati(_continuous_riccati),
@@ -233,4 +234,5 @@ def add_rules() -> None:
             getattr(names, name): _of_matrix(name)
             for name in ("logm", "sqrtm", "cosm", "sinm", "tanm", "coshm", "sinhm", "tanhm")
         },
-    })  # fmt: skip
+    }  # fmt: skip
+    INTERCEPTED.update({function: intercepts_fallible(rule) for function, rule in rules.items()})

@@ -13,6 +13,7 @@ from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
+from archimedes_grad.rules.attempts import implements_fallible
 from archimedes_grad.rules.composition import as_numpy_gives, composed, static_mask
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
 
@@ -175,7 +176,7 @@ def _roots_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matr
 _ROOTS = Kind("roots", _roots_evaluate, _roots_reverse)
 
 
-@implements(np.roots)
+@implements_fallible(np.roots)
 def roots(p: Any) -> Any:
     """The roots of a polynomial that has real ones only."""
     p = gathered(p)
@@ -198,7 +199,7 @@ def roots(p: Any) -> Any:
     return np.concatenate([new_array(node, np.roots(inner.value)), zeros])
 
 
-@implements(np.polyfit)
+@implements_fallible(np.polyfit)
 def polyfit(x: Any, y: Any, deg: Any, rcond: Any = None, full: Any = False, w: Any = None, cov: Any = False) -> Any:
     """The polynomial of least squares through points, and with ``cov`` the covariance of its coefficients."""
     x, y, w = (points if points is None or is_traced(points) else np.asarray(points) for points in (x, y, w))

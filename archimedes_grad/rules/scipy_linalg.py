@@ -22,6 +22,7 @@ from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.arrays.undecided import UndecidedArray
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
+from archimedes_grad.rules.attempts import intercepts_fallible
 from archimedes_grad.rules.composition import as_numpy_gives
 from archimedes_grad.rules.decompositions import called, numpy_value
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
@@ -355,11 +356,12 @@ def add_rules() -> None:
     """Register the rules; scipy.linalg has been imported."""
     import scipy.linalg as names
 
-    INTERCEPTED.update({
+    rules: dict[Any, Any] = {
         names.solve: _solve, names.solve_triangular: _solve_triangular, names.inv: _inv, names.det: _det,
         names.lstsq: _lstsq, names.pinv: _pinv, names.cholesky: _cholesky, names.cho_factor: _cho_factor,
         names.cho_solve: _cho_solve, names.qr: _qr, names.eigh: _eigh, names.eigvalsh: _eigvalsh, names.svd: _svd,
         names.svdvals: _svdvals, names.norm: _norm, names.expm: _expm, names.toeplitz: _of_entries,
         names.circulant: _of_entries, names.hankel: _hankel, names.block_diag: _block_diag,
         names.solve_toeplitz: _solve_toeplitz,
-    })  # fmt: skip
+    }  # fmt: skip
+    INTERCEPTED.update({function: intercepts_fallible(rule) for function, rule in rules.items()})

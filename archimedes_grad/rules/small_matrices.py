@@ -46,6 +46,7 @@ def _require(condition: cs.MX) -> None:
     if trace is None:
         return
     trace.can_fail = True
+    trace.n_fallible += 1
     count = condition.numel()
     if count > 1:
         condition = _binary(cs.OP_EQ, cs.repsum(condition, 1, count), scalar_node(count))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from archimedes_grad.arrays import handlers
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import is_traced
 from archimedes_grad.arrays.plain_numbers import NO_PLACE_FOR_TRACED, way_on_from_scipy
@@ -38,6 +39,7 @@ _NO_RANDOM_ORDER = r"Numpy IterAllButAxis requires an ndarray|Cannot convert \w+
 _WRITTEN_FLAT = r"Error setting single item of array"
 
 
+@handlers.calls_what_is_traced
 def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> Any:
     """Call the function that is traced, and raise what NumPy or SciPy made of a traced value as a TraceError."""
     try:

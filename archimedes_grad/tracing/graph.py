@@ -129,6 +129,8 @@ class Graph:
         node decides that.
     black_boxes
         What CasADi calls back, kept alive as long as the graph.
+    tries
+        Whether a call that may fail stood where the function may have caught that.
     guards
         The decisions that led along this path: it holds where all of them have the same outcome.
     failure
@@ -160,6 +162,7 @@ class Graph:
     failure: str = "Singular matrix"
     guards: tuple[Guard, ...] = ()
     engine: str = "vm"
+    tries: bool = False
     has_several_outputs: bool = False
     loops: Mapping[int, tuple[cs.Function, Loop]] = field(default_factory=dict)
 

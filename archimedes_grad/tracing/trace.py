@@ -16,13 +16,18 @@ from archimedes_grad.arguments.specs import as_array, flatten, is_static_by_natu
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.arrays.operands import gathered, node_of
-from archimedes_grad.arrays.trace_state import Trace, current_trace, leaked, outlived
+from archimedes_grad.arrays.trace_state import Trace, current_trace, leaked, outlived, trace_error
+from archimedes_grad.arrays.user_code import UserLine, user_line
 from archimedes_grad.nodes.gather import stored_shape
 from archimedes_grad.nodes.rebuilding import Rebuilding, ordered
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.failures import called
 from archimedes_grad.tracing.graph import Graph, Leaf, Output, Template
 from archimedes_grad.tracing.surroundings import within
+
+
+class CaughtFailureError(Exception):
+    """What was traced caught the failure of a call: the path depends on it, and has to be traced with guards for it."""
 
 
 class BoundArguments:
@@ -164,22 +169,33 @@ def described(value: Any) -> str:
 
 def trace(
     function: Callable[..., Any], bound: BoundArguments, layout: Layout, has_aux: bool, values_known: bool = True,
-    script: tuple[float, ...] = (), structured: bool = False, engine: str = "vm",
+    script: tuple[float, ...] = (), structured: bool = False, engine: str = "vm", asks_failures: bool = False,
 ) -> Graph:  # fmt: skip
     """Run a function once on symbols for the numeric leaves of its arguments.
 
     Decisions of the function on traced values follow their actual values, after the outcomes of a ``script``
-    for the first of them; ``structured`` refuses them. The ``engine`` counts in an outermost trace.
+    for the first of them; ``structured`` refuses them. The ``engine`` counts in an outermost trace. With
+    ``asks_failures`` a call that fails, and one that might be caught where it failed, is a decision, too.
 
     Raises
     ------
+    CaughtFailureError
+        If a call failed, the function caught that, and ``asks_failures`` is not set.
     TraceError
         If the function asks a symbol for a plain number, or calls a NumPy function without a rule.
     TypeError, ValueError
         If the function does not return numbers; if ``has_aux`` is set and it returns no pair.
     """
-    current = Trace(current_trace(), values_known, script, structured, engine)
-    return within(current, lambda: _traced(current, function, bound, layout, has_aux))
+    outer = current_trace()
+    asks_failures = asks_failures if outer is None else outer.asks_failures
+    current = Trace(outer, values_known, script, structured, engine, asks_failures)
+    try:
+        return within(current, lambda: _traced(current, function, bound, layout, has_aux))
+    except np.linalg.LinAlgError:
+        if outer is not None:
+            # What the guard of the failure is made of ends here; the function around may go on.
+            outer.outermost.failed_at = current.outermost.failed_at or user_line()
+        raise
 
 
 def _traced(
@@ -195,6 +211,8 @@ def _traced(
     passed = [bound.trees[position].build(arrays) for position in range(len(bound.trees))]
     keywords = dict(zip(layout.keywords, passed[layout.n_positional :], strict=True))
     returned = called(function, passed[: layout.n_passed], keywords)
+    if current.parent is None and current.failed_at is not None:
+        _raise_caught(current, current.failed_at)
     auxiliary = None
     collector = _Outputs(bound.name, current.parent is None)
     if has_aux:
@@ -230,9 +248,27 @@ def _traced(
         failure=current.failure,
         has_several_outputs=current.has_several_outputs,
         loops=current.loops,
+        tries=current.outermost.tries,
         guards=tuple(
             replace(guard, node=node) for guard, node in zip(guards, guard_nodes, strict=True)
         ),
+    )
+
+
+def _raise_caught(trace: Trace, line: UserLine) -> None:
+    """Raise that a failure was caught, of which there is no guard."""
+    if not trace.asks_failures and not trace.structured:
+        raise CaughtFailureError
+    what = (
+        'which control_flow="structured" does not allow'
+        if trace.structured
+        else "inside a derivative or a body, where no guard tells of it"
+    )
+    raise trace_error(
+        f"A LinAlgError of a traced call was caught, {what}.",
+        "Ask first, by a condition on values (np.linalg.eigvalsh(A)[0] > 0, np.linalg.matrix_rank(A) == n), and let "
+        "np.where, arc.cond or a branch follow it.",
+        line,
     )
 
 
