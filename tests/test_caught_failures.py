@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import pickle
 import re
 
@@ -291,7 +292,13 @@ def test_paths_that_disagree_on_a_decision_end_in_an_error(monkeypatch):
     compiled = arc.compile(f)
     for x in (0.0, 2.0):
         compiled(x)
-    # As if rounding made each path hold the call for one of the other.
-    monkeypatch.setattr(Path, "run", lambda path, leaves: Miss(leaves, path, 0, 1.0 - path.outcomes[0]))
+    runs = itertools.count()
+
+    def disagreeing(path, leaves):
+        """Take the call for one of the other path, as rounding might."""
+        assert next(runs) < 1_000
+        return Miss(leaves, path, 0, 1.0 - path.outcomes[0])
+
+    monkeypatch.setattr(Path, "run", disagreeing)
     with pytest.raises(RuntimeError, match=r"so near to a tie(.|\n)*if x > 1(.|\n)*tolerance"):
         compiled(0.0)
