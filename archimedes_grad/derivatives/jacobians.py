@@ -31,6 +31,7 @@ from archimedes_grad.derivatives.partial_separability import (
 from archimedes_grad.derivatives.representation import Derived, Representation, derived
 from archimedes_grad.errors import TraceError
 from archimedes_grad.nodes.gather import stored_shape
+from archimedes_grad.nodes.given_derivatives import calls_rules
 from archimedes_grad.nodes.simplification import derivative_sweep
 from archimedes_grad.tracing.graph import Graph, Output, Template
 
@@ -75,10 +76,11 @@ def hessian_function(graph: Graph, layout: Layout) -> Derived:
     require_scalar(graph.name, graph.result, graph.outputs)
     blocks = _Blocks(separated(graph, order=2))
     wanted = differentiated_leaves(graph, layout)
+    is_symmetric = _is_symmetric(blocks.graph)
     with derivative_sweep():
         gradients = reverse_sweep(blocks.representation, wanted)
         rows = {
-            leaf: blocks.of(gradient, graph.leaves[leaf].shape, layout, symmetric_in=leaf)
+            leaf: blocks.of(gradient, graph.leaves[leaf].shape, layout, symmetric_in=leaf if is_symmetric else None)
             for leaf, gradient in zip(wanted, gradients, strict=True)
         }
     return blocks.derived(with_auxiliary(graph, like_arguments(graph, layout, rows)))
@@ -89,15 +91,21 @@ def sparse_hessian_function(graph: Graph, layout: Layout) -> Derived:
     require_scalar(graph.name, graph.result, graph.outputs)
     graph = separated(graph, order=2)
     leaf = _only_leaf(graph, layout, "hess")
+    symmetric = _is_symmetric(graph)
     if graph.result.output is not None:
-        by_blocks = hessian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf])
+        by_blocks = hessian_by_blocks(graph.nodes[graph.result.output], graph.symbols[leaf], symmetric)
         if by_blocks is not None:
             return _sparse(graph, Representation(graph, as_arrays=_BLOCKS), by_blocks)
     representation = Representation(graph)
     with derivative_sweep():
         (gradient,) = reverse_sweep(representation, [leaf])
-    hessian = jacobian(cs.vec(gradient), cs.vec(representation.inputs[leaf]), symmetric=True)
+    hessian = jacobian(cs.vec(gradient), cs.vec(representation.inputs[leaf]), symmetric)
     return _sparse(graph, representation, stored_entries(hessian))
+
+
+def _is_symmetric(graph: Graph) -> bool:
+    """Tell whether Hessians are: what a rule of the user's gives for a gradient need not be one."""
+    return not calls_rules(cs.Function("whole", graph.all_symbols, list(graph.nodes)))
 
 
 class _Blocks:

@@ -161,10 +161,10 @@ def _add_jacobian(triplets: _Triplets, block: Block) -> None:
 # --- Hessians -------------------------------------------------------------------------------------
 
 
-def hessian_by_blocks(output: cs.MX, symbol: cs.MX) -> SparseMatrix | None:
+def hessian_by_blocks(output: cs.MX, symbol: cs.MX, symmetric: bool) -> SparseMatrix | None:
     """Return the Hessian of a scalar expression by a symbol, or None where it is no sum over items of blocks.
 
-    Summands that are no blocks are differentiated together, by colours.
+    Summands that are no blocks are differentiated together, by colours. Of a symmetric one half is computed.
     """
     triplets = _Triplets()
     others: list[cs.MX] = []
@@ -180,7 +180,7 @@ def hessian_by_blocks(output: cs.MX, symbol: cs.MX) -> SparseMatrix | None:
                 block = search.block(vector, part, factor)
                 if block is not None:
                     found = True
-                    _add_hessian(triplets, block)
+                    _add_hessian(triplets, block, symmetric)
                 else:
                     entries = vector.get_nz(False, cs.Slice(part.start, part.stop))
                     others.append(_times(factor, _total(entries)))
@@ -190,22 +190,29 @@ def hessian_by_blocks(output: cs.MX, symbol: cs.MX) -> SparseMatrix | None:
             rest = _total(cs.vertcat(*others))
             with derivative_sweep():
                 (gradient,) = cs.reverse([rest], [symbol], [[cs.MX(1.0)]])[0]
-            matrix = jacobian(cs.vec(gradient), cs.vec(symbol), symmetric=True)
-            triplets.add_matrix(cs.tril(matrix), np.arange(symbol.numel(), dtype=np.int64))
-        return _mirrored(triplets.assembled((symbol.numel(), symbol.numel())))
+            matrix = jacobian(cs.vec(gradient), cs.vec(symbol), symmetric)
+            triplets.add_matrix(cs.tril(matrix) if symmetric else matrix, np.arange(symbol.numel(), dtype=np.int64))
+        assembled = triplets.assembled((symbol.numel(), symbol.numel()))
+        return _mirrored(assembled) if symmetric else assembled
 
 
-def _add_hessian(triplets: _Triplets, block: Block) -> None:
+def _add_hessian(triplets: _Triplets, block: Block, symmetric: bool) -> None:
     variables = block.differentiated
-    total = cs.sum1(cs.vertcat(*block.results))
+    total, own = cs.sum1(cs.vertcat(*block.results)), cs.vertcat(*(taken.symbol for taken in variables))
     with derivative_sweep():
-        hessian, _ = cs.hessian(total, cs.vertcat(*(taken.symbol for taken in variables)))
-    hessian = cs.tril(hessian)
-    rows, columns = hessian.sparsity().get_triplet()
-    triplets.add_symmetric_block(
-        block, hessian.nonzeros(), [variables[row].column.entries for row in rows],
-        [variables[column].column.entries for column in columns], [r == c for r, c in zip(rows, columns, strict=True)],
-    )  # fmt: skip
+        if symmetric:
+            hessian = cs.tril(cs.hessian(total, own)[0])
+        else:
+            ((gradient,),) = cs.reverse([total], [own], [[cs.SX(1.0)]])
+            hessian = cs.jacobian(gradient, own)
+    places = list(zip(*hessian.sparsity().get_triplet(), strict=True))
+    rows = [variables[row].column.entries for row, _ in places]
+    columns = [variables[column].column.entries for _, column in places]
+    if symmetric:
+        diagonal = [row == column for row, column in places]
+        triplets.add_symmetric_block(block, hessian.nonzeros(), rows, columns, diagonal)
+    else:
+        triplets.add_block(block, hessian.nonzeros(), rows, columns)
 
 
 def _mirrored(lower: SparseMatrix) -> SparseMatrix:

@@ -22,18 +22,26 @@ from archimedes_grad.nodes.gather import EXTREMES
 from archimedes_grad.nodes.simplification import forward_nodes
 
 CUSTOM = "custom"
+_CONSTANT = "constant"
 #: Functions that stay calls, by their names: some have derivatives of their own, others are known to engines.
-_NEVER_OPENED = frozenset((CUSTOM, *EXTREMES.values()))
+_NEVER_OPENED = frozenset((CUSTOM, _CONSTANT, *EXTREMES.values()))
 FORWARD, REVERSE = f"fwd1_{CUSTOM}", f"adj1_{CUSTOM}"
 
 
 def with_derivatives(
-    inputs: list[cs.MX], outputs: list[cs.MX], forward: cs.Function, reverse: cs.Function
+    inputs: list[cs.MX], outputs: list[cs.MX], forward: cs.Function, reverse: cs.Function, name: str = CUSTOM
 ) -> cs.Function:
     """Return the Function of a graph whose derivatives are those given, named as CasADi would name its own."""
-    return cs.Function(CUSTOM, inputs, outputs, {
-        "cache": {FORWARD: forward, REVERSE: reverse}, "max_num_dir": 1, "jac_penalty": -1, "never_inline": True,
+    return cs.Function(name, inputs, outputs, {
+        "cache": {f"fwd1_{name}": forward, f"adj1_{name}": reverse},
+        "max_num_dir": 1, "jac_penalty": -1, "never_inline": True,
     })  # fmt: skip
+
+
+def calls_rules(function: cs.Function) -> bool:
+    """Tell whether derivatives that users give are anywhere in a Function."""
+    called = function.find_functions()
+    return any(inner.name() == CUSTOM and not is_without_reverse_sweep(inner) for inner in called)
 
 
 @functools.lru_cache(maxsize=256)
@@ -42,9 +50,9 @@ def constant_in_derivatives(rows: int, columns: int) -> cs.Function:
     with forward_nodes():
         x, y, seed = (cs.MX.sym(name, rows, columns) for name in ("x", "y", "seed"))
         zero = nothing_of(seed)
-        forward = cs.Function(FORWARD, [x, y, seed], [zero])
-        reverse = cs.Function(REVERSE, [x, y, seed], [zero])
-        return with_derivatives([x], [x], forward, reverse)
+        forward = cs.Function(f"fwd1_{_CONSTANT}", [x, y, seed], [zero])
+        reverse = cs.Function(f"adj1_{_CONSTANT}", [x, y, seed], [zero])
+        return with_derivatives([x], [x], forward, reverse, _CONSTANT)
 
 
 @functools.lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ import scipy.sparse
 
 import archimedes_grad as arc
 from archimedes_grad import TraceError
+from archimedes_grad.nodes.given_derivatives import calls_rules
 
 RNG = np.random.default_rng(11)
 N = 120
@@ -136,6 +137,34 @@ ALONG_AN_AXIS = {
     "columns": lambda x, axis: np.take(x, [2, 0, 2], axis) * np.take(x, [1], axis),
     "product": lambda x, axis: np.tensordot(x, MATRIX, ([axis], [0])) ** 3,
 }  # fmt: skip
+
+
+_turned = arc.custom_vjp(lambda a, b, c: a * 1.0)
+_turned.defvjp(
+    lambda a, b, c: (a * 1.0, (a, b)),
+    lambda kept, w: (w * np.sin(kept[1]), 0 * w, w * kept[0] * kept[1]),
+)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: _turned(x[0], x[1], x[2]) + x[0] * x[2], lambda x: np.sum(_turned(x[:-2], x[1:-1], x[2:]) ** 2),
+    lambda x: np.sum(arc.vmap(_turned)(x[:-2], x[1:-1], x[2:])),
+    lambda x: np.sum(arc.vmap(_turned)(x[:-2], x[1:-1], x[:-2]) * x[2:]) + np.sum(x**3) * x[0],
+], ids=["once", "in whole arrays", "mapped", "an entry twice"])  # fmt: skip
+@pytest.mark.parametrize("n", [3, 40])
+def test_a_hessian_by_a_rule_that_is_no_gradient_is_the_jacobian_of_what_it_gives(n, function):
+    x = np.linspace(0.3, 2.0, n)
+    expected = arc.jac(arc.grad(function))(x)
+    assert np.abs(expected - expected.T).max() > 0.1
+    np.testing.assert_allclose(arc.hess(function)(x), expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(arc.hess(function, sparse=True)(x).toarray(), expected, rtol=1e-12, atol=1e-14)
+    v = np.cos(x)
+    np.testing.assert_allclose(arc.hvp(function)(x, v), expected @ v, rtol=1e-12)
+
+
+def test_constants_of_a_derivative_leave_hessians_symmetric():
+    assert not calls_rules(arc.compile(lambda x: np.sum(x * arc.stop_gradient(x))).to_casadi(X))
+    assert calls_rules(arc.compile(lambda x: np.sum(arc.vmap(_turned)(x, x, x))).to_casadi(X))
 
 
 @pytest.mark.parametrize("shape", [(-1, 4), (4, -1)])
