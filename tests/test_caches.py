@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import weakref
+from collections import OrderedDict, defaultdict
 
 import numpy as np
 import pytest
@@ -135,3 +136,49 @@ def test_a_static_list_and_dict_changed_in_place_are_noticed():
     np.testing.assert_array_equal(slope(X, options), [1.0, 1.0])
     options["k"][0] = 2.0
     np.testing.assert_array_equal(slope(X, options), [2.0, 2.0])
+
+
+def first_value(d):
+    return 2 * next(iter(d.values()))
+
+
+@pytest.mark.parametrize("kind", [dict, OrderedDict, lambda d: defaultdict(float, d)])
+@pytest.mark.parametrize("around", [lambda d: d, lambda d: {"x": [d]}])
+def test_keys_in_another_order_are_another_form_of_call(kind, around):
+    inside = (lambda d: d["x"][0]) if "x" in around({}) else (lambda d: d)
+    compiled, gradient = (transform(lambda d: first_value(inside(d))) for transform in (arc.compile, arc.grad))
+    for _ in range(2):
+        for given, expected in (({"a": 1.0, "b": 5.0}, 2.0), ({"b": 5.0, "a": 1.0}, 10.0)):
+            assert compiled(around(kind(given))) == expected
+            slopes = inside(gradient(around(kind(given))))
+            assert dict(slopes) == {key: 2.0 * (key == next(iter(given))) for key in given}
+            assert list(slopes) == list(given)
+
+
+def test_free_keywords_in_another_order_are_another_form_of_call():
+    compiled = arc.compile(lambda **numbers: first_value(numbers))
+    for _ in range(2):
+        assert compiled(a=1.0, b=5.0) == 2.0
+        assert compiled(b=5.0, a=1.0) == 10.0
+    named = arc.compile(lambda a, b: a - b)
+    for _ in range(2):
+        assert named(a=1.0, b=5.0) == named(b=5.0, a=1.0) == -4.0
+
+
+def test_integers_that_do_not_fit_are_refused_after_others_too():
+    compiled = arc.compile(lambda n: n + 1)
+    assert compiled(3) == compiled(3) == 4
+    with pytest.raises(TypeError, match="argument 'n' has dtype object"):
+        compiled(2**70)
+    assert compiled(2**52) == 2**52 + 1
+
+
+def test_a_plain_array_that_is_returned_is_the_one_that_was_traced():
+    table = np.ones(3)
+    compiled = arc.compile(lambda x: (x, table))
+    compiled(1.0)
+    table[0] = 7.0
+    _, returned = compiled(1.0)
+    np.testing.assert_array_equal(returned, np.ones(3))
+    returned[:] = 0.0
+    np.testing.assert_array_equal(compiled(1.0)[1], np.ones(3))

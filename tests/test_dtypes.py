@@ -264,3 +264,12 @@ def test_mixed_arguments():
     check_value(lambda x, i, b, f: [x * i, i * b, b * f, f * i, x * f, i + i, b + b, f + f, i // 2, i % 2], x, i, b, f)
     check_value(lambda x, i, b, f: np.where(b, x, i), x, i, b, f)
     check_value(lambda x, i, b, f: {"i": i, "b": b, "f": f, "x": x}, x, i, b, f)
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">f4", ">i4"])
+@pytest.mark.parametrize("function", [np.cumsum, np.cumprod, np.sum, np.prod, np.sort])
+def test_other_byte_orders(function, dtype):
+    array = np.array([[1, 2], [3, 4]], dtype)
+    result, expected = arc.compile(function)(array), function(array)
+    np.testing.assert_array_equal(result, expected)
+    assert result.dtype == expected.dtype

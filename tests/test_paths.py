@@ -257,6 +257,14 @@ def test_merged_paths_give_the_same_results():
     assert function.traces == 3
 
 
+def test_merged_paths_keep_the_signs_of_zeros():
+    compiled = arc.compile(lambda x: -2 * x if x > 1 else -x)
+    for _ in range(60):
+        compiled(2.0), compiled(0.5)
+    assert np.signbit(compiled(0.0))
+    assert not np.signbit(compiled(-0.0))
+
+
 def test_newton_to_convergence():
     def newton(a):
         x = a

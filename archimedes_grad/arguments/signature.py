@@ -30,6 +30,8 @@ class Layout(NamedTuple):
         Whether one differentiated argument was asked for by itself: its derivative stands in no tuple.
     direction
         Position of the direction or cotangent that jvp and the like take as last positional value, or None.
+    order_counts
+        Whether the function sees in which order keywords came: those that it takes as ``**kwargs``.
     """
 
     n_positional: int
@@ -39,6 +41,7 @@ class Layout(NamedTuple):
     differentiated: tuple[int, ...] = ()
     single: bool = False
     direction: int | None = None
+    order_counts: bool = False
 
     @property
     def n_passed(self) -> int:
@@ -280,6 +283,7 @@ class CallSignature:
             tuple(map(shifted, own.differentiated)),
             own.single,
             last,
+            own.order_counts,
         )
 
     def _own_layout(self, n_positional: int, keywords: tuple[str, ...]) -> Layout:
@@ -299,7 +303,10 @@ class CallSignature:
                     f"has {', '.join(names) or 'no arguments'}. Pass it, or choose another by argnums or argnames."
                 )
             differentiated.append(selectors.index(selector))
-        return Layout(n_positional, keywords, tuple(names), frozenset(static), tuple(differentiated), self.single)
+        return Layout(
+            n_positional, keywords, tuple(names), frozenset(static), tuple(differentiated), self.single,
+            order_counts=len({*keywords} - self._named) > 1,
+        )  # fmt: skip
 
     def _call_hint(self, n_positional: int, keywords: tuple[str, ...]) -> str:
         """Return what came and what was expected, behind Python's own words for a call that does not fit."""

@@ -50,6 +50,18 @@ def leaves_of(value: Any) -> list[Any]:
     return flatten(value)[0] if is_tree(value) else [value]
 
 
+def key_orders(structure: optree.PyTreeSpec) -> tuple[Any, ...]:
+    """Return the keys of each dictionary, with their types, in the order in which they came.
+
+    Structures are equal whatever that order is, and a function may go by it: ``list(d.values())``.
+    """
+    orders = [key_orders(child) for child in structure.children()]
+    own: tuple[Any, ...] = ()
+    if isinstance(structure.type, type) and issubclass(structure.type, dict):
+        own = tuple((key, type(key)) for key in structure.unflatten(range(structure.num_leaves)))
+    return own, *(order for order in orders if order)
+
+
 def shown_structure(structure: optree.PyTreeSpec) -> str:
     """Return the structure of a tree for messages, with a star for each leaf."""
     return str(structure).split(", NoneIsLeaf")[0].removeprefix("PyTreeSpec(")

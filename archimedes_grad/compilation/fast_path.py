@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from archimedes_grad.arguments.signature import Layout
-from archimedes_grad.arguments.specs import flatten, is_mutable, static_key
+from archimedes_grad.arguments.specs import flatten, is_mutable, key_orders, static_key
 from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.derivatives.representation import Derived
 from archimedes_grad.engines.vm import DIRECT_FROM, Slot, failures, forget_failure, raise_failure, raise_interrupt
@@ -127,7 +127,7 @@ class _Source:
         self.checks: list[str] = []
         self.names: dict[str, Any] = {
             "MISS": MISS, "ndarray": np.ndarray, "float64": np.float64, "empty": np.empty, "flatten": flatten,
-            "static_key": static_key,
+            "static_key": static_key, "key_orders": key_orders,
             "contiguous": np.ascontiguousarray, "Miss": Miss, "FAILED": FAILED, "path": path,
             "hits": [0], "failures": failures, "raise_failure": raise_failure, "forget_failure": forget_failure,
             "raise_interrupt": raise_interrupt,
@@ -160,12 +160,17 @@ class _Source:
         if accesses is None:
             parts = [f"{value}_{i}" for i in range(structure.num_leaves)]
             self.checks.append(f"leaves, structure = flatten({value})")
-            self.checks.append(f"if structure != {self.name('structure', structure)}: return MISS")
+            orders = self.name("orders", key_orders(structure))
+            same = f"structure == {self.name('structure', structure)} and key_orders(structure) == {orders}"
+            self.checks.append(f"if not ({same}): return MISS")
             self.checks.append(f"{', '.join(parts)}{',' * (len(parts) == 1)} = leaves" if parts else "")
             for part in parts:
                 self._leaf(part, next(leaves), values)
             return
-        sized = f" or len({value}) != {len(children)}" if kind in (dict, list, tuple) else ""
+        sized = f" or len({value}) != {len(children)}" if kind in (list, tuple) else ""
+        if kind is dict:
+            # In the order in which they came, which the function may go by.
+            sized = f" or (*{value},) != {self.name('keys', (*structure.unflatten(range(structure.num_leaves)),))}"
         self.checks.append(f"if type({value}) is not {self.name('kind', kind)}{sized}: return MISS")
         for i, (access, child) in enumerate(zip(accesses, children, strict=True)):
             self.checks.append(f"{value}_{i} = {access}")
@@ -191,6 +196,9 @@ class _Source:
         else:
             kind = spec.python_type or spec.dtype.type
             self.checks.append(f"if type({value}) is not {self.name('type', kind)}: return MISS")
+            if kind is int:
+                limits = np.iinfo(spec.dtype)
+                self.checks.append(f"if not {limits.min} <= {value} <= {limits.max}: return MISS")
         self.checks.append(f"l{index} = {value}")
 
     def _complex(self, value: str, form: ComplexForm, parts: list[Any]) -> None:
@@ -321,6 +329,8 @@ class _Source:
             f"v{n + i} = kwargs[{self.name('keyword', keyword)}]" for i, keyword in enumerate(self.layout.keywords)
         ]
         wrong_form = f"if len(args) != {n} or " + (f"len(kwargs) != {len(keywords)}" if keywords else "kwargs")
+        if self.layout.order_counts:
+            wrong_form += f" or (*kwargs,) != {self.name('keywords', self.layout.keywords)}"
         unpack = [f"{', '.join(positional)}{',' * (n == 1)} = args"] if n else []
         taken = [*unpack, *keywords, *self.checks]
         call = [f"{wrong_form}: return MISS", "try:", *(f"    {line}" for line in taken or ["pass"])]

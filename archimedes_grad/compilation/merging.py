@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -56,7 +58,8 @@ def merged(paths: Sequence[Derived]) -> Derived | None:
         return None
     n_leaves = len(first.graph.leaves)
     leaves = first.function.sx_in()[:n_leaves]
-    inputs, totals = list(leaves), [cs.SX.zeros(*first.function.size_out(k)) for k in range(len(first.outputs))]
+    inputs: list[cs.SX] = list(leaves)
+    results: list[list[cs.SX]] = []
     any_holds = cs.SX(0.0)
     with forward_nodes():
         for path in paths:
@@ -65,7 +68,9 @@ def merged(paths: Sequence[Derived]) -> Derived | None:
             *outputs, held, _ = path.function.call([*leaves, *hidden])
             holds = held == path.n_guards
             any_holds += holds
-            totals = [t + cs.if_else(holds, out, 0) for t, out in zip(totals, outputs, strict=True)]
+            # -0.0 where it does not hold: a sum with 0.0 would take the sign of a zero.
+            results.append([-cs.SX.binary(cs.OP_IF_ELSE_ZERO, holds, -out) for out in outputs])
+        totals = [functools.reduce(operator.add, same) for same in zip(*results, strict=True)]
         function = cs.Function("merged", inputs, [*totals, any_holds, cs.SX(0.0)])
     hidden_values = tuple(array for path in paths for array in path.hidden)
     return replace(first, function=function, hidden=hidden_values, n_guards=1)

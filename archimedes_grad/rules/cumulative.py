@@ -176,7 +176,7 @@ def _cumulative(ufunc: np.ufunc) -> Rule:
         array = np.ravel(a) if axis is None else a
         if array.ndim == 0:
             array = np.reshape(array, (1,))
-        wide = array.dtype if dtype is None else np.dtype(dtype)
+        wide = np.dtype(array.dtype if dtype is None else dtype).newbyteorder("=")
         return ufunc.accumulate(array, 0 if axis is None else axis, wide if wide.kind != "b" else np.intp)
 
     return program

@@ -364,7 +364,8 @@ class _Outputs:
                     f"or trees of these were expected. Return its numbers in a tuple, dict or dataclass, and build the "
                     f"{type(value).__name__} outside."
                 )
-            return Template(constant=value)
+            # Who holds the array may write to it.
+            return Template(constant=value.copy() if isinstance(value, np.ndarray) else value)
         self.nodes.append(node_of(value))
         self.outputs.append(Output(value.shape, value.dtype, not isinstance(value.value, np.ndarray)))
         return Template(output=len(self.nodes) - 1)
