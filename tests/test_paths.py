@@ -513,3 +513,49 @@ def test_a_thousand_decisions_grow_linearly():
     gradient = arc.grad(function, static_argnames="n")
     operations = [gradient.graph(2.0, n=n).n_operations for n in (500, 1000)]
     assert operations[1] < 2.2 * operations[0]
+
+
+def _squared_up_to_one(y):
+    if y > 1:
+        raise ValueError("too large")
+    return y * y
+
+
+def _caught(x):
+    try:
+        slope = arc.grad(_squared_up_to_one)(x)
+    except ValueError:
+        slope = x * 100
+    return slope + (1000 if x > 5 else 2000 if x > 3 else 0)
+
+
+def _retried(x):
+    for k in range(4):
+        try:
+            return k + arc.jvp(lambda t: _squared_up_to_one(t * 0.5**k))(x, 1.0)
+        except ValueError:
+            continue
+    return x
+
+
+def _of_no_number(x):
+    try:
+        return np.sum(arc.grad(lambda y: y[:2] if y[0] > 0 else 2 * y[0])(x * np.ones(3)))
+    except ValueError:
+        return 3 * x
+
+
+@pytest.mark.parametrize(
+    ("function", "results"),
+    [
+        (_caught, {2.0: 200.0, 6.0: 1600.0, 4.0: 2400.0, 0.5: 1.0}),
+        (_retried, {0.5: 1.0, 1.5: 1.75, 3.0: 2.375, 6.0: 3.1875, 9.0: 9.0}),
+        (_of_no_number, {1.0: 3.0, -1.0: 2.0}),
+    ],
+)
+def test_decisions_inside_a_derivative_that_raises_are_decisions_of_the_path(function, results):
+    points = list(results)
+    for order in (points, points[::-1]):
+        compiled = arc.compile(function)
+        for x in [*order, *order]:
+            assert compiled(x) == results[x]

@@ -19,7 +19,7 @@ from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.nodes.functions import called
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.rules.branches import chooses
-from archimedes_grad.tracing.trace import BoundArguments, trace
+from archimedes_grad.tracing.trace import BoundArguments, guards_outside, trace
 
 
 def nested_call(
@@ -29,10 +29,14 @@ def nested_call(
 
     The function is traced anew: it may close over traced values of the outer function.
     """
-    graph = trace(function, bound, layout, has_aux)
-    derived = transformation(graph, layout)
     outer = current_trace()
     assert outer is not None
+    graph = trace(function, bound, layout, has_aux)
+    try:
+        derived = transformation(graph, layout)
+    except Exception:
+        outer.guards += guards_outside(graph.guards, graph.all_symbols, [*bound.values, *graph.hidden])
+        raise
     outer.selects |= graph.selects or (derived.representation == "scalar" and chooses(derived.function))
     outer.has_several_outputs |= graph.has_several_outputs
     outer.loops |= graph.loops

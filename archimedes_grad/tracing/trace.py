@@ -16,10 +16,11 @@ from archimedes_grad.arguments.specs import as_array, flatten, is_static_by_natu
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.arrays.operands import gathered, node_of
-from archimedes_grad.arrays.trace_state import Trace, current_trace, leaked, outlived, trace_error
+from archimedes_grad.arrays.trace_state import Guard, Trace, current_trace, leaked, outlived, trace_error
 from archimedes_grad.arrays.user_code import UserLine, user_line
 from archimedes_grad.nodes.gather import stored_shape
 from archimedes_grad.nodes.rebuilding import Rebuilding, ordered
+from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.failures import called
 from archimedes_grad.tracing.graph import Graph, Leaf, Output, Template
@@ -208,6 +209,26 @@ def _traced(
         SymbolicArray(symbol, _carried_value(leaf, value))
         for symbol, leaf, value in zip(symbols, bound.leaves, bound.values, strict=True)
     ]
+    try:
+        return _run(current, function, bound, layout, has_aux, symbols, arrays)
+    except Exception:
+        if current.parent is not None:
+            # The function around may catch it, and then goes on as these were decided.
+            current.parent.guards += guards_outside(current.guards, symbols, bound.values)
+        raise
+
+
+def guards_outside(guards: Sequence[Guard], symbols: Sequence[cs.MX], values: Sequence[Any]) -> list[Guard]:
+    """Return guards of a trace inside as those of the trace around it, where its symbols stand for values."""
+    with forward_nodes():
+        nodes = cs.graph_substitute([guard.node for guard in guards], list(symbols), [node_of(x) for x in values])
+    return [replace(guard, node=node) for guard, node in zip(guards, nodes, strict=True)]
+
+
+def _run(
+    current: Trace, function: Callable[..., Any], bound: BoundArguments, layout: Layout, has_aux: bool,
+    symbols: tuple[cs.MX, ...], arrays: Sequence[SymbolicArray],
+) -> Graph:  # fmt: skip
     passed = [bound.trees[position].build(arrays) for position in range(len(bound.trees))]
     keywords = dict(zip(layout.keywords, passed[layout.n_positional :], strict=True))
     returned = called(function, passed[: layout.n_passed], keywords)
