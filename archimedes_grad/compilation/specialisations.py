@@ -14,6 +14,7 @@ import numpy as np
 from archimedes_grad._version import __version__
 from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arguments.specs import ByIdentity, key_orders, static_key
+from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.compilation.evaluation import evaluated_by
 from archimedes_grad.compilation.failing import guards_in_order
 from archimedes_grad.compilation.fast_path import new_fast_path
@@ -77,7 +78,8 @@ def _key_of(owner: str, tree: Template, leaves: Sequence[Leaf], values: Sequence
         return leaf.shape, leaf.dtype, leaf.python_type, isinstance(values[tree.output], np.ndarray)
     if tree.structure is not None:
         of_children = tuple(_key_of(owner, child, leaves, values, name) for child in tree.children)
-        return tree.structure, key_orders(tree.structure), of_children
+        orders = () if isinstance(tree.structure, ComplexForm) else key_orders(tree.structure)
+        return tree.structure, orders, of_children
     try:
         key = static_key(tree.constant)
         hash(key)
