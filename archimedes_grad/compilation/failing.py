@@ -34,11 +34,14 @@ def other_outcome(miss: Miss) -> Miss:
     EvaluationError
         If all guards hold: those that the function decides before what fails.
     """
-    derived = miss.path.derived
-    for held, (guard, outcome) in enumerate(zip(derived.graph.guards, _outcomes(derived, miss.leaves), strict=False)):
+    path, derived = miss.path, miss.path.derived
+    if path.guards_in_order is None:
+        path.guards_in_order = guards_in_order(derived)
+    outcomes = _outcomes(path.guards_in_order, derived, miss.leaves)
+    for held, (guard, outcome) in enumerate(zip(derived.graph.guards, outcomes, strict=False)):
         if outcome != guard.outcome:
             forget_failure()
-            return Miss(miss.leaves, miss.path, held, outcome)
+            return Miss(miss.leaves, path, held, outcome)
     if failures:
         raise_failure()
     raise EvaluationError(derived.graph.failure)
@@ -53,11 +56,11 @@ def guards_in_order(derived: Derived) -> cs.Function:
         return graph_function("guards", graph.all_symbols, [guard.node for guard in graph.guards])
 
 
-def _outcomes(derived: Derived, leaves: list[Any]) -> Iterator[float]:
+def _outcomes(guards: cs.Function, derived: Derived, leaves: list[Any]) -> Iterator[float]:
     """Yield the values of the guards, up to the first one that cannot be evaluated."""
     if not derived.n_guards:
         return
-    slot = Slot(guards_in_order(derived), derived.hidden)
+    slot = Slot(guards, derived.hidden)
     flat = [np.ascontiguousarray(leaf, dtype=np.float64).reshape(-1) for leaf in leaves]
     for k, leaf in enumerate(flat):
         if leaf.size:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import casadi as cs
+
 from archimedes_grad.arrays.trace_state import message_at_line
 from archimedes_grad.compilation.failing import EvaluationError, other_outcome
 from archimedes_grad.compilation.fast_path import FAILED, FastPath, Miss
@@ -63,6 +65,8 @@ class Path:
         Evaluates result and guards together.
     guards
         Evaluates the guards alone; None where that would cost about as much.
+    guards_in_order
+        The guards, each by itself, for an evaluation that failed; None before one did.
     last_used
         A number that grows with every switch of paths.
     engine
@@ -81,6 +85,7 @@ class Path:
         self.fast_path: FastPath
         self.guards: FastPath | None = None
         self.guards_were_sought = False
+        self.guards_in_order: cs.Function | None = None
         self.last_used = 0
         self.reference = weakref.ref(self)
 
