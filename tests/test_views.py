@@ -548,3 +548,39 @@ def test_views_of_a_captured_array_are_constants():
     table = np.arange(6.0)
     view = table[::2]
     assert_same(arc.grad(lambda x: np.sum(x * view))(np.ones(3)), np.array([0.0, 2.0, 4.0]))
+
+
+def _windows_of_a_copy(x, **options):
+    x = x.copy()
+    return x, np.lib.stride_tricks.sliding_window_view(x, 3, **options)
+
+
+def _written_behind_windows(x):
+    x, windows = _windows_of_a_copy(x)
+    x[2] = 7 * x[0]
+    return windows
+
+
+def _written_through_windows(x):
+    x, windows = _windows_of_a_copy(x, writeable=True)
+    windows[1, 1] = x[0] ** 2
+    windows[:, 0] *= 2
+    return np.concatenate([windows.ravel(), x])
+
+
+@pytest.mark.parametrize("function", [_written_behind_windows, _written_through_windows])
+def test_windows_are_views(function):
+    x = np.arange(1.0, 6.0)
+    np.testing.assert_array_equal(arc.compile(function)(x), function(x))
+    numeric = arc.jac(function, method="adaptive")(x)
+    np.testing.assert_allclose(arc.jac(function)(x), numeric, atol=1e-8)
+
+
+def test_windows_are_read_only_unless_asked_for_otherwise():
+    def written(x):
+        windows = np.lib.stride_tricks.sliding_window_view(x, 3)
+        windows[0, 0] = 1.0
+
+    for function in (written, arc.compile(written)):
+        with pytest.raises(ValueError, match="read-only"):
+            function(np.arange(5.0))

@@ -8,7 +8,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import implements
-from archimedes_grad.arrays.operands import array_of, gathered, value_of, values_in
+from archimedes_grad.arrays.operands import array_of, gathered, moved, root_indices, value_of, values_in
 from archimedes_grad.rules.composition import composed, gathered_from, numbered, plain_function, static
 
 # --- what says nothing about traced values --------------------------------------------------------
@@ -136,12 +136,11 @@ def diagflat(v: Any, k: int = 0) -> Any:
 def sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
-    """All windows of a shape: a copy here, so writes to it do not reach the array."""
+    """All windows of a shape: a view, and read-only unless asked for otherwise."""
     view = np.lib.stride_tricks.sliding_window_view
     x = gathered(x)
-    (entries,) = numbered([x])
-    value = view(x.value, window_shape, axis).copy()
-    return new_array(gathered_from([x], view(entries, window_shape, axis), x.dtype), value)
+    value = view(x.value, window_shape, axis, writeable=writeable)
+    return moved(x, value, lambda: view(root_indices(x), window_shape, axis))
 
 
 # --- casts and copies -----------------------------------------------------------------------------
