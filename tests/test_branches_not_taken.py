@@ -530,6 +530,44 @@ def test_calls_of_scipy_are_regular_where_gates_put_them(name):
     assert np.isfinite(numbers.full()).all()
 
 
+_rule = arc.custom_jvp(np.sqrt)
+_rule.defjvp(lambda p, t: (np.sqrt(p[0]), t[0] * 0.5 / _rule(p[0])))
+#: Of many entries, singular where they are not taken.
+LONG = {
+    "a batch": arc.vmap(lambda v: np.sqrt(v) * v),
+    "a batch of rows": lambda v: arc.vmap(lambda r: np.sqrt(r) * np.sum(r[2:]))(v.reshape(-1, 5)).ravel(),
+    "a choice in a batch": arc.vmap(lambda v: arc.cond(v > -5, np.sqrt, lambda v: v, v)),
+    "a choice": lambda v: arc.cond(v[-1] > 0, np.sqrt, np.log, v),
+    "a loop": lambda v: arc.scan(lambda c, e: (0.5 * c, np.sqrt(e)), 0.3, v)[1],
+    "a rule of the user's": _rule,
+    "a rule in a batch": arc.vmap(lambda v: _rule(v) * v),
+} | {name: getattr(special, name) for name in ("psi", "k0", "y1", "ndtri", "log_ndtr", "expi")}
+
+
+@pytest.mark.parametrize("called", LONG)
+def test_many_entries_are_kept_apart_behind_calls(called):
+    f = LONG[called]
+    x = np.linspace(-0.95, 0.95, 1501)[:1500]
+    taken = x > x[999]
+    assert 0 in x
+    w = np.cos(np.arange(x.size))
+
+    def whole(x):
+        return np.sum(np.where(taken, f(x), 0.0) * w)
+
+    def part(x):
+        return np.sum(f(x) * w[taken])
+
+    value, slope = arc.value_and_grad(whole)(x)
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose([value, value], [whole(x), part(x[taken])], rtol=1e-12)
+    for got, expected in (
+        (slope, arc.grad(part)(x[taken])), (arc.hvp(whole)(x, w), arc.hvp(part)(x[taken], w[taken])),
+    ):  # fmt: skip
+        np.testing.assert_allclose(got[taken], expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_array_equal(got[~taken], 0)
+
+
 def test_zeros_keep_their_signs_behind_gates():
     def f(x):
         inverse = 1 / x

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archimedes_grad.derivatives import wanted
+from archimedes_grad.derivatives import structures, wanted
 from archimedes_grad.derivatives.callees import Callees
 from archimedes_grad.derivatives.numbers import NumbersCount, instructions_of
 from archimedes_grad.derivatives.structures import with_structure
@@ -224,6 +224,33 @@ def test_a_batch_does_not_keep_the_masks_of_all_items():
     assert function.sz_w() < 300 * 500
     values, places = np.linspace(-1.0, 1.0, 500), np.arange(150, 450)
     np.testing.assert_array_equal(np.flatnonzero(function(values, places).full()), np.arange(250, 450))
+
+
+@pytest.mark.parametrize("made", MADE)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_more_entries_are_read_than_counted(name, made):
+    _assert_counted(MADE[made](name))
+
+
+@pytest.mark.parametrize("what", _array_functions())
+def test_no_more_entries_are_read_than_counted_behind_calls(what):
+    _assert_counted(with_structure(_array_functions()[what]))
+
+
+def _assert_counted(function):
+    (widths,) = structures._widths(function, {})
+    for i, width in enumerate(widths):
+        rows = np.array(cs.DM(function.jac_sparsity(0, i), 1)) != 0
+        assert rows.sum(axis=1).max() <= width <= function.nnz_in(i)
+
+
+def test_structures_are_asked_for_where_few_entries_are_read_however_many_there_are():
+    x = cs.MX.sym("x", 5000)
+    halves = cs.Function("halves", [x], [cs.vertcat(cs.sin(x[2500:]), x[:2500] * x[2500:])])
+    called = cs.Function("called", [x], [halves(halves(x)[::-1]) + 1])
+    structure = with_structure(called).jac_sparsity(0, 0)
+    assert 5000 <= structure.nnz() <= 20_000
+    assert with_structure(cs.Function("f", [x], [cs.mtimes(cs.cos(x), cs.sum1(x))])) is None
 
 
 def test_masks_are_wanted_where_something_behind_the_call_is_singular_and_else_not():

@@ -12,7 +12,7 @@ from archimedes_grad.derivatives.structures import with_structure
 from archimedes_grad.derivatives.uses import EVERYWHERE, MOVES, MOVES_AT_PLACES, PRODUCTS, Step, read_as_values
 from archimedes_grad.nodes.given_derivatives import is_without_reverse_sweep
 from archimedes_grad.nodes.simplification import derivative_sweep
-from archimedes_grad.rules.branches import COMPARISONS
+from archimedes_grad.rules.branches import COMPARISONS, REGULAR_POINTS
 from archimedes_grad.rules.words import negated, only_where
 
 #: For each operand of a node, the mask of its gate; None where it has none.
@@ -164,8 +164,8 @@ def in_full(mask: cs.MX, rows: int, columns: int) -> cs.MX:
 
 def _of_call(function: cs.Function, operands: list[cs.MX], masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
     """Return where the arguments of a call count: entry by entry where its structure is soon found, else all alike."""
-    if is_without_reverse_sweep(function):
-        return list(masks)
+    if is_without_reverse_sweep(function) or hash(function) in REGULAR_POINTS:
+        return list(masks) * len(operands)
     made_of = with_structure(function)
     if made_of is None:
         return [_any(masks)] * len(operands)
@@ -173,11 +173,20 @@ def _of_call(function: cs.Function, operands: list[cs.MX], masks: Sequence[cs.MX
     for output, mask in enumerate(masks):
         if mask is None:
             continue
-        column = cs.vec(in_full(mask, *function.size_out(output)))
         for k, operand in enumerate(operands):
-            depends = cs.DM(made_of.jac_sparsity(output, k).T, 1)
-            if depends.nnz():
-                part = cs.reshape(cs.densify(cs.mtimes(depends, column)), *operand.shape)
+            structure = made_of.jac_sparsity(output, k)
+            if structure.nnz():
+                part = _moved(in_full(mask, *function.size_out(output)), structure, operand)
                 before = moved[k]
                 moved[k] = part if before is None else before + part
     return moved
+
+
+def _moved(mask: cs.MX, structure: cs.Sparsity, operand: cs.MX) -> cs.MX:
+    """Return where an argument counts for an output, by which entries of it the output's entries are made of."""
+    if structure.is_dense():
+        return _total(mask)
+    column = cs.vec(mask)
+    if not (structure.is_diag() and structure.is_square() and structure.nnz() == structure.size1()):
+        column = cs.densify(cs.mtimes(cs.DM(structure.T, 1), column))
+    return cs.reshape(column, *operand.shape)

@@ -11,21 +11,107 @@ from __future__ import annotations
 import functools
 
 import casadi as cs
+import numpy as np
+import numpy.typing as npt
 
+from archimedes_grad.derivatives.uses import MOVES
 from archimedes_grad.nodes.dependence import body_of, branches_of, items_of
 from archimedes_grad.nodes.given_derivatives import can_be_opened, is_without_reverse_sweep
 from archimedes_grad.nodes.rebuilding import Rebuilding, opened, symbols_of
 from archimedes_grad.nodes.simplification import forward_nodes
+from archimedes_grad.rules.branches import REGULAR_POINTS
 
-#: Entries of the Jacobians of a Function up to which their structure is looked at.
-_LARGEST = 250_000
+#: Nodes whose entries are each one entry of an operand.
+_MOVES_OF_ONE = MOVES - {cs.OP_ADDNONZEROS, cs.OP_HORZREPSUM}
+#: Entries of a structure that is asked for, whatever the Function; more for one that reads few entries for each result.
+_LARGEST = 1_000_000
+_LARGEST_SHARE = 16
+
+_Widths = list[npt.NDArray[np.int64]]
 
 
 def with_structure(function: cs.Function) -> cs.Function | None:
     """Return a Function whose Jacobians have the structure of all that is read; None where it is not soon found."""
-    if function.nnz_in() * function.nnz_out() > _LARGEST:
-        return None
-    return _reading(function, {})
+    most = max(_LARGEST, _LARGEST_SHARE * (function.nnz_in() + function.nnz_out()))
+    if _entries(function, [np.full(1, function.nnz_in())] * function.n_out()) <= most:
+        return _reading(function, {})
+    made = _reading(function, {})
+    return None if made is None or _entries(made, _widths(made, {})) > most else made
+
+
+def _entries(function: cs.Function, widths: _Widths) -> int:
+    """Return how many entries the structures of all Jacobians have at most."""
+    return sum(function.nnz_out(k) * int(width.sum()) for k, width in enumerate(widths))
+
+
+def _widths(function: cs.Function, known: dict[int, _Widths]) -> _Widths:
+    """Return, for each output, of how many entries of each input one of its entries is made at most."""
+    key, kind = hash(function), function.class_name()
+    if key not in known:
+        sizes = np.array([function.nnz_in(i) for i in range(function.n_in())], dtype=np.int64)
+        if key in REGULAR_POINTS:
+            known[key] = [np.ones_like(sizes)]
+        elif kind == "MXFunction":
+            known[key] = [np.minimum(width, sizes) for width in _widths_of_arrays(function, sizes, known)]
+        elif kind == "MapSum":
+            added = [function.size_out(k) == body_of(function).size_out(k) for k in range(function.n_out())]
+            of_item = _widths(body_of(function), known)
+            known[key] = [
+                np.minimum(width * (items_of(function) if one_for_all else 1), sizes)
+                for width, one_for_all in zip(of_item, added, strict=True)
+            ]
+        elif kind == "SXFunction" and function.nnz_in() * function.nnz_out() <= _LARGEST:
+            known[key] = [
+                np.array([_longest_row(function.jac_sparsity(k, i)) for i in range(len(sizes))], dtype=np.int64)
+                for k in range(function.n_out())
+            ]
+        else:
+            known[key] = [sizes] * function.n_out()
+    return known[key]
+
+
+def _longest_row(structure: cs.Sparsity) -> int:
+    return int(np.bincount(structure.row()).max()) if structure.nnz() else 0
+
+
+def _widths_of_arrays(function: cs.Function, sizes: npt.NDArray[np.int64], known: dict[int, _Widths]) -> _Widths:
+    nothing = np.zeros_like(sizes)
+    found = [nothing] * function.n_out()
+    # By the place in memory, which CasADi uses again; of what is not given, or not read, it is -1.
+    places: dict[int, npt.NDArray[np.int64]] = {-1: nothing}
+    for k in range(function.n_instructions()):
+        operation, into = function.instruction_id(k), function.instruction_output(k)
+        from_ = function.instruction_input(k)
+        if operation == cs.OP_INPUT:
+            width = nothing.copy()
+            width[from_[0]] = 1
+            places[into[0]] = width
+            continue
+        operands = [places[place] for place in from_]
+        if operation == cs.OP_OUTPUT:
+            found[into[0]] = np.maximum(found[into[0]], operands[0])
+        elif operation == cs.OP_CALL:
+            widths = _widths(function.instruction_MX(k).which_function(), known)
+            for place, width in zip(into, widths, strict=True):
+                of_operands = [count * operand for count, operand in zip(width, operands, strict=True)]
+                places[place] = np.minimum(functools.reduce(np.add, of_operands, nothing), sizes)
+            places[-1] = nothing
+        else:
+            whole = _width(operation, function.instruction_MX(k), operands, nothing)
+            places |= dict.fromkeys(into, np.minimum(whole, sizes))
+    return found
+
+
+def _width(
+    operation: int, node: cs.MX, operands: _Widths, nothing: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return of how many entries one of a node that is no call is made at most; of all, where that is not known."""
+    if operation in _MOVES_OF_ONE:
+        return functools.reduce(np.maximum, operands, nothing)
+    total = functools.reduce(np.add, operands, nothing)
+    if node.is_unary() or node.is_binary():
+        return total
+    return np.where(total > 0, np.iinfo(np.int64).max, nothing)
 
 
 def _reading(function: cs.Function, known: dict[int, cs.Function | None]) -> cs.Function | None:
