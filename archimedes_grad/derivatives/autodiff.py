@@ -18,14 +18,18 @@ FLOAT64 = np.dtype(np.float64)
 
 
 def value_function(graph: Graph, layout: Layout) -> Derived:
-    """Return the function itself."""
-    representation = Representation(graph)
-    return derived(representation, representation.outputs, list(graph.outputs), graph.result)
+    """Return the function itself; it may be differentiated where it has no choices."""
+    return _values(Representation(graph, is_differentiated=not graph.selects))
 
 
 def differentiable_function(graph: Graph, layout: Layout) -> Derived:
     """Return the function itself, for CasADi to differentiate."""
-    return value_function(separated(graph), layout)
+    return _values(Representation(separated(graph)))
+
+
+def _values(representation: Representation) -> Derived:
+    graph = representation.graph
+    return derived(representation, representation.outputs, list(graph.outputs), graph.result)
 
 
 def gradient_function(graph: Graph, layout: Layout) -> Derived:

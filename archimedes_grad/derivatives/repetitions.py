@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import casadi as cs
@@ -51,13 +51,16 @@ class Tape:
     reads
         The values that each reads.
     results
-        The values that are outputs of the Function.
+        The values that are outputs of the Function, each with the number of the output that it is, or is a part of.
+    operations
+        All that there are.
     """
 
     def __init__(self, function: cs.Function) -> None:
         self.nodes: list[cs.MX] = []
         self.reads: list[tuple[int, ...]] = []
-        self.results: list[int] = []
+        self.results: list[tuple[int, int]] = []
+        self.operations: set[int] = set()
         self._codes: dict[Any, int] = {}
         self._elementwise: dict[int, bool] = {}
         codes: list[int] = []
@@ -66,7 +69,7 @@ class Tape:
         for k in range(function.n_instructions()):
             operation, places = function.instruction_id(k), function.instruction_input(k)
             if operation == cs.OP_OUTPUT:
-                self.results.append(holds[places[0]])
+                self.results.append((holds[places[0]], function.instruction_output(k)[0]))
                 continue
             read = () if operation in _SOURCES else tuple(holds[place] if place >= 0 else _NOTHING for place in places)
             targets = function.instruction_output(k)
@@ -75,6 +78,7 @@ class Tape:
                 source = _content(function.instruction_MX(k)) if operation == cs.OP_CONST else k
                 holds[targets[0]] = -1 - sources.setdefault(source, len(sources))
                 continue
+            self.operations.add(operation)
             node = function.instruction_MX(k)
             for number, target in enumerate(targets):
                 holds[target] = len(self.nodes) * STRIDE + number
@@ -124,8 +128,8 @@ def repetitions(codes: Indices) -> Iterator[tuple[int, int, int]]:
         yield start, period, length // period
 
 
-def phase(tape: Tape, start: int, period: int, times: int) -> int:
-    """Return where in a period to begin a step so that least is carried from one to the next."""
+def phase(tape: Tape, start: int, period: int, times: int, cost: Callable[[cs.MX], int]) -> int:
+    """Return where in a period to begin a step so that least is carried from one to the next, by what a value costs."""
     middle = start + times // 2 * period
     last_read: dict[int, int] = {}
     for position in range(middle, min(middle + 2 * period, start + times * period)):
@@ -134,7 +138,7 @@ def phase(tape: Tape, start: int, period: int, times: int) -> int:
                 last_read[value // STRIDE] = position
     carried = np.zeros(2 * period + 1, dtype=np.int64)
     for position, reader in last_read.items():
-        size = tape.nodes[position].numel() or 1
+        size = cost(tape.nodes[position])
         carried[position + 1 - middle] += size
         carried[reader + 1 - middle] -= size
     across = np.cumsum(carried)[: 2 * period].reshape(2, period).sum(axis=0)
@@ -187,7 +191,7 @@ def reads_of(tape: Tape, start: int, period: int, times: int) -> Reads | None:
                     return None
             places.append((offset, operand, (made, ago)))
     used: dict[int, set[int]] = {}
-    later = itertools.chain(*tape.reads[start + times * period :], tape.results)
+    later = itertools.chain(*tape.reads[start + times * period :], (value for value, _ in tape.results))
     for value in later:
         if first <= value < after:
             used.setdefault((value - first) % length, set()).add((value - first) // length)

@@ -85,9 +85,11 @@ class Representation:
     ----------
     as_arrays
         Why they must be arrays; None: whichever costs less.
+    is_differentiated
+        Whether derivatives are taken of the graph's result.
     """
 
-    def __init__(self, graph: Graph, as_arrays: str | None = None) -> None:
+    def __init__(self, graph: Graph, as_arrays: str | None = None, is_differentiated: bool = True) -> None:
         self.graph = graph
         self.inputs: list[Any] = graph.all_symbols
         self.outputs: list[Any] = list(graph.nodes)
@@ -105,18 +107,20 @@ class Representation:
                 self.inputs = [cs.SX.sym(f"x{i}", *s.shape) for i, s in enumerate(graph.all_symbols)]
                 *self.outputs, self.success, self.guards = expanded.call(self.inputs)
             elif as_arrays is None and primal.n_instructions() >= _ROLLED_FROM[graph.engine == "vm"]:
-                self._roll(primal)
+                self._roll(primal, graph.result.all_outputs if is_differentiated else [])
 
     @property
     def kind(self) -> Any:
         """CasADi's class of the expressions."""
         return cs.SX if self.name == "scalar" else cs.MX
 
-    def _roll(self, primal: cs.Function) -> None:
+    def _roll(self, primal: cs.Function, differentiated: list[int]) -> None:
         """Make the steps of a Python loop a loop again, where they are many and all alike."""
         from archimedes_grad.derivatives.rolling import repeated_steps
 
-        while (loop := repeated_steps(primal)) is not None and (self.graph.engine != "vm" or _worth_calls(loop)):
+        while (loop := repeated_steps(primal, self.outputs, differentiated)) is not None and (
+            self.graph.engine != "vm" or _worth_calls(loop)
+        ):
             step = _step(self.graph, loop)
             *self.outputs, self.success, self.guards = loop.put_back(
                 step, [*self.outputs, self.success, self.guards]
@@ -135,10 +139,12 @@ def _worth_calls(loop: Loop) -> bool:
 def _step(graph: Graph, loop: Loop) -> cs.Function:
     """Return the step of a loop, in the representation that is best for it."""
     symbols = (*loop.carries, *loop.slices, *loop.shared)
+    results = tuple(Template(output=k) for k in range(len(loop.expressions)))
     step = Representation(
         replace(
             graph, symbols=symbols, hidden_symbols=(), nodes=tuple(loop.expressions), success=None, guards=(),
-            array_nodes=loop.array_nodes, array_entries=loop.array_entries,
+            result=Template(structure=tuple, children=results), array_nodes=loop.array_nodes,
+            array_entries=loop.array_entries, opaque=graph.opaque or loop.has_ends,
         )
     )  # fmt: skip
     return graph_function("step", step.inputs, step.outputs)

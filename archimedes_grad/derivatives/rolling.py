@@ -9,16 +9,21 @@ everything that it reads is compared before anything is put in its place; what d
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import casadi as cs
 import numpy as np
 
+from archimedes_grad.derivatives.borders import MAKE_ZEROS, Borders, Crossing
 from archimedes_grad.derivatives.repetitions import STRIDE, Reads, Tape, phase, reads_of, repetitions
 from archimedes_grad.nodes import loops
 from archimedes_grad.nodes.gather import indices_of, taken
+from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
+
+#: Values by what they stand for: of each step, or one for all.
+_Groups = Mapping[Any, Sequence[cs.MX]]
 
 #: Steps left out at the beginning, and steps looked at for the step, before a repetition is given up.
 _MOST_TRIMMED = 3
@@ -41,6 +46,8 @@ class Loop:
         How many steps.
     array_nodes, array_entries
         Operations on arrays in a step, and their entries.
+    has_ends
+        Whether a step has results that no derivative goes back through.
     """
 
     carries: list[cs.MX]
@@ -50,6 +57,7 @@ class Loop:
     times: int
     array_nodes: int
     array_entries: int
+    has_ends: bool
     _arguments: list[cs.MX]
     _last: list[tuple[cs.MX, int]]
     _each: list[list[cs.MX]]
@@ -74,14 +82,24 @@ class Loop:
         return list(cs.graph_substitute(joined, nodes, values))
 
 
-def repeated_steps(function: cs.Function) -> Loop | None:
-    """Return the longest run of equal steps in a Function of arrays; None where there is none worth a loop."""
+def repeated_steps(function: cs.Function, outputs: Sequence[cs.MX], differentiated: Collection[int]) -> Loop | None:
+    """Return the longest run of equal steps in a Function of arrays; None where there is none worth a loop.
+
+    Parameters
+    ----------
+    outputs
+        Its outputs as expressions.
+    differentiated
+        Which of them derivatives are taken of: these are to be the same as in line.
+    """
     tape = Tape(function)
+    borders: Borders | None = None
     for start, period, times in repetitions(tape.codes):
-        begin = start + phase(tape, start, period, times)
+        borders = borders or _borders(tape, outputs, differentiated)
+        begin = start + phase(tape, start, period, times, borders.cost)
         whole = (start + period * times - begin) // period
         for trimmed in range(_MOST_TRIMMED):
-            steps = _Steps(tape, begin + trimmed * period, period, whole - trimmed)
+            steps = _Steps(tape, borders, begin + trimmed * period, period, whole - trimmed)
             reads = reads_of(tape, steps.start, period, steps.times)
             loop = None if reads is None else steps.loop(reads)
             if loop is not None:
@@ -89,10 +107,18 @@ def repeated_steps(function: cs.Function) -> Loop | None:
     return None
 
 
+def _borders(tape: Tape, outputs: Sequence[cs.MX], differentiated: Collection[int]) -> Borders:
+    """Return how values may cross the border of steps: without a look at them, where no cotangent is a mere zero."""
+    only_checked = any(value >= 0 and output not in differentiated for value, output in tape.results)
+    make_zeros = only_checked or tape.operations & MAKE_ZEROS
+    return Borders([outputs[k] for k in differentiated] if make_zeros else [])
+
+
 class _Steps(NamedTuple):
     """Where the steps stand on the tape."""
 
     tape: Tape
+    borders: Borders
     start: int
     period: int
     times: int
@@ -131,15 +157,23 @@ class _Steps(NamedTuple):
         if cut is None:
             return None
         step, at_border = cut
+        shared = {key: node for key, node in at_border if isinstance(key, int) and not node.is_constant()}
+        places = [*(place for place, _ in keys), *reads.each]
+        made = {place: [self.made(k, place) for k in range(self.times)] for place in places}
+        one_by_one = [{key: [node] for key, node in group.items()} for group in (first, shared)]
+        ends = self._ends(made, rows, *one_by_one)
+        if ends is None:
+            return None
+        ends_of_steps, ends_of_rows, first_ends, shared_ends = ends
         symbols: dict[Any, cs.MX] = {key: cs.MX.sym("carry", *first[key].shape) for key in keys}
         symbols |= {key: cs.MX.sym("slice", *row[0].shape) for key, row in rows.items()}
-        shared = {key: node for key, node in at_border if isinstance(key, int) and not node.is_constant()}
-        packed, values, arguments = _packed(list(shared.values()))
+        packed, values, arguments = _packed([_ended(node, key in shared_ends) for key, node in shared.items()])
         symbols |= dict(zip(shared, values, strict=True))
         given = [self.made(step, place) if ago == 1 else symbols[place, ago - 1] for place, ago in keys]
         given += [self.made(step, place) for place in reads.each]
         inside = [(node, symbols[key]) for key, node in at_border if key in symbols]
         expressions = cs.graph_substitute(given, [node for node, _ in inside], [symbol for _, symbol in inside])
+        expressions = [_ended(x, place in ends_of_steps) for place, x in zip(places, expressions, strict=True)]
         inputs = [*(symbols[key] for key in keys), *(symbols[key] for key in rows), *packed]
         known = {hash(symbol) for symbol in inputs}
         if any(hash(symbol) not in known for symbol in cs.symvar(cs.veccat(*expressions))):
@@ -147,12 +181,41 @@ class _Steps(NamedTuple):
         sizes = [self.made(step, offset * STRIDE).numel() for offset in range(self.period)]
         return Loop(
             inputs[: len(keys)], inputs[len(keys) : len(keys) + len(rows)], packed,
-            list(expressions), self.times, sum(size > 1 for size in sizes), sum(size for size in sizes if size > 1),
-            [*(first[key] for key in keys), *map(_side_by_side, rows.values()), *arguments],
+            expressions, self.times, sum(size > 1 for size in sizes), sum(size for size in sizes if size > 1),
+            bool(ends_of_steps),
+            [
+                *(_ended(first[key], key in first_ends) for key in keys),
+                *(_ended(_side_by_side(row), key in ends_of_rows) for key, row in rows.items()),
+                *arguments,
+            ],
             [(self.made(self.times - 1, place), keys.index((place, 1))) for place in reads.last],
             [[self.made(k, place) for k in range(self.times)] for place in reads.each],
             list(self._joined(reads.each)),
         )  # fmt: skip
+
+    def _ends(self, made: _Groups, *outside: _Groups) -> list[set[Any]] | None:
+        """Return, of groups of values that cross the steps' border, those that no derivative goes back through.
+
+        Parameters
+        ----------
+        made
+            What the steps make.
+        outside
+            What they read from outside.
+
+        Returns
+        -------
+        list
+            The keys of each group; None where a value must not cross.
+        """
+        groups = [made, *outside]
+        if not any(self.borders.counts(node) for nodes in made.values() for node in nodes):
+            # No derivative comes to these steps at all.
+            return [set() for _ in groups]
+        found = [{key: self.borders.crossing(nodes) for key, nodes in group.items()} for group in groups]
+        if any(Crossing.NOT in crossings.values() for crossings in found):
+            return None
+        return [{key for key, crossing in crossings.items() if crossing is Crossing.AS_AN_END} for crossings in found]
 
     def _cut(self, reads: Reads) -> tuple[int, list[tuple[Any, cs.MX]]] | None:
         """Return a step at whose border every node stands for one thing that it reads, and what each stands for.
@@ -196,6 +259,10 @@ class _Steps(NamedTuple):
             after = [node.dep(i) for i in range(begin + self.times, len(read))]
             join = cs.horzcat if node.op() == cs.OP_HORZCAT else cs.vertcat
             yield node, join(*before, middle, *after), whole, first[read[begin]]
+
+
+def _ended(node: cs.MX, is_end: bool) -> cs.MX:
+    return without_reverse_sweep(*node.shape)(node) if is_end else node
 
 
 def _packed(nodes: list[cs.MX]) -> tuple[list[cs.MX], list[cs.MX], list[cs.MX]]:

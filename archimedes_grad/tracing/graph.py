@@ -77,6 +77,13 @@ class Template(NamedTuple):
             return Template(structure=self.structure, children=children)
         return of_constant(self.constant)
 
+    @property
+    def all_outputs(self) -> list[int]:
+        """The indices of the outputs, as often as they stand in the tree."""
+        if self.output is not None:
+            return [self.output]
+        return [output for child in self.children for output in child.all_outputs]
+
     def build(self, outputs: Sequence[Any]) -> Any:
         """Return the result with the outputs in their places."""
         if self.output is not None:
