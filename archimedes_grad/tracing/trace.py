@@ -17,7 +17,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.arrays.operands import gathered, node_of
 from archimedes_grad.arrays.trace_state import Guard, Trace, current_trace, leaked, outlived, trace_error
-from archimedes_grad.arrays.user_code import UserLine, user_line
+from archimedes_grad.arrays.user_code import UserLine
 from archimedes_grad.nodes.gather import stored_shape
 from archimedes_grad.nodes.rebuilding import Rebuilding, ordered
 from archimedes_grad.nodes.simplification import forward_nodes
@@ -190,13 +190,7 @@ def trace(
     outer = current_trace()
     asks_failures = asks_failures if outer is None else outer.asks_failures
     current = Trace(outer, values_known, script, structured, engine, asks_failures)
-    try:
-        return within(current, lambda: _traced(current, function, bound, layout, has_aux))
-    except np.linalg.LinAlgError:
-        if outer is not None:
-            # What the guard of the failure is made of ends here; the function around may go on.
-            outer.outermost.failed_at = current.outermost.failed_at or user_line()
-        raise
+    return within(current, lambda: _traced(current, function, bound, layout, has_aux))
 
 
 def _traced(
@@ -212,7 +206,7 @@ def _traced(
     try:
         return _run(current, function, bound, layout, has_aux, symbols, arrays)
     except Exception:
-        if current.parent is not None:
+        if current.parent is not None and current.guards:
             # The function around may catch it, and then goes on as these were decided.
             current.parent.guards += guards_outside(current.guards, symbols, bound.values)
         raise
@@ -283,7 +277,7 @@ def _raise_caught(trace: Trace, line: UserLine) -> None:
     what = (
         'which control_flow="structured" does not allow'
         if trace.structured
-        else "inside a derivative or a body, where no guard tells of it"
+        else "in a body of vmap, scan or cond, where no guard tells of it"
     )
     raise trace_error(
         f"A LinAlgError of a traced call was caught, {what}.",
