@@ -79,17 +79,6 @@ class SymbolicArray(Operators, ArrayMethods):
         # What was read from this root since it was last written to: entries by position, nodes by geometry.
         self._read: dict[Any, Any] | None = None
 
-    @classmethod
-    def window_on(cls, root: SymbolicArray, geometry: Geometry, value: npt.NDArray[Any]) -> SymbolicArray:
-        """Return a view of a root; its node is made when it is first asked for."""
-        array = cls.__new__(cls)
-        array.root = root
-        array.geometry = geometry
-        array.value = value
-        array.version = -1
-        array._read = None
-        return array
-
     @property
     def node(self) -> cs.MX:
         """The expression, stored as ``gather.stored_shape`` says; a view's follows writes to its root."""
@@ -206,17 +195,14 @@ class SymbolicArray(Operators, ArrayMethods):
             raise AttributeError(f"a traced array has no {name!r}: {_NO_LABELS}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def __len__(self) -> int:
-        shuffles.note_count(sys._getframe(1))
-        return len(self.value)
+    if TYPE_CHECKING:
 
-    def __iter__(self) -> Iterator[Any]:
-        if self.ndim == 0:
-            iter(self.value)  # raises what NumPy raises
-        return (self[position] for position in range(len(self.value)))
+        def __len__(self) -> int: ...
+        def __iter__(self) -> Iterator[Any]: ...
 
-    def __contains__(self, item: Any) -> bool:
-        return bool(np.any(self == item))
+    else:
+        # Numbers have no length and cannot be iterated over. Where nothing is said, `__getitem__` would do.
+        __iter__ = None
 
     # --- what goes to the rules -----------------------------------------------------------------
 
@@ -260,8 +246,9 @@ class SymbolicArray(Operators, ArrayMethods):
 
     def copy(self, order: str = "C") -> SymbolicArray:
         """Return a copy: writes to it do not reach this array."""
-        value = np.array(self.value, order="C") if isinstance(self.value, np.ndarray) else self.value
-        return SymbolicArray(self.node, value)
+        if not isinstance(self.value, np.ndarray):
+            return SymbolicArray(self.node, self.value)
+        return EntriesOfSymbolicArray(self.node, np.array(self.value, order="C"))
 
     def __copy__(self) -> SymbolicArray:
         return self.copy()
@@ -350,13 +337,47 @@ class SymbolicArray(Operators, ArrayMethods):
         raise plain_number_error("complex")
 
 
+class EntriesOfSymbolicArray(SymbolicArray):
+    """What NumPy has as an array, of no axes too, and not as a number: it has a length, and is iterated over."""
+
+    __slots__ = ()
+
+    @classmethod
+    def window_on(cls, root: SymbolicArray, geometry: Geometry, value: npt.NDArray[Any]) -> SymbolicArray:
+        """Return a view of a root; its node is made when it is first asked for."""
+        array = cls.__new__(cls)
+        array.root = root
+        array.geometry = geometry
+        array.value = value
+        array.version = -1
+        array._read = None
+        return array
+
+    def __len__(self) -> int:
+        shuffles.note_count(sys._getframe(1))
+        return len(self.value)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.ndim == 0:
+            iter(self.value)  # raises what NumPy raises
+        return (self[position] for position in range(len(self.value)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+
+def holding(node: cs.MX, value: Any) -> SymbolicArray:
+    """Return the traced array or number of a node that is stored for its shape, and of a value of its own."""
+    return (EntriesOfSymbolicArray if isinstance(value, np.ndarray) else SymbolicArray)(node, value)
+
+
 def new_array(node: cs.MX, value: Any) -> SymbolicArray:
     """Return a traced array that shares its value with no other array, laid out in memory as NumPy's is.
 
     ``node`` may be a single entry for a whole shape (CasADi's own broadcasting leaves it so).
     """
     if type(value) is not np.ndarray:
-        return SymbolicArray(node, value)
+        return holding(node, value)
     trace = current_trace()
     if trace is None:
         raise outlived()
@@ -368,19 +389,19 @@ def new_array(node: cs.MX, value: Any) -> SymbolicArray:
             return _permuted(filled(node, value.shape), value, axes)
     if value.base is not None or not value.flags.c_contiguous or not value.flags.writeable:
         value = np.array(value, order="C")
-    return SymbolicArray(filled(node, value.shape), value)
+    return EntriesOfSymbolicArray(filled(node, value.shape), value)
 
 
 def _permuted(node: cs.MX, value: npt.NDArray[Any], axes: list[int]) -> SymbolicArray:
     """Return an array that lies in memory with other axes first: a view of one in C order, which has no other name."""
     root = _Memory(node, np.array(value.transpose(axes), order="C"), axes)
     value = root.value.transpose(np.argsort(axes))
-    array = SymbolicArray.window_on(root, geometry_of(value, root.value), value)
+    array = EntriesOfSymbolicArray.window_on(root, geometry_of(value, root.value), value)
     root._read = {array.geometry: node}
     return array
 
 
-class _Memory(SymbolicArray):
+class _Memory(EntriesOfSymbolicArray):
     """The entries of an array in the order of memory, which are put in this order once they are asked for."""
 
     __slots__ = ("_axes", "_in_memory", "_seen")

@@ -12,18 +12,18 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from archimedes_grad.arrays import dispatch
-from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray
 from archimedes_grad.arrays.trace_state import trace_error
 
 #: NumPy function or ufunc -> rule with its signature, on arrays of which at least one is complex.
 COMPLEX: dict[Callable[..., Any], dispatch.Rule] = {}
 
 
-class ComplexArray(SymbolicArray):
+class ComplexArray(EntriesOfSymbolicArray):
     """A traced array of complex numbers.
 
-    It is a SymbolicArray so that NumPy and Python ask it first in mixed operations. A rule that knows of
-    real arrays only asks for its node, and gets a TraceError.
+    It is a class below that of real arrays so that NumPy and Python ask it first in mixed operations. A rule that
+    knows of real arrays only asks for its node, and gets a TraceError.
 
     Attributes
     ----------

@@ -9,7 +9,7 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.nodes.broadcasts import is_large_broadcast
@@ -186,7 +186,7 @@ def moved(array: SymbolicArray, value: Any, indices: Callable[[], Any]) -> Symbo
     """
     root = array.root if array.root is not None else array
     if isinstance(value, np.ndarray) and np.may_share_memory(value, root.value):
-        return SymbolicArray.window_on(root, geometry_of(value, root.value), value)
+        return EntriesOfSymbolicArray.window_on(root, geometry_of(value, root.value), value)
     if not np.size(root.value) and np.size(value):
         return new_array(constant_node(value), value)  # np.resize of nothing gives zeros
     result = new_array(_taken_from(array, np.asarray(indices())), value)

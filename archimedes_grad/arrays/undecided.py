@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray
 
 
-class UndecidedArray(SymbolicArray):
+class UndecidedArray(EntriesOfSymbolicArray):
     """An array that is made when anything is asked of it.
 
     Results of a function come in one tuple, and a guard on the shape of one of them would count for those who read

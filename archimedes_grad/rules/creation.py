@@ -10,7 +10,7 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray, new_array
 from archimedes_grad.arrays.constants import constant_node, scalar_node
 from archimedes_grad.arrays.dispatch import CONSTRUCTOR_HOLDERS, FUNCTIONS, implements
 from archimedes_grad.arrays.operands import dtype_of, gathered, is_traced, literal, require_real, value_of
@@ -172,7 +172,8 @@ def array(a: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0
         result = result.astype(dtype, copy=False)
     # SciPy's namespaces pass NumPy's own form of None, which is neither true nor false.
     if not isinstance(result.value, np.ndarray):
-        result = SymbolicArray(result.node, np.array(result.value))  # Of a number an array, which is written to.
+        # Of a number an array, which is written to.
+        result = EntriesOfSymbolicArray(result.node, np.array(result.value))
     elif result is a and copy is not _IF_NEEDED and copy:
         result = result.copy()
     return np.reshape(result, (1,) * (ndmin - result.ndim) + result.shape) if ndmin > result.ndim else result

@@ -11,7 +11,7 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray
 from archimedes_grad.arrays.dispatch import CALLING_BACK, INTERCEPTED, implements
 from archimedes_grad.arrays.operands import array_of, gathered, is_traced, value_of, values_in
 from archimedes_grad.arrays.trace_state import current_trace
@@ -76,7 +76,7 @@ def _takes_each_entry_by_itself(function: Callable[[Any], Any], x: Any) -> bool:
     values = np.ravel(value_of(x))
     decisions = len(trace.guards), trace.outermost.n_decisions
     symbol = trace.new_symbol("piece", *stored_shape(values.shape), values)
-    piece = gathered(function(SymbolicArray(symbol, np.array(values))))
+    piece = gathered(function(EntriesOfSymbolicArray(symbol, np.array(values))))
     if len(trace.guards) > decisions[0]:
         del trace.guards[decisions[0] :]
         trace.outermost.n_decisions = decisions[1]

@@ -32,6 +32,8 @@ _NO_INDEX = r"only integers, slices \(`:`\)"
 _NO_OBJECTS = r"ufunc '\w+' not supported for the input types"
 #: What NumPy says where what is written to a plain array has more axes than the place; of a list it says the same.
 _MORE_AXES = r"setting an array element with a sequence. The requested array would exceed"
+#: What Python says of a number that is taken for an array.
+_NO_ENTRIES = r"object of type '\w+' has no len\(\)|(argument of type )?'\w+' (object )?is not iterable"
 #: What methods of NumPy's random generators say of what is no ndarray; the first one of lists too.
 _NO_AXIS = r"Axis argument is only supported on ndarray objects"
 _NO_RANDOM_ORDER = r"Numpy IterAllButAxis requires an ndarray|Cannot convert \w+ to numpy.ndarray"
@@ -61,6 +63,10 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
         if isinstance(error, IndexError) and re.match(_NO_INDEX, str(error)) and raised_by_user(error):
             way_on = "A traced value of floats is no index: make it whole by .astype(int), or a number by int()."
             raise IndexError(message_at_line(f"{error}.", way_on, line_that_raised(error))) from None
+        if SymbolicArray.__name__ in str(error) and re.match(_NO_ENTRIES, str(error)):
+            own = TypeError(str(error).replace(SymbolicArray.__name__, "numpy.float64"))
+            own.add_note("It is a traced number. Ask np.ndim(x) == 0 first, or make it an array: np.atleast_1d(x).")
+            raise own.with_traceback(error.__traceback__) from None
         if re.match(_NO_OBJECTS, str(error)):
             error.add_note("If it got a list with traced values in it: make that an array first, np.array([...]).")
         if re.match(_MORE_AXES, str(error)):

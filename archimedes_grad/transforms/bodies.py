@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree, leaves_of, shown_structure
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray, holding, new_array
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.operands import gathered, value_of
 from archimedes_grad.arrays.trace_state import current_trace, outlived
@@ -319,7 +319,7 @@ def _as_array(node: cs.MX, flat: npt.NDArray[np.float64], output: Output) -> Sym
     # A Function of one node that is a structural zero, as a sum of nothing, gives one, inlined; it has no entry.
     node = node if node.is_dense() else cs.densify(node)
     flat = flat if flat.size else np.zeros(math.prod(output.shape))
-    return SymbolicArray(reshaped(node, output.shape), output.from_flat(flat))
+    return holding(reshaped(node, output.shape), output.from_flat(flat))
 
 
 def stacked(output: Output, n: int) -> Output:

@@ -2,6 +2,7 @@
 
 import functools
 import numbers
+from collections.abc import Collection, Container, Iterable, Sequence, Sized
 
 import numpy as np
 import pytest
@@ -84,6 +85,41 @@ def test_none_and_text_equal_no_number():
         return x * 2 if options is None else x
 
     check(f, sample((3,)))
+
+
+def asked(x):
+    answers = [hasattr(x, "__len__"), getattr(x, "__iter__", None) is not None]
+    return [*answers, *(isinstance(x, kind) for kind in (Iterable, Sized, Container, Collection, Sequence))]
+
+
+@pytest.mark.parametrize("part", [
+    lambda x: x, lambda x: x[1], lambda x: x[1] * 2, lambda x: np.sum(x), lambda x: np.sin(x[0]), lambda x: x[:1],
+    lambda x: np.asarray(x[0]), lambda x: x.T + 1, lambda x: x.astype(int)[0], lambda x: x > 0, lambda x: x[0] > 0,
+    lambda x: abs(x[0]) + x[1], lambda x: x[0].copy(), lambda x: x.copy(), lambda x: np.asarray(x[0])[()],
+    lambda x: arc.scan(lambda carry, t: (carry + t, t), 0.0, x)[1],
+    lambda x: arc.cond(True, lambda: x[0], lambda: x[1]),
+])  # fmt: skip
+def test_numbers_have_no_length_and_arrays_have_one(part):
+    told = []
+    x = np.array([0.5, 1.5])
+    arc.compile(lambda x: told.append(asked(part(x))) or np.sum(x))(x)
+    assert told == [asked(part(x))]
+
+
+@pytest.mark.parametrize("number", [3.0, np.float64(3.0), 3])
+def test_arguments_that_are_numbers_have_no_length(number):
+    assert arc.grad(lambda x: x if hasattr(x, "__len__") or isinstance(x, Iterable) else x**2)(number) == 6.0
+    assert arc.compile(lambda x: x if hasattr(x, "__len__") or isinstance(x, Sized) else x**2)(number) == 9.0
+
+
+@pytest.mark.parametrize("use", [len, iter, list, sum, lambda x: 3 in x, lambda x: dict(enumerate(x))])
+def test_numbers_taken_for_arrays_raise_what_numpys_do(use):
+    with pytest.raises(TypeError) as expected:
+        use(np.float64(1.0))
+    with pytest.raises(TypeError) as raised:
+        arc.compile(lambda x: use(x))(1.0)
+    assert str(raised.value) == str(expected.value)
+    assert "np.ndim(x)" in raised.value.__notes__[0]
 
 
 def test_a_format_gives_the_text_of_the_value_being_traced():
