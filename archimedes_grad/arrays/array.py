@@ -366,6 +366,10 @@ class EntriesOfSymbolicArray(SymbolicArray):
         return bool(np.any(self == item))
 
 
+#: Messages of Python's and NumPy's name the class: to users it is one.
+EntriesOfSymbolicArray.__name__ = SymbolicArray.__name__
+
+
 def holding(node: cs.MX, value: Any) -> SymbolicArray:
     """Return the traced array or number of a node that is stored for its shape, and of a value of its own."""
     return (EntriesOfSymbolicArray if isinstance(value, np.ndarray) else SymbolicArray)(node, value)

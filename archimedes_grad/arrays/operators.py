@@ -6,6 +6,7 @@ Two traced scalars, or one and a plain number, take a short way straight to the 
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -14,11 +15,80 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.constants import scalar_node
+from archimedes_grad.arrays.trace_state import trace_error
 
 _float64 = np.float64
 _binary_node = cs.MX.binary
 
 _Operator = Callable[[Any, Any], Any]
+
+#: Types of operands that never answer in NumPy's place; traced arrays join them.
+_KNOWN: set[type] = {np.ndarray, np.float64, float, int, bool, complex, list, tuple, str, bytes, type(None)}
+_NUMPYS = (np.ndarray, np.generic, float, int, complex, list, tuple, str, bytes)
+
+_MIRRORED = {"lt": "__gt__", "le": "__ge__", "eq": "__eq__", "ne": "__ne__", "gt": "__lt__", "ge": "__le__"}
+
+
+def _reflection_of(name: str) -> str:
+    """Return the method that Python asks of the right operand where the left one does not know what to do."""
+    return _MIRRORED.get(name) or f"__r{name.strip('_')}__"
+
+
+def _counterpart(self: Any, other: Any, reflection: str) -> Any:
+    """Return an operand of another type as NumPy takes it; NotImplemented where Python is to ask it.
+
+    NumPy's arrays and numbers step back for who opts out of ufuncs or claims a higher priority. Of an object that is no
+    array its numbers ask the reflected operator; its arrays do so for each entry, and make an array of objects.
+    """
+    kind = type(other)
+    if isinstance(other, _NUMPYS) or kind.__module__.startswith("scipy.sparse"):
+        return other
+    if hasattr(kind, "__array_ufunc__"):
+        return NotImplemented if kind.__array_ufunc__ is None else other
+    if isinstance(other, numbers.Rational):
+        # Comparisons are exact.
+        return float(other) if reflection not in _MIRRORED.values() or float(other) == other else other
+    is_array = isinstance(self.value, np.ndarray) and self.ndim > 0
+    priority = getattr(other, "__array_priority__", None)
+    if priority is not None and (priority > 0 or not is_array):
+        return NotImplemented
+    method = getattr(kind, reflection, None)
+    own = method is not None and method is not getattr(object, reflection, None)
+    if hasattr(kind, "__len__") or hasattr(kind, "__array__") or not (own or reflection in ("__eq__", "__ne__")):
+        return other
+    if not is_array:
+        return NotImplemented
+    raise trace_error(
+        f"A traced array met a {kind.__name__} where numbers were expected: NumPy asks it for each entry "
+        f"({reflection}), and makes an array of objects.",
+        f"Write __array_ufunc__ = None in the class {kind.__name__}, so that it is asked for the whole array.",
+    )
+
+
+def _asking(general: _Operator, reflection: str) -> _Operator:
+    """Return an operator that lets other operands answer where NumPy's does."""
+
+    def method(self: Any, other: Any) -> Any:
+        if type(other) not in _KNOWN:
+            other = _counterpart(self, other, reflection)
+            if other is NotImplemented:
+                return NotImplemented
+        return general(self, other)
+
+    return method
+
+
+def _reflected(general: _Operator) -> _Operator:
+    """Return the reflected method of an operator without a short way."""
+
+    def method(self: Any, other: Any) -> Any:
+        return general(float(other) if _is_fraction(other) else other, self)
+
+    return method
+
+
+def _is_fraction(other: Any) -> bool:
+    return type(other) not in _KNOWN and not isinstance(other, _NUMPYS) and isinstance(other, numbers.Rational)
 
 
 def _product(a: Any, b: Any) -> Any:
@@ -35,6 +105,8 @@ def _operator(
 ) -> tuple[_Operator, _Operator]:
     """Return an operator's method and its reflected method; ``general`` is what the ufunc would do, if it is more."""
     general = general or ufunc
+    asked = _asking(general, _reflection_of(function.__name__))
+    answered = _reflected(general)
     adds = opcode in (cs.OP_ADD, cs.OP_SUB)  # A zero that is added needs a second look.
 
     def forward(self: Any, other: Any) -> Any:
@@ -47,7 +119,7 @@ def _operator(
             if kind is type(self) and type(other.value) is _float64:
                 node = _binary_node(opcode, self._node, other._node)
                 return kind(node, function(value, other.value))
-        return general(self, other)
+        return general(self, other) if type(other) in _KNOWN else asked(self, other)
 
     def reflected(self: Any, other: Any) -> Any:
         value = self.value
@@ -55,7 +127,7 @@ def _operator(
         if type(value) is _float64 and (kind is float or kind is int) and (other or not adds):
             node = _binary_node(opcode, scalar_node(other), self._node)
             return type(self)(node, function(other, value))
-        return general(other, self)
+        return general(other, self) if kind in _KNOWN else answered(self, other)
 
     return forward, reflected
 
@@ -83,21 +155,30 @@ def _in_place(ufunc: np.ufunc, function: _Operator) -> _Operator:
     return method
 
 
-def _of_ufunc(ufunc: np.ufunc) -> tuple[_Operator, _Operator]:
+def _of_ufunc(ufunc: np.ufunc, name: str) -> tuple[_Operator, _Operator]:
     """Return an operator's method and its reflected method without a short way."""
-    return (lambda self, other: ufunc(self, other)), (lambda self, other: ufunc(other, self))
+    return _asking(ufunc, _reflection_of(name)), _reflected(ufunc)
+
+
+_product_of_matrices, _product_from_the_right = _of_ufunc(np.matmul, "matmul")
 
 
 def _matmul(self: Any, other: Any) -> Any:
     # A plain sparse matrix knows how to stand on the right of an array.
     sparse = type(other).__module__.startswith("scipy.sparse")
-    return NotImplemented if sparse else np.matmul(self, other)
+    return NotImplemented if sparse else _product_of_matrices(self, other)
+
+
+_power, _power_of_other = _of_ufunc(np.power, "pow")
 
 
 class Operators:
     """The operators: one row each."""
 
     __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        _KNOWN.add(cls)
 
     __add__, __radd__ = _operator(np.add, operator.add, cs.OP_ADD)
     __sub__, __rsub__ = _operator(np.subtract, operator.sub, cs.OP_SUB)
@@ -107,18 +188,18 @@ class Operators:
     __le__, _ = _operator(np.less_equal, operator.le, cs.OP_LE)
     __eq__ = _equality(np.equal, operator.eq, cs.OP_EQ)
     __ne__ = _equality(np.not_equal, operator.ne, cs.OP_NE)
-    __gt__, _ = _of_ufunc(np.greater)
-    __ge__, _ = _of_ufunc(np.greater_equal)
-    __floordiv__, __rfloordiv__ = _of_ufunc(np.floor_divide)
-    __mod__, __rmod__ = _of_ufunc(np.remainder)
-    __divmod__, __rdivmod__ = _of_ufunc(np.divmod)
-    _, __rmatmul__ = _of_ufunc(np.matmul)
+    __gt__, _ = _of_ufunc(np.greater, "gt")
+    __ge__, _ = _of_ufunc(np.greater_equal, "ge")
+    __floordiv__, __rfloordiv__ = _of_ufunc(np.floor_divide, "floordiv")
+    __mod__, __rmod__ = _of_ufunc(np.remainder, "mod")
+    __divmod__, __rdivmod__ = _of_ufunc(np.divmod, "divmod")
+    __rmatmul__ = _product_from_the_right
     __matmul__ = _matmul
-    __and__, __rand__ = _of_ufunc(np.bitwise_and)
-    __or__, __ror__ = _of_ufunc(np.bitwise_or)
-    __xor__, __rxor__ = _of_ufunc(np.bitwise_xor)
-    __lshift__, __rlshift__ = _of_ufunc(np.left_shift)
-    __rshift__, __rrshift__ = _of_ufunc(np.right_shift)
+    __and__, __rand__ = _of_ufunc(np.bitwise_and, "and")
+    __or__, __ror__ = _of_ufunc(np.bitwise_or, "or")
+    __xor__, __rxor__ = _of_ufunc(np.bitwise_xor, "xor")
+    __lshift__, __rlshift__ = _of_ufunc(np.left_shift, "lshift")
+    __rshift__, __rrshift__ = _of_ufunc(np.right_shift, "rshift")
     del _
 
     __iadd__ = _in_place(np.add, operator.add)
@@ -151,10 +232,9 @@ class Operators:
         if self.dtype.kind == "b" and type(other) is int:
             # The operator of NumPy's arrays takes squares by another ufunc, whose dtype is another one here.
             return np.power(self, other).astype((self.value**other).dtype, copy=False)
-        return np.power(self, other)
+        return _power(self, other)
 
-    def __rpow__(self: Any, other: Any) -> Any:
-        return np.power(other, self)
+    __rpow__ = _power_of_other
 
     def __neg__(self: Any) -> Any:
         return np.negative(self)
