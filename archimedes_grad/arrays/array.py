@@ -32,6 +32,8 @@ _float64 = np.float64
 _KNOWN = frozenset({np.ndarray, np.float64, float, int, bool, tuple, list, str, type(None)})
 #: What users look for on a Series or DataFrame.
 _OF_PANDAS = frozenset({"values", "to_numpy", "iloc", "loc", "at", "iat", "index", "columns"})
+#: Methods of numbers, beside those of arrays, that a decision answers.
+_OF_NUMBERS = frozenset({"is_integer", "bit_length", "bit_count"})
 #: Methods that NumPy's ufuncs ask of the entries of an array of objects, which a list of traced values becomes.
 _OF_OBJECTS = frozenset({
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "cos", "cosh", "deg2rad",
@@ -189,6 +191,8 @@ class SymbolicArray(Operators, ArrayMethods):
             # What NumPy asks of the index of a plain array: table[np.argsort(x)]. Floats have none, because an array
             # of their values would have lost their derivatives.
             return self._as_index
+        if name in _OF_NUMBERS and not isinstance(self.value, np.ndarray) and hasattr(self.value, name):
+            return partial(_answered, self, name)
         if name in _OF_OBJECTS:
             return partial(getattr(np, name), self)
         if name in _OF_PANDAS:
@@ -364,6 +368,13 @@ class EntriesOfSymbolicArray(SymbolicArray):
 
     def __contains__(self, item: Any) -> bool:
         return bool(np.any(self == item))
+
+
+def _answered(number: SymbolicArray, name: str) -> Any:
+    """Return what a method of the number gives, after a decision on what it asks."""
+    if name == "is_integer":
+        return bool(np.isfinite(number) & (np.floor(number) == number))
+    return getattr(type(number.value)(int(number)), name)()
 
 
 #: Messages of Python's and NumPy's name the class: to users it is one.

@@ -32,6 +32,8 @@ _NO_INDEX = r"only integers, slices \(`:`\)"
 _NO_OBJECTS = r"ufunc '\w+' not supported for the input types"
 #: What NumPy says where what is written to a plain array has more axes than the place; of a list it says the same.
 _MORE_AXES = r"setting an array element with a sequence. The requested array would exceed"
+#: What NumPy says of an iterator of its own over what it takes for objects.
+_NO_ITERATOR = r"Iterator operand or requested dtype holds references"
 #: What Python says of a number that is taken for an array.
 _NO_ENTRIES = r"object of type '\w+' has no len\(\)|(argument of type )?'\w+' (object )?is not iterable"
 #: What methods of NumPy's random generators say of what is no ndarray; the first one of lists too.
@@ -68,7 +70,19 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
             own.add_note("It is a traced number. Ask np.ndim(x) == 0 first, or make it an array: np.atleast_1d(x).")
             raise own.with_traceback(error.__traceback__) from None
         if re.match(_NO_OBJECTS, str(error)):
-            error.add_note("If it got a list with traced values in it: make that an array first, np.array([...]).")
+            error.add_note(
+                message_at_line(
+                    "If it got a list with traced values in it: make that an array first, np.array([...]).",
+                    "Of a list of arrays: np.stack([...]).",
+                    line_that_raised(error),
+                )
+            )
+        if re.match(_NO_ITERATOR, str(error)) and raised_by_user(error):
+            raise trace_error(
+                "numpy.nditer got a traced array or an array of objects: it takes plain numbers.",
+                "Write for entry in np.ravel(x), or np.ndenumerate(x), which gives the places too.",
+                line_that_raised(error),
+            ) from None
         if re.match(_MORE_AXES, str(error)):
             error.add_note(f"If a traced value is written there: {NO_PLACE_FOR_TRACED}")
         loop = re.search(_OBJECT_LOOP, str(error)) or _method_of_ufunc(error)

@@ -122,6 +122,34 @@ def test_numbers_taken_for_arrays_raise_what_numpys_do(use):
     assert "np.ndim(x)" in raised.value.__notes__[0]
 
 
+@pytest.mark.parametrize("number", [3.0, 3.5, 4, -6, np.float64(2.5), np.float32(2.0), np.int64(5), np.inf])
+def test_methods_of_numbers_that_decide(number):
+    def asked_of(n):
+        return [getattr(n, name)() for name in ("is_integer", "bit_length", "bit_count") if hasattr(n, name)]
+
+    compiled = arc.compile(asked_of)
+    for n in (number, type(number)(7), number):
+        assert compiled(n) == asked_of(n)
+    arc.compile(lambda x: [x, hasattr(x, "is_integer") and 1 / 0][0])(np.ones(2))
+
+
+def test_iterators_of_numpy_name_the_line_and_the_way_on():
+    with pytest.raises(arc.TraceError, match=r"(?s)numpy.nditer.*test_python_meaning.*np.ravel\(x\)"):
+        arc.compile(lambda x: sum(entry for entry in np.nditer(x)))(np.ones(3))
+
+
+@pytest.mark.parametrize("call", [
+    lambda x: np.logaddexp.reduce([x[0], x[1]]), lambda x: np.logaddexp.accumulate([x, 2 * x]),
+    lambda x: np.logaddexp([x[0], 1.0], [x[1], 2.0]),
+])  # fmt: skip
+def test_ufuncs_without_a_loop_over_objects_name_the_line_and_the_way_on(call):
+    with pytest.raises(TypeError, match="logaddexp") as raised:
+        arc.compile(call)(np.ones(3))
+    (note,) = raised.value.__notes__
+    assert "test_python_meaning" in note
+    assert "np.stack([...])" in note
+
+
 def test_a_format_gives_the_text_of_the_value_being_traced():
     seen = []
 
