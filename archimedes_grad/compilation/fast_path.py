@@ -277,7 +277,9 @@ class _Source:
             body.append("    return miss")
             body.append("hits[0] += 1")
         if self.derived.graph.black_boxes:
-            body += ["if failures:", "    give_back(slot)", "    raise_failure()"]
+            # The failures may be those of other threads.
+            body += ["if failures:", "    try: raise_failure()", "    except BaseException:"]
+            body += ["        give_back(slot)", "        raise"]
         if self.derived.can_fail:
             body += ["if succeeded[0] != 1.0:", *failed]
         for k, output in enumerate(outputs):
