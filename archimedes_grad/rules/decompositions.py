@@ -6,6 +6,7 @@ are not read have none.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -158,13 +159,42 @@ def cond(x: Any, p: Any = None) -> Any:
     x = gathered(x)
     value = numpy_value(lambda matrix: np.linalg.cond(matrix, p), x)
     if p is None or p in (2, -2):
-        s = np.linalg.svdvals(x)
-        result = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        def quotient(matrix: Any) -> Any:
+            s = np.linalg.svdvals(matrix)
+            return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+
+        result = _of_finite(quotient, x)
     else:
         (inverse,) = called(kinds.INVERSE_OR_NAN, x, [x.shape[-2:]], [kinds.inverse_or_nan(x.value)])
-        result = np.linalg.norm(x, p, (-2, -1)) * np.linalg.norm(inverse, p, (-2, -1))
+        result = _norm(x, p) * _norm(inverse, p)
     undefined = np.isnan(result) & ~np.any(np.isnan(x), axis=(-2, -1))
     return new_array(chosen(undefined, np.inf, result).node, value)
+
+
+def _norm(x: Any, p: Any) -> Any:
+    def norm(matrix: Any) -> Any:
+        return np.linalg.norm(matrix, p, (-2, -1))
+
+    return _of_finite(norm, x) if p == "nuc" else norm(x)
+
+
+def _of_finite(by_singular_values: Callable[[Any], Any], x: Any) -> Any:
+    """Return what is computed by singular values; nan of matrices that are not finite, which NumPy 2.5 refuses."""
+    if not _nan_has_a_condition_number():
+        return by_singular_values(x)
+    finite = np.all(np.isfinite(x), axis=(-2, -1))
+    matrix = chosen(finite[..., None, None], x, np.eye(*x.shape[-2:]))
+    return chosen(finite, by_singular_values(matrix), np.nan)
+
+
+@functools.cache
+def _nan_has_a_condition_number() -> bool:
+    """Tell whether this NumPy has one, which is nan, though it refuses singular values: from 2.5 on."""
+    try:
+        np.linalg.cond(np.full((1, 1), np.nan))
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 @implements_fallible(np.linalg.pinv)

@@ -24,6 +24,7 @@ from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules.attempts import intercepts_fallible
 from archimedes_grad.rules.composition import as_numpy_gives
+from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.decompositions import called, numpy_value
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
 
@@ -145,9 +146,12 @@ def _lstsq(original: Callable[..., Any], a: Any, b: Any, cond: Any = None, *args
     value = original(value_of(a), value_of(b), cond)
     x, misfits, rank, s = np.linalg.lstsq(a, b, cond if cond is not None else np.finfo(np.float64).eps)
     residues = misfits
-    if isinstance(misfits, SymbolicArray) and np.ndim(value_of(b)) == 1:
-        # SciPy's are those of each column, as one number where b is a vector.
-        residues = UndecidedArray(lambda: misfits[0] if misfits.size else misfits)
+    if isinstance(misfits, SymbolicArray):
+        # SciPy's are of each column, as one number where b is a vector, and from 1.18 on nan where there are none.
+        columns = np.shape(value_of(b))[1:]
+        are_nan = np.size(original(np.zeros((2, 1)), np.zeros(2))[1])
+        without = constant(np.full(columns, np.nan)[()]) if are_nan else misfits
+        residues = UndecidedArray(lambda: (misfits if columns else misfits[0]) if misfits.size else without)
     return (
         as_numpy_gives(x, value[0]),
         residues,
