@@ -545,6 +545,22 @@ def _of_no_number(x):
         return 3 * x
 
 
+@pytest.mark.parametrize("transform", [arc.compile, arc.grad])
+def test_errors_of_a_derivative_inside_without_decisions_come_through(transform):
+    def not_scalar(x):
+        return np.sum(arc.grad(lambda y: y[:2])(x))
+
+    def caught(x):
+        try:
+            return not_scalar(x)
+        except ValueError:
+            return np.sum(x)
+
+    with pytest.raises(ValueError, match="a gradient needs a function that returns one scalar"):
+        transform(not_scalar)(np.ones(3))
+    np.testing.assert_array_equal(transform(caught)(np.ones(3)), 3.0 if transform is arc.compile else np.ones(3))
+
+
 @pytest.mark.parametrize(
     ("function", "results"),
     [

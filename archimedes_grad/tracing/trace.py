@@ -206,7 +206,7 @@ def _traced(
     try:
         return _run(current, function, bound, layout, has_aux, symbols, arrays)
     except Exception:
-        if current.parent is not None and current.guards:
+        if current.parent is not None:
             # The function around may catch it, and then goes on as these were decided.
             current.parent.guards += guards_outside(current.guards, symbols, bound.values)
         raise
@@ -214,6 +214,8 @@ def _traced(
 
 def guards_outside(guards: Sequence[Guard], symbols: Sequence[cs.MX], values: Sequence[Any]) -> list[Guard]:
     """Return guards of a trace inside as those of the trace around it, where its symbols stand for values."""
+    if not guards:
+        return []  # Of no expressions CasADi gives a matrix, not a list.
     with forward_nodes():
         nodes = cs.graph_substitute([guard.node for guard in guards], list(symbols), [node_of(x) for x in values])
     return [replace(guard, node=node) for guard, node in zip(guards, nodes, strict=True)]
