@@ -55,11 +55,10 @@ def key_orders(structure: optree.PyTreeSpec) -> tuple[Any, ...]:
 
     Structures are equal whatever that order is, and a function may go by it: ``list(d.values())``.
     """
-    orders = [key_orders(child) for child in structure.children()]
-    own: tuple[Any, ...] = ()
+    orders: tuple[Any, ...] = ()
     if isinstance(structure.type, type) and issubclass(structure.type, dict):
-        own = tuple((key, type(key)) for key in structure.unflatten(range(structure.num_leaves)))
-    return own, *(order for order in orders if order)
+        orders = (tuple((key, type(key)) for key in structure.unflatten(range(structure.num_leaves))),)
+    return orders + tuple(order for child in structure.children() for order in key_orders(child))
 
 
 def shown_structure(structure: optree.PyTreeSpec) -> str:
