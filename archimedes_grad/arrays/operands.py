@@ -9,8 +9,9 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray, new_array
+from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray
 from archimedes_grad.arrays.constants import constant_node
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.nodes.broadcasts import is_large_broadcast
 from archimedes_grad.nodes.gather import Shape, broadcast, filled, flat, geometry_of, reshaped, taken

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.arguments.signature import Layout
-from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.arrays.trace_state import Trace, current_trace
 from archimedes_grad.derivatives.representation import Derived, Transformation

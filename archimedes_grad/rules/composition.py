@@ -14,8 +14,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import Rule, implements
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import (
     array_of,
     broadcast_node,

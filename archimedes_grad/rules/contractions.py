@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, node_of, typed, value_of
 from archimedes_grad.rules.attempts import implements_fallible
 from archimedes_grad.rules.composition import written

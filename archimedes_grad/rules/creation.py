@@ -10,9 +10,10 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray, new_array
+from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray
 from archimedes_grad.arrays.constants import constant_node, scalar_node
 from archimedes_grad.arrays.dispatch import CONSTRUCTOR_HOLDERS, FUNCTIONS, implements
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import dtype_of, gathered, is_traced, literal, require_real, value_of
 from archimedes_grad.nodes.gather import repeated_number, reshaped, stored_shape
 from archimedes_grad.rules.indexing import plain_key

@@ -9,8 +9,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, Rule, implements_ufunc
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.nodes.gather import flat, reshaped

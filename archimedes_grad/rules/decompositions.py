@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexArray
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.arrays.undecided import UndecidedArray

@@ -15,7 +15,8 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.nodes.gather import flat, reshaped
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call, without_derivative

@@ -17,9 +17,10 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray, parts
 from archimedes_grad.arrays.dispatch import FUNCTIONS
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import full_node, gathered, node_of, value_of
 from archimedes_grad.rules.composition import assigned, require_target
 from archimedes_grad.rules.contractions import as_float

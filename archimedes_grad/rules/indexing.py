@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays import shuffles
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import COMPLEX
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import (
     cast_node,
     dtype_of,

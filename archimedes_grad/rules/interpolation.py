@@ -7,7 +7,7 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, as_traced, is_traced, node_of, value_of
 from archimedes_grad.nodes.blas import matrix_product
 from archimedes_grad.nodes.gather import flat, reshaped

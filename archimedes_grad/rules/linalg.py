@@ -9,8 +9,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import full_node, gathered, node_of, value_of
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import reshaped

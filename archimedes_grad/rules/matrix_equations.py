@@ -15,8 +15,8 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import INTERCEPTED
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import is_traced, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.rules.attempts import intercepts_fallible

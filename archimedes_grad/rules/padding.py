@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import cast_node, dtype_of, gathered, node_of, value_of, values_in
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules.composition import static

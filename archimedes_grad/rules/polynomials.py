@@ -9,8 +9,8 @@ import casadi as cs
 import numpy as np
 from numpy.polynomial import polynomial as _polynomial
 
-from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import implements
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.attempts import implements_fallible

@@ -9,9 +9,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.complex_array import complex_rule
 from archimedes_grad.arrays.dispatch import implements, implements_ufunc
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, gathered, node_of, typed, value_of
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.batched_products import are_separate, batched_product

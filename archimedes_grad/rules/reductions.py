@@ -9,9 +9,10 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import as_traced, gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.broadcasts import is_large_sum, sum_with_ones

@@ -12,8 +12,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.constants import scalar_node
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.gather import flat, reshaped
 

@@ -15,8 +15,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import INTERCEPTED
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, is_traced, node_of, value_of, values_in
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.arrays.undecided import UndecidedArray

@@ -13,8 +13,9 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, implements
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of, values_in
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import found

@@ -8,8 +8,8 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.array import new_array
 from archimedes_grad.arrays.dispatch import INTERCEPTED
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, node_of
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.dispatch import INTERCEPTED
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import full_node, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.composition import as_numpy_gives

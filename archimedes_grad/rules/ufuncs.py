@@ -9,10 +9,11 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays import dispatch
-from archimedes_grad.arrays.array import SymbolicArray, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import complex_rule
 from archimedes_grad.arrays.constants import constant_node, has_negative_zero, scalar_node
 from archimedes_grad.arrays.dispatch import implements_ufunc
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import (
     array_of,
     broadcast_node,

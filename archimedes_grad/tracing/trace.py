@@ -13,8 +13,9 @@ import numpy as np
 import archimedes_grad.rules  # noqa: F401  # registers the rules
 from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arguments.specs import as_array, flatten, is_static_by_nature, is_tree, unlike_arrays
-from archimedes_grad.arrays.array import SymbolicArray, holding
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexForm
+from archimedes_grad.arrays.new_arrays import holding
 from archimedes_grad.arrays.operands import gathered, node_of
 from archimedes_grad.arrays.trace_state import Guard, Trace, current_trace, leaked, outlived, trace_error
 from archimedes_grad.arrays.user_code import UserLine

@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree, leaves_of, shown_structure
-from archimedes_grad.arrays.array import SymbolicArray, holding, new_array
+from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.constants import constant_node
+from archimedes_grad.arrays.new_arrays import holding, new_array
 from archimedes_grad.arrays.operands import gathered, value_of
 from archimedes_grad.arrays.trace_state import current_trace, outlived
 from archimedes_grad.compilation.nesting import values_of_closure

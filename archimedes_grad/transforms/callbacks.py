@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arguments.signature import name_of
-from archimedes_grad.arrays.array import new_array
+from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import is_traced, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.compilation.embedding import casadi_name
