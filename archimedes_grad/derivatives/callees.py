@@ -15,7 +15,7 @@ import casadi as cs
 from archimedes_grad.derivatives.masks import in_full, masks_handed_on
 from archimedes_grad.derivatives.numbers import Instruction, NumbersCount, instructions_of
 from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, Arguments, Masks, Step, Use, steps_of
-from archimedes_grad.nodes.dependence import body_of, branches_of, items_of, made_of
+from archimedes_grad.nodes.dependence import body_of, branches_of, items_of, made_of, shared_by
 from archimedes_grad.nodes.given_derivatives import can_be_opened
 from archimedes_grad.nodes.rebuilding import opened, symbols_of
 
@@ -188,7 +188,7 @@ class Callees:
         found, items = self._masks_of(body, outputs), items_of(function)
         if found is None or items < 2:
             return None
-        shared = [function.size_in(i) == body.size_in(i) for i in range(body.n_in())]
+        shared = shared_by(function)
         inputs = symbols_of(function)
         if all(shared[i] for i in found.needed):
             # The masks are the same for each item.

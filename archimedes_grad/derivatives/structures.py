@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.derivatives.uses import MOVES
-from archimedes_grad.nodes.dependence import body_of, branches_of, items_of
+from archimedes_grad.nodes.dependence import body_of, branches_of, items_of, shared_by, summed_by
 from archimedes_grad.nodes.given_derivatives import can_be_opened, is_without_reverse_sweep
 from archimedes_grad.nodes.rebuilding import Rebuilding, opened, symbols_of
 from archimedes_grad.nodes.simplification import forward_nodes
@@ -54,11 +54,10 @@ def _widths(function: cs.Function, known: dict[int, _Widths]) -> _Widths:
         elif kind == "MXFunction":
             known[key] = [np.minimum(width, sizes) for width in _widths_of_arrays(function, sizes, known)]
         elif kind == "MapSum":
-            added = [function.size_out(k) == body_of(function).size_out(k) for k in range(function.n_out())]
             of_item = _widths(body_of(function), known)
             known[key] = [
                 np.minimum(width * (items_of(function) if one_for_all else 1), sizes)
-                for width, one_for_all in zip(of_item, added, strict=True)
+                for width, one_for_all in zip(of_item, summed_by(function), strict=True)
             ]
         elif kind == "SXFunction" and function.nnz_in() * function.nnz_out() <= _LARGEST:
             known[key] = [
@@ -129,10 +128,8 @@ def _reading(function: cs.Function, known: dict[int, cs.Function | None]) -> cs.
     elif kind == "Switch":
         known[key] = _of_choice(function, known)
     elif kind == "MapSum":
-        body, one, items = _reading(body_of(function), known), body_of(function), items_of(function)
-        shared = [function.size_in(i) == one.size_in(i) for i in range(one.n_in())]
-        added = [function.size_out(k) == one.size_out(k) for k in range(one.n_out())]
-        known[key] = body.map(items, shared, added) if body is not None else None
+        body = _reading(body_of(function), known)
+        known[key] = None if body is None else body.map(items_of(function), shared_by(function), summed_by(function))
     else:
         known[key] = None
     return known[key]

@@ -19,7 +19,7 @@ import casadi as cs
 
 from archimedes_grad.derivatives.counting import Counting
 from archimedes_grad.derivatives.uses import LINEAR
-from archimedes_grad.nodes.dependence import body_of, branches_of, items_of, made_of
+from archimedes_grad.nodes.dependence import body_of, branches_of, items_of, made_of, shared_by, summed_by
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.given_derivatives import can_be_opened, without_reverse_sweep
 from archimedes_grad.nodes.loops import Loop, looped
@@ -190,9 +190,8 @@ class _Callees:
         items = items_of(function)
         if callee is None or len(callee.inputs) < body.n_in() or items < 2:
             return None
-        shared = [function.size_in(i) == body.size_in(i) for i in range(body.n_in())]
-        summed = [function.size_out(k) == body.size_out(k) for k in outputs]
-        return callee.function.map(items, shared, summed)
+        summed = summed_by(function)
+        return callee.function.map(items, shared_by(function), [summed[k] for k in outputs])
 
     def _loop(self, loop: Loop, outputs: Sequence[int], counted: Sequence[int]) -> _Callee | None:
         n = loop.n_carry

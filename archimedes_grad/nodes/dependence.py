@@ -29,6 +29,18 @@ def items_of(mapped: cs.Function) -> int:
     return max((whole // one for whole, one in sizes if one), default=1)
 
 
+def shared_by(mapped: cs.Function) -> list[bool]:
+    """Tell of each input of a map whether it is passed once for all items."""
+    body = body_of(mapped)
+    return [mapped.size_in(i) == body.size_in(i) for i in range(body.n_in())]
+
+
+def summed_by(mapped: cs.Function) -> list[bool]:
+    """Tell of each output of a map whether it is the sum over all items."""
+    body = body_of(mapped)
+    return [mapped.size_out(k) == body.size_out(k) for k in range(body.n_out())]
+
+
 def made_of(function: cs.Function, known: dict[int, list[set[int]]] | None = None) -> list[set[int]]:
     """Return which inputs each output of a Function is made of, in whatever way.
 
