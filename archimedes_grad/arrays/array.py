@@ -17,6 +17,7 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
+from archimedes_grad.arguments.specs import unlike_arrays
 from archimedes_grad.arrays import dispatch, shuffles
 from archimedes_grad.arrays.array_methods import ArrayMethods
 from archimedes_grad.arrays.decisions import decided_integer, decided_truth
@@ -392,6 +393,15 @@ def _plain(operand: Any) -> Any:
             "A scipy.sparse array met a traced one outside of a product; a plain array was expected.",
             "Write A @ x for a product, arc.linear_solve(A, b) for a solve, A.toarray() for all else.",
         )
-    if isinstance(operand, SymbolicArray | np.ndarray | np.generic | type):
+    if isinstance(operand, SymbolicArray | np.generic | type):
+        return operand
+    if isinstance(operand, np.ndarray):
+        unlike = unlike_arrays(operand)
+        # A masked array that masks nothing means its entries.
+        if unlike is not None and not (isinstance(operand, np.ma.MaskedArray) and not np.ma.is_masked(operand)):
+            raise trace_error(
+                f"A {type(operand).__name__}, {unlike}, met a traced array; a plain array was expected.",
+                "Write np.asarray of it, and what that leaves out by itself: weights for a mask, @ for a matrix product.",
+            )
         return operand
     return np.asarray(operand) if hasattr(operand, "__array__") else operand

@@ -70,13 +70,16 @@ for _ufunc in (np.add, np.subtract):
 def _bilinear(product: _Rule) -> _Rule:
     """Return the complex product that belongs to a real one."""
 
-    def rule(x: Any, y: Any) -> ComplexArray:
+    def rule(x: Any, y: Any, *args: Any, **kwargs: Any) -> ComplexArray:
+        def times(left: Any, right: Any) -> Any:
+            return product(left, right, *args, **kwargs)
+
         (a, b), (c, d) = parts(x), parts(y)
         if d is None:
-            return paired(product(a, c), None if b is None else product(b, c))
+            return paired(times(a, c), None if b is None else times(b, c))
         if b is None:
-            return paired(product(a, c), product(a, d))
-        return paired(product(a, c) - product(b, d), product(a, d) + product(b, c))
+            return paired(times(a, c), times(a, d))
+        return paired(times(a, c) - times(b, d), times(a, d) + times(b, c))
 
     return rule
 

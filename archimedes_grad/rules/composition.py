@@ -237,8 +237,8 @@ def static(structure: Any) -> Any:
         return structure
     if isinstance(structure, tuple):
         return tuple(map(static, structure))
-    array = gathered(structure)
-    return array.decided()
+    array = gathered_argument(structure)
+    return list(map(static, array)) if isinstance(array, list) else array.decided()
 
 
 def static_mask(mask: Any) -> Any:

@@ -13,7 +13,7 @@ from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, node_of, typed, value_of
 from archimedes_grad.rules.attempts import implements_fallible
-from archimedes_grad.rules.composition import written
+from archimedes_grad.rules.composition import assigned, written
 
 Label = Hashable
 
@@ -134,6 +134,8 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
             later = needed.union(*(labels for _, labels in chosen[k:]))
             chosen[0] = contracted(chosen[0], other, later)
         terms.append(_summed(chosen[0], needed))
+    if out is not None and options.get("casting") == "unsafe":
+        return assigned(out, _ordered(terms[0], output))
     return finished(_ordered(terms[0], output), value, out, "einsum")
 
 
@@ -343,6 +345,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """The powers of the entries, one column for each."""
     x = gathered(x)
     value = np.vander(value_of(x), N, increasing)
+    x = x.astype(value.dtype)
     columns = [np.ones_like(x)]
     for _ in range(1, value.shape[1]):
         columns.append(columns[-1] * x)

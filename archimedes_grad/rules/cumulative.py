@@ -15,7 +15,7 @@ from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.nodes.gather import flat, reshaped
-from archimedes_grad.rules.composition import NO_VALUE, composed, counted, given, written
+from archimedes_grad.rules.composition import NO_VALUE, composed, counted, given, static, written
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.reductions import reduced_axes
 
@@ -99,7 +99,7 @@ _LOGICAL = frozenset({np.logical_and, np.logical_or, np.logical_xor})
 @implements_ufunc("reduceat", np.ufunc)
 def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
     """The reductions of a ufunc over slices that start at given indices."""
-    array = gathered(array)
+    array, indices = gathered(array), static(indices)
     value = ufunc.reduceat(value_of(array), indices, axis, dtype)
     if value.size == 0 or not is_traced(array):
         return written(out, constant(value), ufunc.__name__)
@@ -143,7 +143,7 @@ def reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: A
     else:
         result = np.broadcast_to(value, np.shape(value))
     if not isinstance(result, SymbolicArray):
-        return written(out, constant(value), ufunc.__name__)
+        return written(out, constant(value) if np.ndim(value) else constant(value)[()], ufunc.__name__)
     result = result.astype(np.asarray(value).dtype)
     return written(out, new_array(reshaped(result.node, np.shape(value)), value), ufunc.__name__)
 

@@ -282,7 +282,7 @@ def qr(a: Any, mode: Any = "reduced") -> Any:
         return type(value)(*called(kinds.QR, a, [(m, k), (k, n)], value))
     if mode == "complete":
         q, r = _householder(a)
-        return type(value)(new_array(q.node, value[0]), new_array(r.node, value[1]))
+        return type(value)(new_array(node_of(q), value[0]), new_array(node_of(r), value[1]))
     raise trace_error(
         f"numpy.linalg.qr does not take traced arrays with mode={mode!r}: what it returns is LAPACK's own storage.",
         "Use mode 'reduced', 'complete' or 'r'.",

@@ -81,7 +81,8 @@ def _grid_gradient(f: Any, spacing: Any, axis: int, edge_order: int) -> Any:
         steps: Any = spacing * np.ones(f.shape[0] - 1)
         uniform = True
     else:
-        steps = np.diff(array_of(spacing))
+        spacing = array_of(spacing)
+        steps = np.diff(spacing.astype(float) if spacing.dtype.kind in "iu" else spacing)
         uniform = not hasattr(steps, "node") and bool((steps == steps[0]).all())
     steps = np.reshape(steps, (-1,) + (1,) * (f.ndim - 1))
     left, right = steps[:-1], steps[1:]

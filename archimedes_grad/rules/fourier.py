@@ -235,7 +235,7 @@ def _along(one: Callable[..., Any]) -> Callable[..., Any]:
 def _real_along(a: Any, s: Any = None, axes: Any = None, norm: str | None = None) -> Any:
     lengths, axes = _lengths_and_axes(a, s, axes)
     a = rfft(a, lengths[-1], axes[-1], norm)
-    for n, axis in zip(lengths[:-1], axes[:-1], strict=True):
+    for n, axis in reversed(list(zip(lengths[:-1], axes[:-1], strict=True))):
         a = fft(a, n, axis, norm)
     return a
 

@@ -94,7 +94,7 @@ def _totals(bins: Any, count: int, weights: Any) -> Any:
 def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """How many points, or how much weight, lies in each cell of a grid, and the edges of each axis."""
     columns = _columns(sample)
-    per_axis = list(bins) if isinstance(bins, list | tuple) else [bins] * len(columns)
+    per_axis = list(bins) if isinstance(bins, list | tuple) or np.ndim(value_of(bins)) else [bins] * len(columns)
     ranges = [None] * len(columns) if range is None else list(range)
     edges = [_edges(c, b, r, "np.histogramdd") for c, b, r in zip(columns, per_axis, ranges, strict=True)]
     shape = tuple(edge.shape[0] - 1 for edge in edges)

@@ -27,8 +27,10 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     if callable(mode):
         return _by_function(array, pad_width, mode, kwargs)
     value = np.pad(value_of(array), pad_width, mode, **values_in(kwargs))
-    if value.size == np.size(value_of(array)):
+    if value.shape == np.shape(value_of(array)):
         return array.copy()
+    if not value.size:
+        return constant(value)
     if mode in ("edge", "wrap") or (mode in ("reflect", "symmetric") and kwargs.get("reflect_type", "even") == "even"):
         return moved_each(array, lambda entries: np.pad(entries, pad_width, mode))
     widths = _per_axis(pad_width, np.ndim(value_of(array)))

@@ -13,7 +13,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS, UFUNC_METHODS, implements, implements_ufunc
 from archimedes_grad.arrays.new_arrays import new_array
-from archimedes_grad.arrays.operands import as_traced, gathered, node_of, value_of
+from archimedes_grad.arrays.operands import as_traced, gathered, node_of, require_real, value_of
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.broadcasts import is_large_sum, sum_with_ones
 from archimedes_grad.nodes.gather import EXTREMES, Shape, flat, reshaped
@@ -297,6 +297,7 @@ def mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims:
     a = gathered(a)
     keywords = given(keepdims=keepdims, where=where)
     value = _judged(np.mean, out, value_of(a), axis, dtype, **given(keepdims=keepdims, where=value_of(where)))
+    require_real(value)
     total = np.sum(a, axis, dtype=np.float64, **keywords)
     result = new_array(node_of(total / _count(a, axis, keepdims, where)), value)
     return assigned(out, result)
@@ -310,6 +311,7 @@ def var(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: floa
     value = _judged(np.var, out, value_of(a), axis, dtype, ddof=ddof, **given(
         keepdims=keepdims, where=value_of(where), mean=value_of(mean), correction=correction,
     ))  # fmt: skip
+    require_real(value)
     degrees_lost = ddof if correction is NO_VALUE else correction
     center = mean
     if center is NO_VALUE:

@@ -144,8 +144,11 @@ def _det(original: Callable[..., Any], a: Any, *args: Any, **options: Any) -> An
 
 def _lstsq(original: Callable[..., Any], a: Any, b: Any, cond: Any = None, *args: Any, **options: Any) -> Any:
     a, b = one_matrix("lstsq", a), gathered(b)
-    value = original(value_of(a), value_of(b), cond)
+    value = original(value_of(a), value_of(b), cond, *args, **options)
     x, misfits, rank, s = np.linalg.lstsq(a, b, cond if cond is not None else np.finfo(np.float64).eps)
+    if value[3] is None:
+        # One of LAPACK's drivers computes neither residues nor singular values.
+        return as_numpy_gives(x, value[0]), value[1], as_numpy_gives(rank, np.asarray(value[2])[()]), None
     residues = misfits
     if isinstance(misfits, SymbolicArray):
         # SciPy's are of each column, as one number where b is a vector, and from 1.18 on nan where there are none.
@@ -237,7 +240,8 @@ def _own(kind: Kind, name: str, **options: Any) -> Kind:
 
 
 def _eigh(original: Callable[..., Any], a: Any, b: Any = None, *, lower: Any = True, eigvals_only: Any = False,
-          subset_by_index: Any = None, subset_by_value: Any = None, **options: Any) -> Any:  # fmt: skip
+          subset_by_index: Any = None, subset_by_value: Any = None, driver: Any = None,
+          **options: Any) -> Any:  # fmt: skip
     a = one_matrix("eigh", a)
     refuse_others("eigh", {"b": b, "subset_by_value": subset_by_value})
     uplo: Any = "L" if lower else "U"
@@ -246,12 +250,13 @@ def _eigh(original: Callable[..., Any], a: Any, b: Any = None, *, lower: Any = T
         if subset_by_index is not None:
             first, last = subset_by_index
             result = result[first : last + 1]
-        known = {"lower": lower, "eigvals_only": True, "subset_by_index": subset_by_index}
+        known = {"lower": lower, "eigvals_only": True, "subset_by_index": subset_by_index, "driver": driver}
         return as_numpy_gives(result, original(value_of(a), **known))
     refuse_others("eigh", {"subset_by_index": subset_by_index})
-    value = original(value_of(a), lower=lower)
+    value = original(value_of(a), lower=lower, driver=driver)
     n = len(value[0])
-    return tuple(called(_own(kinds.eigh(uplo), "eigh", lower=bool(lower)), a, [(n,), (n, n)], value))
+    kind = _own(kinds.eigh(uplo), "eigh", lower=bool(lower), driver=driver)  # Signs are the driver's.
+    return tuple(called(kind, a, [(n,), (n, n)], value))
 
 
 def _eigvalsh(original: Callable[..., Any], a: Any, b: Any = None, *, lower: Any = True, **options: Any) -> Any:
@@ -261,13 +266,13 @@ def _eigvalsh(original: Callable[..., Any], a: Any, b: Any = None, *, lower: Any
 
 
 def _svd(original: Callable[..., Any], a: Any, full_matrices: Any = True, compute_uv: Any = True,
-         *args: Any, **options: Any) -> Any:  # fmt: skip
+         overwrite_a: Any = False, check_finite: Any = True, lapack_driver: Any = "gesdd") -> Any:  # fmt: skip
     a = one_matrix("svd", a)
-    value = original(value_of(a), full_matrices, compute_uv)
+    value = original(value_of(a), full_matrices, compute_uv, lapack_driver=lapack_driver)
     if not compute_uv:
         return as_numpy_gives(np.linalg.svdvals(a), value)
     full = bool(full_matrices)
-    kind = _own(kinds.svd(full, False), "svd", full_matrices=full)
+    kind = _own(kinds.svd(full, False), "svd", full_matrices=full, lapack_driver=lapack_driver)
     return tuple(called(kind, a, kinds.shapes_of_svd(a.shape, full), value))
 
 
@@ -337,7 +342,7 @@ def _hankel(original: Callable[..., Any], c: Any, r: Any = None) -> Any:
 
 
 def _block_diag(original: Callable[..., Any], *blocks: Any) -> Any:
-    blocks = tuple(map(gathered, blocks))
+    blocks = tuple(one_matrix("block_diag", block) for block in blocks)
     value = original(*map(value_of, blocks))
     result: Any = np.zeros(value.shape, dtype=value.dtype, like=next(block for block in blocks if is_traced(block)))
     row = column = 0

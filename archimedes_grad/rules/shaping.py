@@ -122,8 +122,13 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
 def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None,
              axis: int = 0) -> Any:  # fmt: skip
     """Powers of a base, evenly spaced in the exponent."""
-    return np.power(np.expand_dims(base, axis) if np.ndim(value_of(base)) else base,
-                    np.linspace(start, stop, num, endpoint, axis=axis))  # fmt: skip
+    if np.ndim(value_of(base)):
+        ndim = max(np.ndim(value_of(x)) for x in (start, stop, base))
+        start, stop, base = (
+            np.reshape(x, (1,) * (ndim - np.ndim(value_of(x))) + np.shape(value_of(x))) for x in (start, stop, base)
+        )
+        base = np.expand_dims(base, axis)
+    return np.power(base, np.linspace(start, stop, num, endpoint, axis=axis))
 
 
 @composed(np.diagflat)

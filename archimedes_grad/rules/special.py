@@ -112,7 +112,10 @@ def _divergence(x: MX, y: MX) -> tuple[MX, MX]:
     regular = _binary(cs.OP_AND, less(number(0.0), ratio), less(ratio, number(math.inf)))
     # Of a ratio that leaves the range of numbers, the difference of logarithms.
     apart = sub(log(within(negated(regular), x_in, 1.0)), log(within(negated(regular), y_in, 1.0)))
-    logarithm = add(log(within(regular, ratio, 1.0)), apart)
+    near = _binary(cs.OP_AND, less(number(0.5), ratio), less(ratio, number(2.0)))
+    excess = _unary(cs.OP_LOG1P, div(sub(within(near, x, 1.0), within(near, y, 1.0)), within(near, y, 1.0)))
+    away = _binary(cs.OP_AND, regular, negated(near))
+    logarithm = add(add(log(within(away, ratio, 1.0)), excess), apart)
     value = add(only_where(inside, mul(x_in, logarithm)), only_where(outside, number(math.inf)))
     return add(value, only_where(missing, add(x, y))), outside
 

@@ -119,7 +119,13 @@ def _comb(original: Callable[..., Any], N: Any, k: Any, *args: Any, repetition: 
     N, k = gathered(N), gathered(k)
     value = original(value_of(N), value_of(k), *args, repetition=repetition, **keywords)
     chosen_of = N + k - 1 if repetition else N
-    return as_numpy_gives(_where_choices_are(_special("binom")(chosen_of, k), chosen_of, k), value)
+    count = _special("binom")(chosen_of, k)
+    if repetition and original(0.0, 0.0, repetition=True) == 1:
+        # SciPy's from 1.17 on: nothing is chosen in one way, and what is no number of choices stays as binom has it.
+        count = np.where(np.logical_and(np.equal(k, 0), np.greater_equal(N, 0)), 1.0, count)
+    else:
+        count = _where_choices_are(count, chosen_of, k)
+    return as_numpy_gives(count, value)
 
 
 def _perm(original: Callable[..., Any], N: Any, k: Any, *args: Any, **keywords: Any) -> Any:

@@ -138,7 +138,7 @@ def log_ndtr(x: MX) -> MX:
     negative = less(x, number(0.0))
     below = within(negative, x, 0.0)
     scaled = _erfcx_of_positive(mul(below, number(-math.sqrt(0.5))))
-    tail = sub(log(mul(number(0.5), scaled)), mul(number(0.5), mul(below, below)))
+    tail = sub(log(mul(number(0.5), scaled)), mul(mul(number(0.5), below), below))
     above = within(negated(negative), x, 0.0)
     body = _unary(cs.OP_LOG1P, mul(number(-0.5), erfc(mul(above, number(math.sqrt(0.5))))))
     return select_signed(negative, tail, body)

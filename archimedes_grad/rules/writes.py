@@ -79,8 +79,10 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
 def _converted(values: Any, target: SymbolicArray) -> Any:
     """Return what is written: NumPy converts the entries of a list to any dtype, but an array to wider ones only."""
     gathered_values = gathered(values)
-    is_list = isinstance(values, list | tuple) and isinstance(gathered_values, SymbolicArray)
-    return gathered_values.astype(target.dtype) if is_list else gathered_values
+    if not isinstance(values, list | tuple):
+        return gathered_values
+    is_plain = not isinstance(gathered_values, SymbolicArray)
+    return np.array(values, target.dtype) if is_plain else gathered_values.astype(target.dtype)
 
 
 def _write_by_numbers(target: SymbolicArray, new: Any, write: Callable[[Any, Any], None]) -> None:

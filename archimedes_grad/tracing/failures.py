@@ -106,6 +106,8 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
     except Exception as error:
         # MINPACK and ODEPACK have classes of errors of their own.
         _raise_refusal(error)
+        if (by_scipy := _by_scipy(error)) is not None:
+            raise by_scipy from error
         raise
 
 

@@ -1,0 +1,128 @@
+"""Calls that the tests of NumPy and SciPy themselves make, and that came out otherwise here: one row for each cause.
+
+``python -m recorded_calls`` records all such calls and compares them.
+"""
+
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.special
+
+import archimedes_grad as arc
+
+NAN = np.nan
+FLAT = np.array([3, 2, 1], dtype=np.uint8)
+SMALL = np.array([11, -12, 13], dtype=np.int8)
+SQUARE = np.sin(np.arange(9.0)).reshape(3, 3)
+TALL = np.sin(np.arange(18.0)).reshape(6, 3)
+MASKED = np.ma.array([0.0, 1.0, 2.0], mask=[False, True, False])
+UNMASKED = np.ma.array([0.0, 1.0, 2.0])
+
+
+def placed(x, mask, values):
+    y = x * 2
+    np.place(y, mask, values)
+    return y
+
+
+CALLS = {
+    "gradient over small whole numbers": (np.gradient, np.array([0, 2, 4]), FLAT),
+    "histogram2d, edges of both": (np.histogram2d, SQUARE[0], SQUARE[1], np.linspace(-1.0, 1.0, 4)),
+    "pad what has no entries": (lambda x: np.pad(x, ((3,), (0,), (1,)), mode="wrap"), np.zeros((2, 0, 2))),
+    "pad what has no entries, by a ramp": (lambda x: np.pad(x, ((3,), (1,)), mode="constant"), np.zeros((2, 0))),
+    "place an empty list among whole numbers": (lambda x: placed(x, np.zeros(3), []), np.arange(3)),
+    "place a list of floats among whole numbers": (lambda x: placed(x, [1, 0, 1], [5.7]), np.arange(3)),
+    "vander of small whole numbers": (np.vander, SMALL),
+    "vander of truth values": (np.vander, np.array([True, False])),
+    "reduceat at traced places": (np.add.reduceat, SQUARE[0], np.array([0, 2])),
+    "reduceat of nothing": (np.add.reduceat, SQUARE[0], np.zeros(0, dtype=np.int32)),
+    "or of nothing": (np.bitwise_or.reduce, np.zeros(0, dtype=np.int16)),
+    "exclusive or of nothing": (np.logical_xor.reduce, np.zeros(0, dtype=bool)),
+    "einsum into whole numbers": (
+        lambda x: np.einsum("ij,j", x, SMALL[:2], out=np.zeros_like(x[0]), dtype="f8", casting="unsafe"),
+        np.array([[1, 2], [3, 4]], dtype=np.int8),
+    ),
+    "logspace to several bases": (lambda b: np.logspace(1, 2, num=6, base=b, axis=0), np.array([1.0, 2.0])),
+    "logspace from several starts to several bases": (
+        lambda a, b: np.logspace(a, 2, num=4, base=b, axis=-1), SQUARE[:, :1], np.array([1.0, 2.0]),
+    ),
+    "tensordot of complex arrays": (
+        lambda a, b: np.abs(np.tensordot(a + 1j, b, axes=([1, 0], [0, 1]))) * 1.0, SQUARE[:2], SQUARE[:, :2],
+    ),
+    "convolve of complex arrays": (lambda a: np.convolve(a + 1j, a, mode="same").real, SQUARE[0]),
+    "qr of no columns": (lambda a: np.linalg.qr(a, mode="complete"), np.zeros((2, 3, 0))),
+    "places of a grid": (lambda i, j: np.ravel_multi_index([i, j], (3, 6)), np.array([[1], [2]]), np.array([1, 2, 3])),
+    "transform along an axis twice": (lambda x: np.fft.rfftn(x, axes=(0, 0, 1), s=(3, 4, 6)).real, SQUARE),
+    "an unmasked array beside": (lambda x: x * UNMASKED, SQUARE[0]),
+    "eigenvectors by a driver": (lambda a: scipy.linalg.eigh(a + a.T, driver="ev"), SQUARE + np.eye(3)),
+    "singular vectors by a driver": (lambda a: scipy.linalg.svd(a, lapack_driver="gesvd"), SQUARE + np.eye(3)),
+    "least squares by a driver": (lambda a, b: scipy.linalg.lstsq(a, b, lapack_driver="gelsy"), TALL, TALL[:, 0]),
+    "choices with repetition": (
+        lambda n, k: scipy.special.comb(n, k, repetition=True),
+        np.array([0.0, 0.0, 1.0, 3.0, -1.0, 4.5]), np.array([0.0, 1.0, 0.0, 2.0, 2.0, 0.0]),
+    ),
+    "entropy beside what is nearly the same": (
+        scipy.special.rel_entr, np.array([0.5, 0.3, 0.7]), np.array([0.5 * (1 + 1e-12), 0.3, 0.7 * (1 - 1e-9)]),
+    ),
+    "logarithm of a tail at the end of the numbers": (scipy.special.log_ndtr, np.array([-1.896150381e154, 3.0])),
+}  # fmt: skip
+
+
+def _require_same(got, expected):
+    if isinstance(expected, tuple | list):
+        assert len(got) == len(expected)
+        for one, other in zip(got, expected, strict=True):
+            _require_same(one, other)
+        return
+    assert (got is None) == (expected is None)
+    if expected is not None:
+        assert isinstance(got, np.ndarray) == isinstance(expected, np.ndarray)
+        assert np.asarray(got).dtype == np.asarray(expected).dtype
+        np.testing.assert_allclose(got, expected, rtol=1e-13, atol=1e-15)
+        assert np.shape(got) == np.shape(expected)
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_as_numpy(case):
+    function, *arguments = CALLS[case]
+    _require_same(arc.compile(lambda *args: function(*args))(*arguments), function(*arguments))
+
+
+class Metres(np.ndarray):
+    """An array with arithmetic of its own."""
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        return NotImplemented
+
+
+REFUSED = {
+    "a masked array": (lambda x: x * MASKED, "MaskedArray.*mask"),
+    "a masked array on the left": (lambda x: MASKED * x, ""),
+    "a masked array in an integral": (lambda x: np.trapezoid(x, MASKED), "MaskedArray.*mask"),
+    "a matrix": (lambda x: x * SQUARE.view(np.matrix), "matrix, whose \\* is a matrix product"),
+    "an array with arithmetic of its own": (lambda x: x * SQUARE[0].view(Metres), "Metres.*arithmetic of its own"),
+    "a mean in complex numbers": (lambda x: np.mean(x, dtype=complex), "complex128.*real numbers"),
+    "a variance in complex numbers": (lambda x: np.var(x, dtype=complex), "complex128.*real numbers"),
+    "a stack of blocks": (lambda x: scipy.linalg.block_diag(x[None, None], x), "stack of matrices"),
+    "a function of SciPy that looks for a dtype": (
+        lambda x: scipy.linalg.rsf2csf(np.outer(x, x), np.eye(3))[0], "rsf2csf got a traced value",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(case):
+    function, words = REFUSED[case]
+    with pytest.raises(arc.TraceError, match=f"(?s){words}.*test_calls_of_numpys_tests"):
+        arc.compile(function)(SQUARE[0])
+
+
+def test_unknown_driver_is_scipys_error():
+    with pytest.raises(ValueError, match="unknown"):
+        arc.compile(lambda a: scipy.linalg.eigh(a, driver="wrong"))(np.eye(2))
+
+
+def test_entropy_of_what_is_nearly_the_same_has_its_slope():
+    x, y = np.array([0.5, 0.7]), np.array([0.5 * (1 + 1e-12), 0.7])
+    slope = arc.grad(lambda x: np.sum(scipy.special.rel_entr(x, y)))(x)
+    np.testing.assert_allclose(slope, np.log1p((x - y) / y) + 1, rtol=1e-15)
