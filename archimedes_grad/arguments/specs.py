@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import optree
 
 _NAMESPACE = "archimedes_grad"
+#: Up to this one doubles hold every whole number.
+_LARGEST_INTEGER = 2**53
 _CONTAINERS = (dict, list, tuple, deque)
 _registered_dataclasses: set[type] = set()
 
@@ -114,6 +116,15 @@ def unlike_arrays(value: Any) -> str | None:
     if type(value).__array_ufunc__ is not np.ndarray.__array_ufunc__:
         return "which has arithmetic of its own"
     return None
+
+
+def has_inexact_integers(array: Any) -> bool:
+    """Tell whether an array has whole numbers that doubles do not hold."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iu" or array.dtype.itemsize < 8 or not array.size:
+        return False
+    if int(array.max()) <= _LARGEST_INTEGER and int(array.min()) >= -_LARGEST_INTEGER:
+        return False
+    return any(int(float(number)) != number for number in array.ravel().tolist())
 
 
 def is_mutable(value: Any) -> bool:

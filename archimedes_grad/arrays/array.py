@@ -401,7 +401,7 @@ def _plain(operand: Any) -> Any:
         if unlike is not None and not (isinstance(operand, np.ma.MaskedArray) and not np.ma.is_masked(operand)):
             raise trace_error(
                 f"A {type(operand).__name__}, {unlike}, met a traced array; a plain array was expected.",
-                "Write np.asarray of it, and what that leaves out by itself: weights for a mask, @ for a matrix product.",
+                "Write np.asarray of it, and what that leaves out by itself: weights for a mask, @ for a product.",
             )
         return operand
     return np.asarray(operand) if hasattr(operand, "__array__") else operand

@@ -12,7 +12,14 @@ import numpy as np
 
 import archimedes_grad.rules  # noqa: F401  # registers the rules
 from archimedes_grad.arguments.signature import Layout
-from archimedes_grad.arguments.specs import as_array, flatten, is_static_by_nature, is_tree, unlike_arrays
+from archimedes_grad.arguments.specs import (
+    as_array,
+    flatten,
+    has_inexact_integers,
+    is_static_by_nature,
+    is_tree,
+    unlike_arrays,
+)
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.arrays.new_arrays import holding
@@ -119,6 +126,12 @@ class BoundArguments:
             raise TypeError(
                 f"{self.name}: argument {shown!r} has dtype {array.dtype}; a {role} argument must hold real numbers"
                 f"{' (booleans have no derivative)' if array.dtype.kind == 'b' else ''}. Convert it to float. "
+                f"{self._static_way_on(position)}"
+            )
+        if not differentiated and has_inexact_integers(array):
+            raise ValueError(
+                f"{self.name}: argument {shown!r} holds whole numbers beyond 2**53, which doubles do not hold exactly. "
+                f"Subtract an offset before the call (t - t[0]), or pass it as floats. "
                 f"{self._static_way_on(position)}"
             )
         dtype = np.dtype(np.float64) if differentiated else array.dtype

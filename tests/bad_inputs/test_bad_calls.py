@@ -86,6 +86,14 @@ ROWS = {
     "dates": of_array(np.array(["2020"], dtype="M8[D]"), "datetime64[D]"),
     "records": of_array(np.zeros(2, dtype=[("a", float)]), "[('a', '<f8')]"),
     "an integer beyond 64 bits": of_array(2**70, "object"),
+    "times in nanoseconds": Row(
+        lambda: arc.compile(f)(np.array([1_700_000_000_000_000_001])), ValueError, "f: argument 'x'",
+        "whole numbers beyond 2**53", "doubles do not hold", "Subtract an offset before the call",
+    ),
+    "a seed of 64 bits": Row(
+        lambda: arc.grad(two, argnums=0)(X, 2**62 + 1), ValueError, "two: argument 'y'",
+        "whole numbers beyond 2**53", "doubles do not hold", "static_argnames='y'",
+    ),
     "an array of text": of_array(np.array(["a"]), "<U1"),
     "an object": of_object(object(), "is object"),
     "a set": of_object({1.0}, "is set {1.0}"),
