@@ -20,10 +20,10 @@ from archimedes_grad.rules.indexing import plain_key
 
 
 def constant(value: Any) -> SymbolicArray:
-    """Return a constant as a traced array, so that traced values can be written into it."""
-    value = np.array(value)
-    require_real(value)
-    return new_array(_uniform_or_given(value), value)
+    """Return a constant as a traced array, so that traced values can be written into it; a number as a number."""
+    array = np.array(value)
+    require_real(array)
+    return new_array(_uniform_or_given(array), array[()] if isinstance(value, np.generic) else array)
 
 
 def _uniform_or_given(value: np.ndarray[Any, Any]) -> cs.MX:

@@ -143,7 +143,7 @@ def reduce(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: A
     else:
         result = np.broadcast_to(value, np.shape(value))
     if not isinstance(result, SymbolicArray):
-        return written(out, constant(value) if np.ndim(value) else constant(value)[()], ufunc.__name__)
+        return written(out, constant(value), ufunc.__name__)
     result = result.astype(np.asarray(value).dtype)
     return written(out, new_array(reshaped(result.node, np.shape(value)), value), ufunc.__name__)
 

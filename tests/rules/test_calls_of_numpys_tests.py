@@ -51,6 +51,8 @@ CALLS = {
     ),
     "convolve of complex arrays": (lambda a: np.convolve(a + 1j, a, mode="same").real, SQUARE[0]),
     "qr of no columns": (lambda a: np.linalg.qr(a, mode="complete"), np.zeros((2, 3, 0))),
+    "determinant of nothing": (np.linalg.det, np.zeros((0, 0))),
+    "logarithm of the determinant of nothing": (lambda a: tuple(np.linalg.slogdet(a)), np.zeros((0, 0))),
     "places of a grid": (lambda i, j: np.ravel_multi_index([i, j], (3, 6)), np.array([[1], [2]]), np.array([1, 2, 3])),
     "transform along an axis twice": (lambda x: np.fft.rfftn(x, axes=(0, 0, 1), s=(3, 4, 6)).real, SQUARE),
     "an unmasked array beside": (lambda x: x * UNMASKED, SQUARE[0]),
