@@ -12,5 +12,5 @@ def test_calls_come_out_as_numpys(tmp_path):
     record(*SOURCES["a few"], file)
     tally = made_again(file, seed=0)
     assert not tally.findings, str(tally)
-    assert tally.counts["compared"] > 200
-    assert tally.counts["gradients compared"] > 30
+    assert tally.counts["compared"] > 100
+    assert tally.counts["gradients compared"] > 20
