@@ -13,4 +13,5 @@ def test_calls_come_out_as_numpys(tmp_path):
     tally = made_again(file, seed=0)
     assert not tally.findings, str(tally)
     assert tally.counts["compared"] > 100
-    assert tally.counts["gradients compared"] > 20
+    assert tally.counts["gradients"] > 20
+    assert tally.counts["second derivatives"] > 20
