@@ -48,7 +48,7 @@ def _difference(call: Call, expected: Any, got: Any) -> str | None:
     if expected is None or got is None:
         return None if expected is got else "None"
     one, other = np.asarray(expected), np.asarray(got)
-    if one.shape != other.shape or one.dtype != other.dtype:
+    if one.dtype != other.dtype or (one.shape != other.shape and not is_open(call)):
         return f"{other.dtype}{list(other.shape)} for {one.dtype}{list(one.shape)}"
     if isinstance(expected, np.ndarray) != isinstance(got, np.ndarray):
         return "a number for an array without axes" if not one.shape else "another type"
