@@ -27,8 +27,9 @@ def record(modules: str, tests: list[str], file: Path) -> None:
     """Run tests of NumPy or SciPy in a process of their own, and write the calls that they make."""
     library = importlib.import_module(re.split("[.,]", modules)[0])
     site = Path(library.__file__).parent.parent
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-W", "ignore", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-W", "ignore", "-m", "not slow"]
     command += ["-p", "recorded_calls.recorder", "--continue-on-collection-errors", "-c", os.devnull]
+    command += ["-p", "no:cacheprovider"]
     # Some tests look at the functions themselves, and fail for what stands in their place.
     subprocess.run(
         [*command, *(str(site / test) for test in tests)],
