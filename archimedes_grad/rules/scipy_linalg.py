@@ -74,7 +74,8 @@ def _solve(
     overwrite_b: Any = False, check_finite: Any = True, assume_a: Any = None, transposed: Any = False,
 ) -> Any:  # fmt: skip
     a, b = one_matrix("solve", a), gathered(b)
-    options = {"lower": lower, "transposed": transposed} | ({} if assume_a is None else {"assume_a": assume_a})
+    options = {"lower": lower, "transposed": transposed, "check_finite": check_finite}
+    options |= {} if assume_a is None else {"assume_a": assume_a}
     value = numpy_value(lambda x, y: original(x, y, **options), a, b)
     if assume_a in _SYMMETRIC:
         a = _symmetric(a, lower)
@@ -132,7 +133,8 @@ def _inv(original: Callable[..., Any], a: Any, *args: Any, assume_a: Any = None,
          **options: Any) -> Any:  # fmt: skip
     a = one_matrix("inv", a)
     keywords = {} if assume_a is None else {"assume_a": assume_a, "lower": lower}
-    value = numpy_value(lambda x: original(x, **keywords), a)
+    known = keywords | {"check_finite": options.get("check_finite", True)}
+    value = numpy_value(lambda x: original(x, **known), a)
     refuse_others("inv", options | ({} if assume_a in _SYMMETRIC or assume_a == "general" else keywords))
     return as_numpy_gives(np.linalg.inv(_symmetric(a, lower) if assume_a in _SYMMETRIC else a), value)
 
@@ -202,8 +204,8 @@ def _cho_factor(original: Callable[..., Any], a: Any, lower: Any = False, *args:
 def _cho_solve(original: Callable[..., Any], c_and_lower: Any, b: Any, *args: Any, **options: Any) -> Any:
     import scipy.linalg
 
-    factor, lower = c_and_lower[0], bool(c_and_lower[1])
-    value = numpy_value(lambda x, y: original((x, lower), y), gathered(factor), gathered(b))
+    factor, lower = one_matrix("cho_solve", c_and_lower[0]), bool(c_and_lower[1])
+    value = numpy_value(lambda x, y: original((x, lower), y), factor, gathered(b))
     solve = scipy.linalg.solve_triangular
     half = solve(factor, b, trans=0 if lower else 1, lower=lower)
     return as_numpy_gives(solve(factor, half, trans=1 if lower else 0, lower=lower), value)

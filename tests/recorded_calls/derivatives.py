@@ -87,6 +87,7 @@ def _weighted(result: Any, start: int) -> Any:
     """Return a sum of all real and imaginary parts in a result, each times a number of its own."""
     if isinstance(result, tuple | list):
         return sum((_weighted(part, start + 3 * place) for place, part in enumerate(result)), 0.0)
+    result = np.float64(result) if isinstance(result, float) else result
     kind = getattr(getattr(result, "dtype", None), "kind", "")
     if kind == "c":
         return _weighted(np.real(result), start) + _weighted(np.imag(result), start + 1)
