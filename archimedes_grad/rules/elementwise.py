@@ -54,8 +54,13 @@ def _log_to_base(base: float) -> Callable[[MX], MX]:
         quotient = div(log(x), log_of_base)
         whole = _unary(cs.OP_FLOOR, add(quotient, scalar_node(0.5)))
         power = _binary(cs.OP_POW, scalar_node(base), whole)
+        near = _binary(cs.OP_EQ, power, x)
+        if base != 2.0:
+            # Powers of others are rounded, by each library otherwise; beside the power 0, which is not, all counts.
+            slack = mul(mul(x, scalar_node(2.0**-52)), _binary(cs.OP_NE, whole, scalar_node(0)))
+            near = _binary(cs.OP_LE, _unary(cs.OP_FABS, sub(power, x)), slack)
         # x + x differs from x but at 0 and inf.
-        exact = _binary(cs.OP_AND, _binary(cs.OP_EQ, power, x), _binary(cs.OP_NE, add(x, x), x))
+        exact = _binary(cs.OP_AND, near, _binary(cs.OP_NE, add(x, x), x))
         # What is missing is a multiple of 2**-54; floor takes its slope, so that the slope is the logarithm's.
         missing = mul(sub(whole, quotient), scalar_node(2.0**54))
         return add(quotient, only_where(exact, mul(_unary(cs.OP_FLOOR, missing), scalar_node(2.0**-54))))
