@@ -22,7 +22,7 @@ from archimedes_grad.arrays import dispatch, shuffles
 from archimedes_grad.arrays.array_methods import ArrayMethods
 from archimedes_grad.arrays.decisions import decided_integer, decided_truth
 from archimedes_grad.arrays.operators import Operators
-from archimedes_grad.arrays.plain_numbers import plain_number_error, require_truth_asked_by_python
+from archimedes_grad.arrays.plain_numbers import is_formatting, plain_number_error, require_truth_asked_by_python
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.nodes.gather import Shape, flat, geometry_of, reshaped, window
 from archimedes_grad.nodes.strided import Geometry
@@ -163,15 +163,16 @@ class SymbolicArray(Operators, ArrayMethods):
 
     def __format__(self, form: str) -> str:
         """Return the text of the value in the run being traced: a constant of the trace, as what is printed is."""
-        if not form:
-            return str(self)
+        return format(self._shown(form), form) if form else str(self)
+
+    def _shown(self, form: str) -> Any:
         trace = current_trace()
         if trace is None or not trace.values_known:
             raise trace_error(
                 f"A traced value is formatted as {form!r}, and there is no value: a body is traced without any.",
                 "Print it without a format, or return it and format the result.",
             )
-        return format(self.value, form)
+        return self.value
 
     def __hash__(self) -> int:
         if self.dtype.kind in "iub" and not self.ndim:
@@ -334,6 +335,8 @@ class SymbolicArray(Operators, ArrayMethods):
     def __float__(self) -> float:
         if self.dtype.kind in "iub":
             return float(self.decided())
+        if is_formatting(sys._getframe(1)):
+            return float(self._shown("%"))
         raise plain_number_error("float")
 
     def __complex__(self) -> complex:

@@ -8,7 +8,7 @@ import sys
 from types import CodeType, FrameType
 
 from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
-from archimedes_grad.arrays.user_code import scipy_function_under_way, user_frame
+from archimedes_grad.arrays.user_code import is_pythons, scipy_function_under_way, user_frame
 from archimedes_grad.errors import TraceError
 
 _NUMPY_NAME_OF_MATH = {
@@ -41,6 +41,8 @@ _CACHE_SIZE = 4096
 
 #: Where a number was asked for its truth -> the logical function of NumPy that asked, or None.
 _asked: dict[tuple[CodeType, int], str | None] = {}
+#: Where a float was asked for -> whether the operator % asked, which of a text is its format.
+_formats: dict[tuple[CodeType, int], bool] = {}
 
 
 def way_on_from_scipy(function: str) -> str:
@@ -66,6 +68,8 @@ def plain_number_error(kind: str) -> TraceError:
         way_on = f"Write np.{numpy_name} in place of math.{called}: it takes traced values."
     elif frame is not None and _stores_an_item(frame):
         way_on = NO_PLACE_FOR_TRACED
+    elif is_pythons(sys._getframe(2).f_code.co_filename):
+        way_on = "A module of Python's own takes plain numbers only: write it by NumPy functions (np.mean, np.std)."
     elif sys._getframe(2) is not frame:
         way_on = (
             "A NumPy function did it. If it got a list with traced values in it, make that an array first: "
@@ -84,6 +88,19 @@ def plain_number_error(kind: str) -> TraceError:
     error = trace_error(f"A traced value is turned into a plain {kind}{by}, which would lose its derivative.", way_on)
     trace.refusal = str(error)
     return error
+
+
+def is_formatting(frame: FrameType) -> bool:
+    """Tell whether the frame is at an operator %: what it asks a float of is put into a text, ``"%.3f" % x``."""
+    place = (frame.f_code, frame.f_lasti)
+    if place not in _formats:
+        if len(_formats) >= _CACHE_SIZE:
+            _formats.clear()
+        _formats[place] = any(
+            instruction.offset == frame.f_lasti and instruction.opname == "BINARY_OP" and "%" in instruction.argrepr
+            for instruction in dis.get_instructions(frame.f_code)
+        )
+    return _formats[place]
 
 
 def require_truth_asked_by_python(frame: FrameType, is_boolean: bool) -> None:

@@ -1,6 +1,6 @@
 """Frames and lines of the user's code: where it is, and which function of SciPy it has called there.
 
-Frames of the library, of NumPy, CasADi and SciPy are passed over.
+Frames of the library, of NumPy, CasADi and SciPy are passed over, and so are those of Python's own modules.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ _SCIPY_DIRECTORY = os.path.join(os.path.dirname(_directory_of(np).rstrip(os.sep)
 
 _SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs), _SCIPY_DIRECTORY)
 
+# Python's own modules, as `statistics`; what is installed beside them may be the user's.
+_PYTHONS_DIRECTORY = _directory_of(os)
+_INSTALLED = tuple(_PYTHONS_DIRECTORY + name + os.sep for name in ("site-packages", "dist-packages"))
+
 
 def _is_scipys(filename: str) -> bool:
     """Tell whether a file is SciPy's; what Cython compiled has relative names."""
@@ -38,8 +42,18 @@ def is_librarys(filename: str) -> bool:
     return filename.startswith(_LIBRARY_DIRECTORY)
 
 
+def is_pythons(filename: str) -> bool:
+    """Tell whether a file is of Python's own modules."""
+    return filename.startswith(_PYTHONS_DIRECTORY) and not filename.startswith(_INSTALLED)
+
+
 def _is_skipped(filename: str) -> bool:
-    return filename.startswith(_SKIPPED_DIRECTORIES) or filename.endswith(".pyx") or filename == "<stringsource>"
+    return (
+        filename.startswith(_SKIPPED_DIRECTORIES)
+        or filename.endswith(".pyx")
+        or filename == "<stringsource>"
+        or is_pythons(filename)
+    )
 
 
 class UserLine(NamedTuple):

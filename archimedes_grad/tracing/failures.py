@@ -85,6 +85,8 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
             ) from None
         if re.match(_MORE_AXES, str(error)):
             error.add_note(f"If a traced value is written there: {NO_PLACE_FOR_TRACED}")
+        if isinstance(error, AttributeError) and (of_memory := _attribute_of_memory(error)) is not None:
+            raise of_memory from None
         loop = re.search(_OBJECT_LOOP, str(error)) or _method_of_ufunc(error)
         if loop is None and not isinstance(error, AttributeError) and SymbolicArray.__name__ in str(error):
             way_on = "Give it plain numbers, and keep traced arrays to NumPy."
@@ -128,6 +130,19 @@ def _method_of_ufunc(error: BaseException) -> re.Match[str] | None:
     """Return what tells that a number has no method that a ufunc of two arrays of objects asked it for, or None."""
     missing = re.match(_NO_METHOD, str(error)) if isinstance(error, AttributeError) else None
     return missing if missing is not None and isinstance(getattr(np, missing[1], None), np.ufunc) else None
+
+
+def _attribute_of_memory(error: AttributeError) -> TraceError | None:
+    """Return the error for an attribute that arrays have and traced ones have not, or None."""
+    name = error.name or ""
+    if not isinstance(error.obj, SymbolicArray) or not hasattr(np.ndarray, name):
+        return None
+    way_on = "Do it outside the differentiated function."
+    if name == "__array_interface__":
+        way_on = "For windows on an array, as by as_strided, write np.lib.stride_tricks.sliding_window_view."
+    return trace_error(
+        f"A traced array has no {name}: it holds expressions, not bytes in memory.", way_on, line_that_raised(error)
+    )
 
 
 def _by_scipy(error: BaseException) -> TraceError | None:

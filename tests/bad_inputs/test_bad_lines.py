@@ -4,6 +4,7 @@ import contextlib
 import gc
 import math
 import pickle
+import statistics
 
 import numpy as np
 import pytest
@@ -60,6 +61,17 @@ ROWS = {
     "pickled": line(lambda x: pickle.dumps(x), "is pickled", "only numbers outlive the trace", "arc.callback"),
     "bytes": line(lambda x: x.tobytes(), "no method tobytes", "not bytes in memory", "outside the differentiated", X),
     "a view of another dtype": line(lambda x: x.view(int), "no method view", "not bytes in memory", "use astype", X),
+    "windows by strides": line(
+        lambda x: np.lib.stride_tricks.as_strided(x, (2, 2), x.strides * 2), "no __array_interface__",
+        "not bytes in memory", "sliding_window_view", X,
+    ),
+    "addresses": line(lambda x: x.ctypes.data, "no ctypes", "not bytes in memory", "outside the differentiated", X),
+    "a mean by Python's module": line(
+        lambda x: statistics.mean(x), "can't convert type", "does not take traced arrays", "Give it plain numbers", X
+    ),
+    "a mean of floats by Python's module": line(
+        lambda x: statistics.fmean(x), PLAIN_FLOAT, LOSES, "by NumPy functions (np.mean", X
+    ),
     "written to a file": line(
         lambda x: np.save("x.npy", x), "numpy.save does not take", "no fixed entries",
         "outside the differentiated function", X,

@@ -1,6 +1,8 @@
 """Python and NumPy spelled otherwise than by functions: classes, formats, comparisons with None, shapes written to."""
 
 import functools
+import io
+import logging
 import numbers
 from collections.abc import Collection, Container, Iterable, Sequence, Sized
 
@@ -163,6 +165,28 @@ def test_a_format_gives_the_text_of_the_value_being_traced():
     assert seen == ["1.500 3.50e+00 002"]
     with pytest.raises(arc.TraceError, match="a body is traced without any"):
         arc.vmap(lambda x: (f"{x:.2f}", x)[1])(np.ones(3))
+
+
+def test_a_percent_format_gives_the_text_too_and_what_is_logged_is_shown():
+    seen, shown = [], io.StringIO()
+    logger = logging.Logger("model")
+    logger.addHandler(logging.StreamHandler(shown))
+
+    def f(x):
+        seen.append("%.3f of %d: %8.2e" % (x[0], len(x), x.sum()))  # noqa: UP031
+        text = "%5.1f"
+        text %= x[1]
+        seen.append(text)
+        logger.warning("largest %.2f", x.max())
+        return np.sum(7.0 % x + x % 2)
+
+    slope = arc.grad(f)
+    assert np.array_equal(slope(np.array([1.5, 2.0])), [-3.0, -2.0])
+    assert np.array_equal(slope(np.array([2.5, 2.5])), [-1.0, -1.0])
+    assert seen == ["1.500 of 2: 3.50e+00", "  2.0"]
+    assert shown.getvalue() == "largest 2.00\n"
+    with pytest.raises(arc.TraceError, match="a body is traced without any"):
+        arc.vmap(lambda x: ("%.2f" % x, x)[1])(np.ones(3))  # noqa: UP031
 
 
 def by_type(value):
