@@ -41,13 +41,21 @@ class ComplexArray(EntriesOfSymbolicArray):
 
     @property
     def real(self) -> Any:
-        """The real part."""
+        """The real part; written to, all of it."""
         return self._real
+
+    @real.setter
+    def real(self, new: Any) -> None:
+        self._real[...] = new
 
     @property
     def imag(self) -> Any:
-        """The imaginary part."""
+        """The imaginary part; written to, all of it."""
         return self._imag
+
+    @imag.setter
+    def imag(self, new: Any) -> None:
+        self._imag[...] = new
 
     @property
     def value(self) -> Any:
@@ -99,10 +107,12 @@ class ComplexArray(EntriesOfSymbolicArray):
         """Return a copy: writes to it do not reach this array."""
         return ComplexArray(self._real.copy(), self._imag.copy())
 
-    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the array itself for a complex dtype; casts to real ones would drop the imaginary part."""
+    def astype(self, dtype: Any, order: str = "K", casting: Any = "unsafe",
+               subok: bool = True, copy: bool = True) -> Any:  # fmt: skip
+        """Return the array cast to a complex dtype; casts to real ones would drop the imaginary part."""
         if np.dtype(dtype).kind == "c":
-            return self
+            real = np.dtype(dtype).type(0).real.dtype
+            return ComplexArray(*(part.astype(real, casting=casting, copy=copy) for part in (self._real, self._imag)))
         raise _real_expected(f"A complex traced array is cast to {np.dtype(dtype)}, which would drop a part of it.")
 
 

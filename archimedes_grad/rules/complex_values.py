@@ -124,8 +124,8 @@ def square(x: ComplexArray) -> ComplexArray:
 
 
 COMPLEX[np.negative] = lambda x: ComplexArray(-x.real, -x.imag)
-COMPLEX[np.positive] = lambda x: x
-COMPLEX[np.conjugate] = lambda x: ComplexArray(x.real, -x.imag)
+COMPLEX[np.positive] = lambda x: x.copy()
+COMPLEX[np.conjugate] = lambda x: ComplexArray(x.real.copy(), -x.imag)
 COMPLEX[np.absolute] = lambda x: np.hypot(x.real, x.imag)
 COMPLEX[np.isfinite] = lambda x: np.logical_and(np.isfinite(x.real), np.isfinite(x.imag))
 COMPLEX[np.real] = lambda val: val.real
