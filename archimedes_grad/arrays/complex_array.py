@@ -75,7 +75,9 @@ class ComplexArray(EntriesOfSymbolicArray):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", None)
-        if method == "reduce" and ufunc is np.add:
+        if method == "at" and isinstance(inputs[0], ComplexArray) and ufunc in (np.add, np.subtract):
+            result = complex_rule(ufunc.at)(ufunc, *inputs)
+        elif method == "reduce" and ufunc is np.add:
             result = complex_rule(np.sum)(inputs[0], kwargs.pop("axis", 0), **kwargs)
         elif method != "__call__" or kwargs:
             raise _without_rule(ufunc, method, kwargs)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray
+from archimedes_grad.arrays.complex_array import ComplexArray, parts
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
@@ -63,10 +64,21 @@ def literal(structure: Any, dtype: npt.DTypeLike | None = None) -> SymbolicArray
     if isinstance(structure, np.ndarray) and structure.dtype == object:
         structure = structure.tolist()
     value = np.array(values_in(structure), dtype=dtype)
+    if value.dtype.kind == "c":
+        return ComplexArray(*(literal(_part_of(structure, number), value.real.dtype) for number in (0, 1)))
     require_real(value)
     nodes = [flat(node_of(entry)) for entry in _entries(structure)]
     node = reshaped(cs.vertcat(*nodes), value.shape)
     return new_array(cast_node(node, np.dtype(np.float64), value.dtype), value)
+
+
+def _part_of(structure: Any, number: int) -> Any:
+    """Return nested sequences with the real (0) or imaginary (1) part of each entry."""
+    if type(structure) in (list, tuple):
+        return [_part_of(item, number) for item in structure]
+    entry = gathered(structure)
+    part = parts(entry)[number]
+    return np.zeros(np.shape(value_of(entry))) if part is None else part
 
 
 def _entries(structure: Any) -> Iterator[Any]:

@@ -26,6 +26,8 @@ __all__ = [
 
 #: Modules of rules that are loaded on demand.
 ON_DEMAND = (
+    "complex_functions",
+    "complex_matrices",
     "complex_values",
     "contractions",
     "cumulative",

@@ -207,7 +207,8 @@ _EACH: tuple[_Rule, ...] = (
     np.array_split, np.broadcast_to, np.cumsum, np.diagonal, np.diff, np.expand_dims, np.flip, np.fliplr, np.flipud,
     np.linalg.diagonal, np.matrix_transpose, np.mean, np.moveaxis, np.nansum, np.ravel, np.repeat, np.reshape, np.roll,
     np.rot90, np.split, np.squeeze, np.sum, np.swapaxes, np.take, np.tile, np.trace, np.transpose, np.pad, np.copy,
-    np.atleast_1d, np.atleast_2d, np.tril, np.triu, np.diag, np.delete, np.fft.fftshift, np.fft.ifftshift,
+    np.atleast_1d, np.atleast_2d, np.tril, np.triu, np.diag, np.delete, np.gradient, np.trapezoid,
+    np.fft.fftshift, np.fft.ifftshift,
 )  # fmt: skip
 for _function in _EACH:
     COMPLEX[_function] = _of_each_part(_function)
@@ -222,7 +223,7 @@ def _of_each_part_of_all(function: _Rule) -> _Rule:
     return rule
 
 
-_EACH_OF_ALL: tuple[_Rule, ...] = (np.concatenate, np.stack, np.hstack, np.vstack)
+_EACH_OF_ALL: tuple[_Rule, ...] = (np.concatenate, np.stack, np.hstack, np.vstack, np.column_stack, np.dstack)
 for _function in _EACH_OF_ALL:
     COMPLEX[_function] = _of_each_part_of_all(_function)
 

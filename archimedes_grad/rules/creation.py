@@ -11,6 +11,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray
+from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.constants import constant_node, scalar_node
 from archimedes_grad.arrays.dispatch import CONSTRUCTOR_HOLDERS, FUNCTIONS, implements
 from archimedes_grad.arrays.new_arrays import new_array
@@ -22,6 +23,9 @@ from archimedes_grad.rules.indexing import plain_key
 def constant(value: Any) -> SymbolicArray:
     """Return a constant as a traced array, so that traced values can be written into it; a number as a number."""
     array = np.array(value)
+    if array.dtype.kind == "c":
+        return ComplexArray(*(constant(part[()] if isinstance(value, np.generic) else part)
+                              for part in (array.real, array.imag)))  # fmt: skip
     require_real(array)
     return new_array(_uniform_or_given(array), array[()] if isinstance(value, np.generic) else array)
 
@@ -172,9 +176,12 @@ def array(a: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0
     if dtype is not None:
         result = result.astype(dtype, copy=False)
     # SciPy's namespaces pass NumPy's own form of None, which is neither true nor false.
-    if not isinstance(result.value, np.ndarray):
+    copied = result is a and copy is not _IF_NEEDED and bool(copy)
+    if isinstance(result, ComplexArray):
+        result = ComplexArray(*(array(part, copy=copied) for part in (result.real, result.imag)))
+    elif not isinstance(result.value, np.ndarray):
         # Of a number an array, which is written to.
         result = EntriesOfSymbolicArray(result.node, np.array(result.value))
-    elif result is a and copy is not _IF_NEEDED and copy:
+    elif copied:
         result = result.copy()
     return np.reshape(result, (1,) * (ndmin - result.ndim) + result.shape) if ndmin > result.ndim else result

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.complex_array import ComplexArray
+from archimedes_grad.arrays.complex_array import complex_rule
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
@@ -80,31 +80,42 @@ def eigvalsh(a: Any, UPLO: Any = "L") -> Any:
 
 @implements_fallible(np.linalg.eig)
 def eig(a: Any) -> Any:
-    """Eigenvalues and eigenvectors of a matrix that has real ones; complex arrays of them where NumPy's are."""
+    """Eigenvalues and eigenvectors, complex where NumPy's are.
+
+    Up to NumPy 2.4 they are real where all eigenvalues are, which is decided; where nothing can be, they have to be.
+    """
     a = gathered(a)
+    if not a.size or _are_complex() or decides():
+        pairs = complex_rule(np.linalg.eig)(a)
+        if not a.size or _are_complex() or np.any(pairs[0].imag != 0):
+            return pairs
+        return type(pairs)(*(pair.real for pair in pairs))
     value = numpy_value(np.linalg.eig, a)
-    _require_real_eigenvalues(value[0])
-    results: list[Any] = list(called(kinds.EIG, a, _vector_and_matrix(a), [part.real for part in value]))
-    if value[0].dtype.kind == "c":
-        # From NumPy 2.5 on they always are.
-        results = [ComplexArray(result, np.zeros(result.shape)) for result in results]
-    return type(value)(*results)
+    if np.any(value[0].imag):
+        raise trace_error(
+            "The matrix has complex eigenvalues, and they are to be real where no path is chosen by values.",
+            "Use np.linalg.eigh for a symmetric matrix, or make the matrix complex: A + 0j.",
+        )
+    return type(value)(*called(kinds.EIG, a, _vector_and_matrix(a), value))
 
 
 @implements_fallible(np.linalg.eigvals)
 def eigvals(a: Any) -> Any:
-    """Eigenvalues of a matrix that has real ones, in the order of NumPy's."""
-    _require_real_eigenvalues(np.linalg.eigvals(value_of(gathered(a))))
+    """Eigenvalues of a matrix, in the order of NumPy's."""
+    np.linalg.eigvals(value_of(gathered(a)))
     return np.linalg.eig(a)[0]
 
 
-def _require_real_eigenvalues(values: Any) -> None:
-    if np.any(values.imag):
-        raise trace_error(
-            "The matrix has complex eigenvalues; traced arrays hold real numbers.",
-            "Use np.linalg.eigh for a symmetric matrix, or functions of the eigenvalues that are real "
-            "(np.linalg.det, np.trace, np.linalg.svd).",
-        )
+@functools.cache
+def _are_complex() -> bool:
+    """Tell whether this NumPy's eigenvalues are complex whatever they are: from 2.5 on."""
+    return np.linalg.eigvals(np.eye(1)).dtype.kind == "c"
+
+
+def decides() -> bool:
+    """Tell whether Python may take a decision on values here."""
+    trace = current_trace()
+    return trace is not None and trace.values_known and not trace.outermost.structured
 
 
 # --- singular values ------------------------------------------------------------------------------
@@ -239,9 +250,6 @@ def _residuals(a: Any, b: Any, solution: Any, full_rank: Any, known: Any) -> Sym
 
     In a body without values, or where one path is allowed, they are those of full rank, and nan elsewhere.
     """
-    trace = current_trace()
-    decides = trace is not None and trace.values_known and not trace.outermost.structured
-
     def sums() -> Any:
         misfit = b - np.matmul(a, solution)
         return np.atleast_1d(np.sum(misfit * misfit, axis=0)).astype(known.dtype)
@@ -249,7 +257,7 @@ def _residuals(a: Any, b: Any, solution: Any, full_rank: Any, known: Any) -> Sym
     def decided() -> Any:
         return sums() if full_rank else constant(known[:0])
 
-    return UndecidedArray(decided) if decides else chosen(full_rank, sums(), np.nan)
+    return UndecidedArray(decided) if decides() else chosen(full_rank, sums(), np.nan)
 
 
 # --- triangular factors ---------------------------------------------------------------------------

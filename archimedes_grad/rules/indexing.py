@@ -11,7 +11,8 @@ import numpy as np
 
 from archimedes_grad.arrays import shuffles
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.complex_array import COMPLEX
+from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray
+from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import (
@@ -99,6 +100,9 @@ def assigned_node(new: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any
 def astype(array: SymbolicArray, dtype: Any, casting: Any = "unsafe", copy: bool = True) -> SymbolicArray:
     """Cast as NumPy does; ``copy=False`` gives the array itself where the dtype is right already."""
     value = np.asarray(array.value).astype(dtype, casting=casting)
+    if value.dtype.kind == "c":
+        real = astype(array, value.real.dtype)
+        return ComplexArray(real, new_array(constant_node(0.0), np.zeros_like(real.value)))
     require_real(value)
     if value.dtype == array.dtype and not copy:
         return array

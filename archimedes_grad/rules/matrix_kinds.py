@@ -24,7 +24,7 @@ from archimedes_grad.nodes.gather import Shape
 from archimedes_grad.rules.lapack import Kind, Matrices, Reverse, StackReverse, matrix_call
 from archimedes_grad.rules.products import times
 
-_EPS = float(np.finfo(np.float64).eps)
+EPS = float(np.finfo(np.float64).eps)
 
 
 # --- small words ----------------------------------------------------------------------------------
@@ -88,7 +88,8 @@ def _gradient_is(kind: Callable[[], Kind]) -> tuple[Reverse, StackReverse]:
     return reverse, stack_reverse
 
 
-def _solved(a: cs.MX, b: cs.MX) -> cs.MX:
+def solved(a: cs.MX, b: cs.MX) -> cs.MX:
+    """Return the x for which a x = b."""
     return solver(a.size1()).solve(a, b, False)
 
 
@@ -109,7 +110,7 @@ def _gaps_inverse(w: cs.MX) -> cs.MX:
     n = w.size1()
     gap = rows(w, n) - columns(w, n)
     largest = cs.mmax(cs.fabs(w))
-    differ = cs.fabs(gap) > 4 * n * _EPS * largest
+    differ = cs.fabs(gap) > 4 * n * EPS * largest
     fine = differ + mask(np.eye(n))
     # sqrt(0) where two are equal, sqrt(1) elsewhere: 0 in both cases, with slope nan in the first.
     no_slope = (1 - fine) * cs.sqrt(fine + (1 - fine) * differ * gap)
@@ -148,7 +149,7 @@ def _eig_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matric
     along = cs.sum1(v * v_)
     inward = v_ - v * cs.repmat(along, n, 1)
     inner = mask(np.eye(n)) * columns(w_, n) + _gaps_inverse(w) * product(v.T, inward)
-    return [_solved(v.T, product(inner, v.T))]
+    return [solved(v.T, product(inner, v.T))]
 
 
 EIG = Kind("eig", _eig_evaluate, _eig_reverse)
@@ -317,7 +318,7 @@ def _slogdet_evaluate(inputs: Any, wanted: Any) -> Any:
 
 def _slogdet_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> Matrices:
     (a,) = inputs
-    return [seeds[1] * _solved(a.T, mask(np.eye(a.size1())))]
+    return [seeds[1] * solved(a.T, mask(np.eye(a.size1())))]
 
 
 SLOGDET = Kind("slogdet", _slogdet_evaluate, _slogdet_reverse)
@@ -357,7 +358,7 @@ def _cholesky_reverse(inputs: Matrices, outputs: Matrices, seeds: Matrices) -> M
     (lower,), (seed,) = outputs, seeds
     n = lower.size1()
     half = mask(np.tril(np.ones((n, n))) - np.eye(n) / 2) * product(lower.T, seed)
-    return [folded(_solved(lower.T, _solved(lower.T, half.T).T))]
+    return [folded(solved(lower.T, solved(lower.T, half.T).T))]
 
 
 #: The lower Cholesky factor of the symmetric matrix in the lower triangle.
@@ -386,7 +387,7 @@ def _tall_qr_sensitivity(q: cs.MX, r: cs.MX, q_: cs.MX, r_: cs.MX) -> cs.MX:
     one = np.ones((n, n))
     inner = product(r, r_.T) - product(q_.T, q)
     symmetric = mask(np.tril(one)) * inner + (mask(np.tril(one, -1)) * inner).T
-    return _solved(r, (q_ + product(q, symmetric)).T).T
+    return solved(r, (q_ + product(q, symmetric)).T).T
 
 
 #: Orthonormal columns and the upper triangle (reduced).

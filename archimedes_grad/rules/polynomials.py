@@ -15,6 +15,7 @@ from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_tr
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.attempts import implements_fallible
 from archimedes_grad.rules.composition import as_numpy_gives, composed, static_mask
+from archimedes_grad.rules.decompositions import decides
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
 
 
@@ -178,13 +179,13 @@ _ROOTS = Kind("roots", _roots_evaluate, _roots_reverse)
 
 @implements_fallible(np.roots)
 def roots(p: Any) -> Any:
-    """The roots of a polynomial that has real ones only."""
+    """The roots of a polynomial; where nothing can be decided by values, of one that has real ones only."""
     p = gathered(p)
     value = np.roots(p.value)
-    if value.dtype.kind == "c":
+    if value.dtype.kind == "c" and not decides():
         raise trace_error(
-            "np.roots: the polynomial has complex roots, and traced arrays hold real numbers.",
-            "Use np.linalg.eigvalsh of a symmetric companion matrix, or Newton's method on np.polyval.",
+            "np.roots: the polynomial has complex roots, and they are to be real where no path is chosen by values.",
+            "Use Newton's method on np.polyval.",
         )
     # Zeros at the ends are no coefficients of the polynomial that is solved.
     places = np.flatnonzero(static_mask(p))
@@ -194,6 +195,12 @@ def roots(p: Any) -> Any:
     zeros = np.zeros(p.shape[0] - 1 - int(places[-1]), value.dtype)
     if inner.shape[0] == 1:
         return zeros
+    if decides():
+        size = inner.shape[0] - 1
+        companion = np.concatenate([-inner[None, 1:] / inner[0], np.eye(size)[:-1]])
+        found = np.linalg.eigvals(companion)
+        if np.any(found.imag != 0):
+            return np.concatenate([found, zeros])
     note_call(can_fail=True)
     (node,) = matrix_call(_ROOTS, [inner.shape], [(inner.shape[0] - 1,)]).call([inner.node])
     return np.concatenate([new_array(node, np.roots(inner.value)), zeros])

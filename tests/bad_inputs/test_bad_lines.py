@@ -99,8 +99,8 @@ ROWS = {
         "Bound it",
     ),
     "complex zeros": line(
-        lambda x: arc.zeros(3, dtype=complex) * x, "has dtype complex128", "hold real numbers",
-        "real and imaginary parts",
+        lambda x: arc.zeros(3, dtype=complex) * x, "was used or returned", "only real ones are",
+        "its parts (.real, .imag)",
     ),
     "text in an array": line(
         lambda x: arc.array([x, "a"])[0], "has dtype <U32", "hold real numbers", "a list or tuple of their own",

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from helpers import check
+import scipy.linalg
+from helpers import check, check_value, sample
 
 import archimedes_grad as arc
 
@@ -47,6 +48,106 @@ def test_parts_are_written_to():
     check(f, X)
     with pytest.raises(TypeError):
         arc.compile(lambda x: x.copy().__imul__(1j))(X)
+
+
+REAL, IMAGINARY = sample((3, 3), seed=1), sample((3, 3), seed=2)
+WEIGHTS = np.arange(1.0, 19.0)
+
+
+def weighed(z):
+    parts = np.concatenate([np.ravel(np.real(z)), np.ravel(np.imag(z))])
+    return np.sum(parts * np.resize(WEIGHTS, parts.shape))
+
+
+def sizes(z):
+    return weighed(np.abs(z) ** 2)
+
+
+def powers(w, v):
+    return (v * w**3) @ v.conj().T
+
+
+OF_MATRICES = {
+    "solve": lambda z: weighed(np.linalg.solve(z, z.real[0])),
+    "solve of sides": lambda z: weighed(np.linalg.solve(z, z.T)),
+    "solve by real": lambda z: weighed(np.linalg.solve(z.real, z)),
+    "inv": lambda z: weighed(np.linalg.inv(z)),
+    "inv of stacks": lambda z: weighed(np.linalg.inv(np.stack([z, 2j * z + 1]))),
+    "det": lambda z: weighed(np.linalg.det(z)),
+    "det of stacks": lambda z: weighed(np.linalg.det(np.stack([z, z.T @ z]))),
+    "eigvalsh": lambda z: weighed(np.linalg.eigvalsh(z)),
+    "eigvalsh, upper": lambda z: weighed(np.linalg.eigvalsh(z, "U")),
+    "eigh": lambda z: sizes(np.linalg.eigh(z)[1]) + weighed(powers(*np.linalg.eigh(z))),
+    "eigvals": lambda z: weighed(np.linalg.eigvals(z)),
+    "eig": lambda z: weighed(np.linalg.eig(z)[1]),
+    "eig of a real matrix": lambda z: weighed(np.linalg.eig(z.real)[1] + 0j) + weighed(np.linalg.eig(z.real)[0]),
+    "eigvals of stacks": lambda z: weighed(np.linalg.eigvals(np.stack([z, z @ z]))),
+    "norm": lambda z: np.linalg.norm(z) ** 2 + np.linalg.norm(z, 1),
+    "norms": lambda z: np.sum(np.linalg.norm(z, axis=1)),
+    "norms kept": lambda z: weighed(z * np.linalg.norm(z, 1, axis=0, keepdims=True) + np.linalg.norm(z, keepdims=True)),
+    "expm": lambda z: weighed(scipy.linalg.expm(1j * z)),
+    "prod": lambda z: weighed(np.prod(z, axis=1)) + weighed(np.prod(z)),
+    "einsum": lambda z: weighed(np.einsum("ij,jk,lk->il", z, z.real, z.conj())) + weighed(np.einsum("...i->...", z)),
+    "block": lambda z: weighed(np.block([[z, z.real], [z.imag, z.T]])),
+    "std": lambda z: np.std(z) + weighed(np.var(z, axis=0)),
+    "circular": lambda z: weighed(np.tan(z) + np.sin(z) * np.cos(z)) + weighed(np.tan(1j * z)),
+    "hyperbolic": lambda z: weighed(np.tanh(z) + np.sinh(z) * np.cosh(z)),
+    "logarithms": lambda z: weighed(np.log10(z) + np.log2(z)),
+    "literals": lambda z: weighed(np.array([[z[0, 0], 1.0], [z.real[0, 1], 1j * z[1, 0].imag]])),
+    "literals of arrays": lambda z: weighed(np.array([z, z.real, WEIGHTS[:9].reshape(3, 3)])),
+    "casts": lambda z: weighed(z.real.astype(complex) * z + np.array(z.imag, dtype=complex)),
+    "columns": lambda z: weighed(np.column_stack([z[0], z.real[1]])),
+    "trapezoid": lambda z: weighed(np.trapezoid(z, dx=0.5)) + weighed(np.gradient(z, axis=0)),
+}
+
+
+@pytest.mark.parametrize("name", OF_MATRICES)
+def test_what_takes_complex_matrices(name):
+    function = OF_MATRICES[name]
+    check(lambda x, y: function(x + 1j * y), REAL, IMAGINARY, rtol=1e-9)
+    hessian = arc.hess(lambda x: function(x + 1j * IMAGINARY))(REAL)
+    slope = arc.grad(lambda x: function(x + 1j * IMAGINARY))
+    step = 1e-5 * np.cos(np.arange(9.0).reshape(3, 3))
+    change = (slope(REAL + step) - slope(REAL - step)) / 2
+    np.testing.assert_allclose(np.tensordot(hessian, step), change, rtol=1e-5, atol=1e-8 * np.max(np.abs(change)))
+
+
+def test_complex_zeros_hold_what_is_written_to_them():
+    def f(x):
+        made = [arc.zeros(3, dtype=complex), np.zeros(3, complex, like=x), np.zeros_like(x, dtype=complex)]
+        for z in made:
+            z[0] = x[1] - 1j * x[0]
+            z[1:] += x[:2]
+            np.add.at(z, [0, 0, 2], 1j * x)
+            np.subtract.at(z, [1], x[0])
+        return [both(z) for z in made]
+
+    check(f, X)
+
+
+def test_what_is_asked_of_complex_entries():
+    def asked(x):
+        z = np.exp(1j * x)
+        return [
+            np.bool(np.allclose(z, z * (1 + 1e-9))), np.isclose(z, [z[0], 1.0, np.inf]),
+            np.isclose(z * np.nan, z * np.nan, equal_nan=True), np.isclose([1.0, z[1], np.inf], [1.0, z[0], np.inf]),
+            np.isnan(z), np.isinf(z / 0), np.iscomplex(z * [0, 1, 1]), np.isreal(z - 1j * z.imag), np.any(z),
+            np.all(z * [0, 1, 1]),
+        ]  # fmt: skip
+
+    with np.errstate(all="ignore"):
+        check_value(asked, X)
+
+
+def test_large_arguments_of_hyperbolic_functions():
+    check_value(lambda x: both(np.tanh(1000 * x + 1j * x)), X)
+
+
+def test_the_largest_entry_of_an_eigenvector_stays_real():
+    """LAPACK's choice; in a rotation both entries are as large, and the real one counts."""
+    turned = np.array([[0.1, -1.0], [1.0, 0.1]])
+    check(lambda a: both(np.linalg.eig(a)[1][:, 0]), turned + np.array([[0.0, 0.2], [0.0, 0.3]]), rtol=1e-9)
+    assert np.all(np.isfinite(arc.jac(lambda a: both(np.linalg.eig(a)[1]))(turned)))
 
 
 def test_single_precision_is_kept_and_asked_for():

@@ -282,13 +282,18 @@ def test_a_shape_that_does_not_fit_raises_what_numpy_raises():
         arc.compile(f)(np.ones(6))
 
 
-def test_complex_roots_are_refused():
+def test_roots_are_complex_where_numpys_are():
+    def largest_real(p):
+        roots = np.roots(p)
+        return roots[np.abs(roots.imag) < 1e-9].real.max() + np.abs(roots).max() + len(roots)
+
+    compiled, gradient = arc.compile(largest_real), arc.grad(largest_real)
+    for p in ([1.0, 0.5, -1.0], [1.0, 0.0, 1.0, 3.0], [1.0, -6.0, 11.0, -5.9], [1.0, 0.2, 1.0, 2.0, 0.0]):
+        p = np.array(p)
+        np.testing.assert_allclose(compiled(p), largest_real(p), rtol=1e-13)
+        np.testing.assert_allclose(gradient(p[:4]), numeric_gradient(largest_real, [p[:4]], 0), rtol=1e-7)
     with pytest.raises(arc.TraceError, match="complex roots"):
-        arc.compile(np.roots)(np.array([1.0, 0.0, 1.0]))
-    compiled = arc.compile(np.roots)
-    compiled(np.array([1.0, 0.5, -1.0]))
-    with pytest.raises(np.linalg.LinAlgError):
-        compiled(np.array([1.0, 0.5, 1.0]))
+        arc.compile(largest_real, control_flow="structured")(np.array([1.0, 0.0, 1.0]))
 
 
 @pytest.mark.parametrize("function", [

@@ -305,7 +305,7 @@ REFUSED = {
         lambda x: scipy.stats.norminvgauss.cdf(x, 1.0, 0.5), arc.TraceError, "norminvgauss.cdf has no formula",
     ),
     **{f"a cast to {kind}": (lambda x, kind=kind: x.astype(kind), arc.TraceError, "hold real numbers")
-       for kind in (object, complex, "U5", "M8[s]", "S3")},
+       for kind in (object, "U5", "M8[s]", "S3")},
     "a label": (lambda x: x["a"], IndexError, "no 'a'"),
     "an indexer of pandas": (lambda x: x.iloc[0], AttributeError, "no 'iloc'"),
     "a float as an index": (lambda x: np.insert(x, x[:1], 0.0), IndexError, "cannot be an index"),
