@@ -584,3 +584,49 @@ def test_windows_are_read_only_unless_asked_for_otherwise():
     for function in (written, arc.compile(written)):
         with pytest.raises(ValueError, match="read-only"):
             function(np.arange(5.0))
+
+
+ALIASES = {
+    "a diagonal": lambda A: np.einsum("ii->i", A), "exchanged axes": lambda A: np.einsum("ij->ji", A),
+    "axes by numbers": lambda A: np.einsum(A, [0, 1], [1, 0]),
+    "diagonals": lambda A: np.einsum("iik->ki", A[:, :, None]),
+    "the same axes": lambda A: np.einsum("ij", A), "a block": np.block, "a list of a block": lambda A: np.block([A]),
+    "a first power": lambda A: np.linalg.matrix_power(A, 1), "an inverse": lambda A: np.linalg.matrix_power(A, -1),
+    "what is finite": np.asarray_chkfinite, "a view": lambda A: A.view(), "a constant": arc.stop_gradient,
+    "a constant of nothing": lambda A: arc.stop_gradient(A[:0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("writes", ["to the result", "to the argument", "in place"])
+@pytest.mark.parametrize("name", ALIASES)
+def test_results_share_memory_where_numpys_do(name, writes):
+    def f(x):
+        x = x.copy()
+        y = ALIASES[name](x)
+        if writes == "to the result":
+            y[...] = 2 * y + 100
+        elif writes == "in place":
+            y += 100
+        else:
+            x[...] = 3 * x - 50
+        return x, y * 1.0
+
+    check_value(f, np.arange(1.0, 10.0).reshape(3, 3) + np.eye(3))
+
+
+def test_a_diagonal_is_set_by_einsum():
+    def f(x):
+        A, Z = np.outer(x, x), np.exp(1j * np.outer(x, x))
+        np.einsum("ii->i", A)[:] = x
+        np.einsum("ii->i", Z)[1:] *= 2j
+        return A, Z.real, Z.imag
+
+    check(f, np.array([0.5, 1.5, -0.7]))
+
+
+def test_what_is_not_finite_is_told():
+    compiled = arc.compile(np.asarray_chkfinite)
+    compiled(np.ones(2))
+    for entry in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="array must not contain infs or NaNs"):
+            compiled(np.array([1.0, entry]))

@@ -103,7 +103,11 @@ class ArrayMethods:
     tobytes = _refused("tobytes", _NO_MEMORY)
     tofile = _refused("tofile", _NO_MEMORY)
     tostring = _refused("tostring", _NO_MEMORY)
-    view = _refused("view", _NO_MEMORY + " For another dtype use astype, for a view of all entries x[...].")
+    _other_view = _refused("view", _NO_MEMORY + " For another dtype use astype, for a view of all entries x.view().")
+
+    def view(self, *others: Any, **named: Any) -> Any:
+        """A view of all entries; none of another dtype or class."""
+        return self._other_view(*others, **named) if others or named else self[...]  # type: ignore[index]
 
     @property
     def T(self) -> Any:  # noqa: N802

@@ -100,7 +100,9 @@ def einsum(*operands: Any, out: Any = None, **options: Any) -> Any:
     if place is None:
         return np.einsum(*operands, **options)
     real, imag = (einsum(*operands[:place], part, *operands[place + 1 :], **options) for part in parts(operands[place]))
-    return assigned(out, real + _times_i(imag))
+    # Parts that are real stay as they are: of one array they may be views.
+    both = real + _times_i(imag) if is_complex(real) or is_complex(imag) else ComplexArray(real, imag)
+    return assigned(out, both)
 
 
 @implements_complex(np.prod)

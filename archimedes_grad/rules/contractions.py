@@ -14,6 +14,7 @@ from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, node_of, typed, value_of
 from archimedes_grad.rules.attempts import implements_fallible
 from archimedes_grad.rules.composition import assigned, written
+from archimedes_grad.rules.movement import moved_each
 
 Label = Hashable
 
@@ -120,8 +121,15 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
     dtype = options.get("dtype")
     if dtype is not None:
         inputs = [(np.asarray(array).astype(dtype), labels) for array, labels in inputs]
-    elif len(inputs) == 1 and out is None and sorted(map(repr, inputs[0][1])) == sorted(map(repr, output)):
-        return np.transpose(inputs[0][0], [inputs[0][1].index(label) for label in output])
+    elif len(inputs) == 1 and out is None and set(inputs[0][1]) == set(output):
+        # Nothing is summed: axes exchanged, or a diagonal, of which NumPy gives views.
+        array = inputs[0][0]
+
+        def moved(entries: Any) -> Any:
+            given = (entries if operand is array else operand for operand in operands)
+            return np.einsum(*given, optimize=optimize, **options)
+
+        return moved_each(array, moved)
     terms: list[Labelled] = [(as_float(array), labels) for array, labels in inputs]
     if len(terms) == 1:
         terms = [_summed(_without_repeats(terms[0]), set(output))]
@@ -301,6 +309,8 @@ def matrix_power(a: Any, n: int) -> Any:
     value = np.linalg.matrix_power(value_of(a), n)
     if n < 0:
         a, n = np.linalg.inv(a), -n
+    if n == 1:
+        return a
     power = None
     square = as_float(a)
     while n:

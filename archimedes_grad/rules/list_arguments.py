@@ -72,12 +72,21 @@ def _by_method(function: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
+def _checked(original: Callable[..., Any], a: Any, dtype: Any = None, order: Any = None) -> Any:
+    """Return an array that holds finite numbers, which is decided, as it is."""
+    a = np.asarray(a, dtype)
+    if not np.all(np.isfinite(a)):
+        raise ValueError("array must not contain infs or NaNs")
+    return a
+
+
 def add_rules() -> None:
     """Let traced values in lists and options take part in NumPy's protocol."""
     for dispatcher in _dispatchers():
         INTERCEPTED[dispatcher] = _with_hidden_ones
     # The only one of the functions that make arrays whose entries may be traced without ``like=``.
     INTERCEPTED[np.full] = _by_rule_of(np.full)
+    INTERCEPTED[np.asarray_chkfinite] = _checked
     methods = _core._methods
     INTERCEPTED[methods._mean] = _by_method(np.mean)
     INTERCEPTED[methods._var] = _by_method(np.var)

@@ -42,7 +42,8 @@ def block(arrays: Any) -> Any:
     """An array from nested lists of blocks: the innermost lists along the last axis."""
     value = np.block(values_in(arrays))
     depth = _depth(arrays)
-    return _joined(arrays, depth, max(depth, value.ndim))
+    joined = _joined(arrays, depth, max(depth, value.ndim))
+    return joined if depth else joined.copy()
 
 
 def _depth(arrays: Any) -> int:

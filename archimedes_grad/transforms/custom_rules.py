@@ -38,7 +38,7 @@ _DEEPEST_RULE = 3
 
 
 def stop_gradient(x: Any) -> Any:
-    """Return a number, array or tree as it is, with derivative zero of every order.
+    """Return a copy of a number, array or tree, with derivative zero of every order.
 
     Examples
     --------
@@ -51,12 +51,12 @@ def stop_gradient(x: Any) -> Any:
         leaves, structure = flatten(x)
         return structure.unflatten([stop_gradient(leaf) for leaf in leaves])
     if not isinstance(x, SymbolicArray):
-        return x
+        return x.copy() if isinstance(x, np.ndarray) else x
     if current_trace() is None:
         raise outlived("stop_gradient: ")
     output = Output(x.shape, x.dtype, not isinstance(x.value, np.ndarray))
     if not x.size:
-        return x
+        return x.copy()
     # Zeros that go back would become nan where what is behind is singular.
     behind = without_reverse_sweep(*x.node.shape)(x.node)
     return applied(constant_in_derivatives(*x.node.shape), [behind], values_of([x]), [output], opaque=False)[0]
