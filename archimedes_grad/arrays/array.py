@@ -222,7 +222,8 @@ class SymbolicArray(Operators, ArrayMethods):
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        return dispatch.function_rule(function)(*_without_labels(args), **kwargs)
+        args = _without_labels(args)
+        return dispatch.rule_of_call(function, args)(*args, **kwargs)
 
     def __getitem__(self, key: Any) -> Any:
         value = self.value

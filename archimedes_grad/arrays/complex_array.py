@@ -15,9 +15,6 @@ from archimedes_grad.arrays import dispatch
 from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray
 from archimedes_grad.arrays.trace_state import trace_error
 
-#: NumPy function or ufunc -> rule with its signature, on arrays of which at least one is complex.
-COMPLEX: dict[Callable[..., Any], dispatch.Rule] = {}
-
 
 class ComplexArray(EntriesOfSymbolicArray):
     """A traced array of complex numbers.
@@ -152,7 +149,7 @@ def _of_parts(real: Any, imag: Any) -> Any:
 def complex_rule(function: Callable[..., Any]) -> dispatch.Rule:
     """Return the rule of a NumPy function on complex operands, or raise the TraceError that there is none."""
     dispatch.load_all_rules()
-    rule = COMPLEX.get(function)
+    rule = dispatch.COMPLEX.get(function)
     if rule is None:
         raise _without_rule(function, "__call__", {})
     return rule

@@ -25,6 +25,9 @@ RuleT = TypeVar("RuleT", bound=Rule)
 #: NumPy function -> rule with the function's own signature, on SymbolicArray and plain arguments.
 FUNCTIONS: dict[Callable[..., Any], Rule] = {}
 
+#: NumPy function or ufunc -> rule with its signature, on arrays of which at least one is complex.
+COMPLEX: dict[Callable[..., Any], Rule] = {}
+
 #: ufunc -> rule on CasADi nodes that broadcast against each other.
 ELEMENTWISE: dict[np.ufunc, Rule] = {}
 
@@ -101,6 +104,24 @@ def function_rule(function: Callable[..., Any]) -> Rule:
     if rule is None:
         raise refusal(function)
     return rule
+
+
+def rule_of_call(function: Callable[..., Any], args: tuple[Any, ...]) -> Rule:
+    """Return the rule of a NumPy function for arguments of which one may be a plain array of complex numbers."""
+    if any(map(_holds_complex, args)):
+        load_all_rules()
+        rule = COMPLEX.get(function)
+        if rule is not None:
+            return rule
+    return function_rule(function)
+
+
+def _holds_complex(argument: Any) -> bool:
+    if type(argument) in (list, tuple):
+        return any(map(_holds_complex, argument))
+    if isinstance(argument, np.ndarray):
+        return bool(argument.dtype.kind == "c")
+    return isinstance(argument, complex | np.complexfloating)
 
 
 def refusal(function: Callable[..., Any]) -> TraceError:

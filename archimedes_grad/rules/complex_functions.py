@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray, parts
+from archimedes_grad.arrays.complex_array import ComplexArray, parts
+from archimedes_grad.arrays.dispatch import COMPLEX
 from archimedes_grad.arrays.operands import gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.complex_values import implements_complex, paired
@@ -108,8 +109,27 @@ def einsum(*operands: Any, out: Any = None, **options: Any) -> Any:
 @implements_complex(np.prod)
 def prod(a: ComplexArray, axis: int | None = None) -> Any:
     """The product along one axis, or of all entries."""
-    entries: Any = np.ravel(a) if axis is None else np.swapaxes(a, axis, 0)
+    entries: Any = np.ravel(a) if axis is None else np.moveaxis(a, axis, 0)  # type: ignore[type-var]
     return functools.reduce(operator.mul, entries, np.ones(entries.shape[1:], a.dtype)[()])
+
+
+@implements_complex(np.trapezoid)
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """The integral of straight pieces, along a line in the plane of complex numbers too."""
+    along = functools.partial(np.moveaxis, source=axis, destination=-1)
+    y, x = along(gathered(y)), gathered(x)
+    steps = dx if x is None else np.diff(along(x) if np.ndim(value_of(x)) > 1 else x)
+    return np.sum(steps * (y[..., 1:] + y[..., :-1]) / 2.0, axis=-1)
+
+
+@implements_complex(np.polyval)
+def polyval(p: Any, x: Any) -> Any:
+    """A polynomial by Horner's rule."""
+    p, x = gathered(p), gathered(x)
+    result = x * 0
+    for coefficient in p:
+        result = result * x + coefficient
+    return result
 
 
 def _of_nested_parts(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -126,8 +146,20 @@ COMPLEX[np.block] = _of_nested_parts(np.block)
 
 # --- sizes ----------------------------------------------------------------------------------------
 
-COMPLEX[np.var] = lambda a, *args, **kwargs: np.var(a.real, *args, **kwargs) + np.var(a.imag, *args, **kwargs)
-COMPLEX[np.std] = lambda a, *args, **kwargs: np.hypot(np.std(a.real, *args, **kwargs), np.std(a.imag, *args, **kwargs))
+
+
+def _of_spreads(function: Callable[..., Any], joined: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def rule(a: ComplexArray, *args: Any, mean: Any = None, **kwargs: Any) -> Any:
+        if mean is None:
+            return joined(function(a.real, *args, **kwargs), function(a.imag, *args, **kwargs))
+        pairs = zip(parts(a), parts(mean), strict=True)
+        return joined(*(function(part, *args, mean=centre, **kwargs) for part, centre in pairs))
+
+    return rule
+
+
+COMPLEX[np.var] = _of_spreads(np.var, np.add)
+COMPLEX[np.std] = _of_spreads(np.std, np.hypot)
 
 
 @implements_complex(np.linalg.norm)

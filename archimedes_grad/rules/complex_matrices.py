@@ -16,7 +16,8 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray, parts
+from archimedes_grad.arrays.complex_array import ComplexArray, parts
+from archimedes_grad.arrays.dispatch import COMPLEX
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import full_node, gathered, value_of
 from archimedes_grad.nodes.gather import reshaped

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray, parts
+from archimedes_grad.arrays.complex_array import ComplexArray, parts
+from archimedes_grad.arrays.dispatch import COMPLEX
 from archimedes_grad.arrays.operands import gathered, value_of
 from archimedes_grad.rules.creation import constant
 
@@ -84,13 +85,14 @@ def _bilinear(product: _Rule) -> _Rule:
     return rule
 
 
-for _product in (np.multiply, np.matmul, np.dot, np.inner, np.outer, np.kron, np.tensordot, np.convolve):
+for _product in (np.multiply, np.matmul, np.dot, np.inner, np.outer, np.kron, np.tensordot, np.convolve, np.matvec):
     COMPLEX[_product] = _bilinear(_product)
 
 
 # The first operand is conjugated.
 COMPLEX[np.vdot] = lambda x, y: _bilinear(np.vdot)(np.conjugate(x), y)
 COMPLEX[np.vecdot] = lambda x, y: _bilinear(np.vecdot)(np.conjugate(x), y)
+COMPLEX[np.vecmat] = lambda x, y: _bilinear(np.vecmat)(np.conjugate(x), y)
 
 
 @implements_complex(np.true_divide)
@@ -179,7 +181,7 @@ def power(x: Any, y: Any) -> Any:
         for _ in range(int(y)):
             result = result * x
         return result if y else paired(np.ones_like(x.real), None)
-    return np.exp(y * np.log(x if isinstance(x, ComplexArray) else paired(x, None)))
+    return np.exp(y * np.log(x if isinstance(x, ComplexArray) else paired(*parts(x))))
 
 
 @implements_complex(np.angle)
@@ -207,7 +209,7 @@ _EACH: tuple[_Rule, ...] = (
     np.array_split, np.broadcast_to, np.cumsum, np.diagonal, np.diff, np.expand_dims, np.flip, np.fliplr, np.flipud,
     np.linalg.diagonal, np.matrix_transpose, np.mean, np.moveaxis, np.nansum, np.ravel, np.repeat, np.reshape, np.roll,
     np.rot90, np.split, np.squeeze, np.sum, np.swapaxes, np.take, np.tile, np.trace, np.transpose, np.pad, np.copy,
-    np.atleast_1d, np.atleast_2d, np.tril, np.triu, np.diag, np.delete, np.gradient, np.trapezoid,
+    np.atleast_1d, np.atleast_2d, np.tril, np.triu, np.diag, np.delete, np.gradient,
     np.fft.fftshift, np.fft.ifftshift,
 )  # fmt: skip
 for _function in _EACH:

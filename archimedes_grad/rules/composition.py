@@ -15,7 +15,6 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.dispatch import Rule, implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import (
@@ -62,10 +61,8 @@ def as_numpy_gives(result: Any, value: Any) -> Any:
         return [as_numpy_gives(part, part_value) for part, part_value in zip(result, value, strict=True)]
     if not is_traced(result):
         return value
-    result = gathered(result)
-    if isinstance(result, ComplexArray):
-        return ComplexArray(as_numpy_gives(result.real, value.real), as_numpy_gives(result.imag, value.imag))
     require_real(value)
+    result = gathered(result)
     if result.shape != np.shape(value):
         raise trace_error(
             f"The shape of the result depends on traced values: {np.shape(value)} in this call, "

@@ -97,7 +97,7 @@ def require(a: Any, dtype: Any = None, requirements: Any = None, **layout: Any) 
 
 def _laid_out(array: SymbolicArray, in_numpy: Callable[[Any], Any]) -> SymbolicArray:
     """Return a traced array, or a copy where NumPy makes one."""
-    value = np.asarray(array.value)
+    value = np.asarray(value_of(array.real))
     return array if np.shares_memory(in_numpy(value), value) else array.copy()
 
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray, parts
-from archimedes_grad.arrays.dispatch import FUNCTIONS
+from archimedes_grad.arrays.complex_array import ComplexArray, parts
+from archimedes_grad.arrays.dispatch import COMPLEX, FUNCTIONS
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import full_node, gathered, node_of, value_of
 from archimedes_grad.rules.composition import assigned, require_target

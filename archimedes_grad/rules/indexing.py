@@ -11,9 +11,9 @@ import numpy as np
 
 from archimedes_grad.arrays import shuffles
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.complex_array import COMPLEX, ComplexArray
+from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.constants import constant_node
-from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
+from archimedes_grad.arrays.dispatch import COMPLEX, FUNCTIONS, implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import (
     cast_node,

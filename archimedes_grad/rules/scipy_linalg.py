@@ -16,6 +16,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.dispatch import INTERCEPTED
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, is_traced, node_of, value_of, values_in
@@ -322,6 +323,8 @@ def _expm(original: Callable[..., Any], A: Any) -> Any:
     result = np.linalg.solve(even - odd, even + odd)
     for _ in range(squarings):
         result = result @ result
+    if isinstance(result, ComplexArray):
+        return ComplexArray(as_numpy_gives(result.real, value.real), as_numpy_gives(result.imag, value.imag))
     return as_numpy_gives(result, value)
 
 

@@ -46,7 +46,8 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
     if not isinstance(results, tuple):
         results = (results,)
     first = dtype_of(results[0])
-    if first.kind == "c" and out is None and where is True and not options:
+    is_complex = first.kind == "c" or (first.kind == "b" and any(map(np.iscomplexobj, values)))
+    if is_complex and out is None and where is True and not options:
         return complex_rule(ufunc)(*operands)
     for result in results:
         require_real(result)

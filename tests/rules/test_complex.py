@@ -98,6 +98,12 @@ OF_MATRICES = {
     "casts": lambda z: weighed(z.real.astype(complex) * z + np.array(z.imag, dtype=complex)),
     "columns": lambda z: weighed(np.column_stack([z[0], z.real[1]])),
     "trapezoid": lambda z: weighed(np.trapezoid(z, dx=0.5)) + weighed(np.gradient(z, axis=0)),
+    "trapezoid along a path": lambda z: weighed(np.trapezoid(z**2, z[0])) + weighed(np.trapezoid(z.real, z, axis=0)),
+    "polyval": lambda z: weighed(np.polyval(z[0], z)) + weighed(np.polyval(z.real[0], z[1])),
+    "tensordot": lambda z: weighed(np.tensordot(z, z.real, axes=([0], [1]))) + weighed(np.tensordot(z, z, 1)),
+    "vectors and matrices": lambda z: weighed(np.matvec(z, z[0]) + np.vecmat(z[0], z) * np.vecmat(z.real[1], z)),
+    "prod of layers": lambda z: weighed(np.prod(np.stack([z, z + 1]), axis=2)),
+    "spread about a mean": lambda z: np.std(z, mean=np.mean(z, keepdims=True)),
 }
 
 
@@ -110,6 +116,36 @@ def test_what_takes_complex_matrices(name):
     step = 1e-5 * np.cos(np.arange(9.0).reshape(3, 3))
     change = (slope(REAL + step) - slope(REAL - step)) / 2
     np.testing.assert_allclose(np.tensordot(hessian, step), change, rtol=1e-5, atol=1e-8 * np.max(np.abs(change)))
+
+
+PLAIN = np.exp(1j * np.arange(9.0)).reshape(3, 3)
+BESIDE_PLAIN = {
+    "vdot": lambda x: np.vdot(PLAIN[0], x[0]) + 2 * np.vdot(x[1], PLAIN[1]), "dot": lambda x: np.dot(PLAIN, x),
+    "vecdot": lambda x: np.vecdot(PLAIN, x), "outer": lambda x: np.outer(x[0], PLAIN[1]),
+    "tensordot": lambda x: np.tensordot(x, PLAIN, 1), "einsum": lambda x: np.einsum("ij,j", x, PLAIN[0]),
+    "solve": lambda x: np.linalg.solve(x, PLAIN[0]), "equations": lambda x: np.linalg.solve(PLAIN + np.eye(3), x),
+    "concatenate": lambda x: np.concatenate([x, PLAIN]), "stack": lambda x: np.stack([PLAIN, x]),
+    "block": lambda x: np.block([[x, PLAIN]]), "where": lambda x: np.where(x > 0, x, 1j),
+    "polyval": lambda x: np.polyval(x[0], 1j * np.arange(3.0)), "trapezoid": lambda x: np.trapezoid(x, PLAIN),
+    "convolve": lambda x: np.convolve(x[0], PLAIN[1]), "a power": lambda x: 1j**x + np.power(2 - 1j, x) + (x - 4) ** 2j,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BESIDE_PLAIN)
+def test_plain_complex_arrays_beside_real_traced_ones(name):
+    check(lambda x: both(BESIDE_PLAIN[name](x)), REAL + 2 * np.eye(3), rtol=1e-9)
+
+
+def test_memory_of_copies_in_another_order():
+    def f(x):
+        z = np.outer(np.exp(1j * x), x)
+        copy = np.ascontiguousarray(z.T)
+        copy *= 2
+        same = np.ascontiguousarray(z)
+        same[0] = 1j
+        return both(z) + both(copy)
+
+    check(f, X)
 
 
 def test_complex_zeros_hold_what_is_written_to_them():
@@ -132,7 +168,8 @@ def test_what_is_asked_of_complex_entries():
             np.bool(np.allclose(z, z * (1 + 1e-9))), np.isclose(z, [z[0], 1.0, np.inf]),
             np.isclose(z * np.nan, z * np.nan, equal_nan=True), np.isclose([1.0, z[1], np.inf], [1.0, z[0], np.inf]),
             np.isnan(z), np.isinf(z / 0), np.iscomplex(z * [0, 1, 1]), np.isreal(z - 1j * z.imag), np.any(z),
-            np.all(z * [0, 1, 1]),
+            np.all(z * [0, 1, 1]), x == [0.5, 1j, -2.0],
+            x != np.array([0.5 + 1j, 0, 0]), np.bool(np.allclose([0.5, 1j, 0], x)),
         ]  # fmt: skip
 
     with np.errstate(all="ignore"):
