@@ -25,6 +25,8 @@ def _directory_of(module: ModuleType) -> str:
 # SciPy by where it is installed beside NumPy: its functions written in Python call the user's, and NumPy's.
 _SCIPY_DIRECTORY = os.path.join(os.path.dirname(_directory_of(np).rstrip(os.sep)), "scipy") + os.sep
 
+_MASKED_DIRECTORY = os.path.join(_directory_of(np), "ma") + os.sep
+
 _SKIPPED_DIRECTORIES = (_LIBRARY_DIRECTORY, _directory_of(np), _directory_of(cs), _SCIPY_DIRECTORY)
 
 # Python's own modules, as `statistics`; what is installed beside them may be the user's.
@@ -137,6 +139,13 @@ def scipy_function_that_raised(error: BaseException) -> tuple[str, list[Any]] | 
             frames = []
     name = _outermost_name(frames)
     return None if name is None else (name, [value for frame in frames for value in frame.f_locals.values()])
+
+
+def came_through_masked_arrays(error: BaseException) -> bool:
+    """Tell whether one of ``numpy.ma``'s lines raised an exception, or called what did."""
+    filenames = [frame.f_code.co_filename for frame in frames_of(error)]
+    users = [place for place, filename in enumerate(filenames) if not _is_skipped(filename)]
+    return any(filename.startswith(_MASKED_DIRECTORY) for filename in filenames[users[-1] if users else 0 :])
 
 
 def came_through_scipy(error: BaseException) -> bool:

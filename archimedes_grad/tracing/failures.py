@@ -15,6 +15,7 @@ from archimedes_grad.arrays.plain_numbers import NO_PLACE_FOR_TRACED, way_on_fro
 from archimedes_grad.arrays.shuffles import is_counting
 from archimedes_grad.arrays.trace_state import current_trace, message_at_line, trace_error
 from archimedes_grad.arrays.user_code import (
+    came_through_masked_arrays,
     came_through_scipy,
     frames_of,
     line_that_raised,
@@ -48,7 +49,9 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
     """Call the function that is traced, and raise what NumPy or SciPy made of a traced value as a TraceError."""
     try:
         return function(*args, **kwargs)
-    except TraceError:
+    except TraceError as error:
+        if came_through_masked_arrays(error):
+            raise _no_masked_array(error) from None
         raise
     except (TypeError, ValueError, IndexError, AttributeError, RuntimeError, SystemError) as error:
         # NumPy hides what float() raised behind an error of its own.
@@ -89,6 +92,8 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
             raise of_memory from None
         loop = re.search(_OBJECT_LOOP, str(error)) or _method_of_ufunc(error)
         if loop is None and not isinstance(error, AttributeError) and SymbolicArray.__name__ in str(error):
+            if came_through_masked_arrays(error):
+                raise _no_masked_array(error) from None
             way_on = "Give it plain numbers, and keep traced arrays to NumPy."
             if "a single integer" in str(error):
                 way_on = "Sizes are whole numbers: pass the argument that decides them through static_argnames."
@@ -130,6 +135,14 @@ def _method_of_ufunc(error: BaseException) -> re.Match[str] | None:
     """Return what tells that a number has no method that a ufunc of two arrays of objects asked it for, or None."""
     missing = re.match(_NO_METHOD, str(error)) if isinstance(error, AttributeError) else None
     return missing if missing is not None and isinstance(getattr(np, missing[1], None), np.ufunc) else None
+
+
+def _no_masked_array(error: BaseException) -> TraceError:
+    return trace_error(
+        "A masked array was to be made of a traced one, and its data are plain numbers.",
+        "Take the entries that count by a mask, x[mask], or choose by np.where(mask, x, 0.0); sums take where=mask.",
+        line_that_raised(error),
+    )
 
 
 def _attribute_of_memory(error: AttributeError) -> TraceError | None:

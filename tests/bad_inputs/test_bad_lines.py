@@ -72,6 +72,12 @@ ROWS = {
     "a mean of floats by Python's module": line(
         lambda x: statistics.fmean(x), PLAIN_FLOAT, LOSES, "by NumPy functions (np.mean", X
     ),
+    "a masked array of it": line(
+        lambda x: np.ma.array(x, mask=x < 2).sum(), "A masked array was to be made", "plain numbers", "np.where(mask", X
+    ),
+    "masked by a function": line(
+        lambda x: np.ma.masked_less(x, 2).sum(), "A masked array was to be made", "plain numbers", "x[mask]", X
+    ),
     "written to a file": line(
         lambda x: np.save("x.npy", x), "numpy.save does not take", "no fixed entries",
         "outside the differentiated function", X,
