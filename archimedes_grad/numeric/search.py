@@ -94,16 +94,21 @@ def _agreed(windows: list[Window], errors: Floats) -> Floats:
     """Errors raised until every window agrees with what all windows of smaller steps claim.
 
     Large steps can agree with each other and be wrong together, by skipping over the wiggles of a
-    periodic function; smaller steps tell.
+    periodic function; smaller steps tell. But samples that scatter agree by chance, too: where one window is in doubt,
+    those of its steps and larger ones have samples that scatter as much.
     """
     errors = np.where(np.isfinite(errors), errors, np.inf)
     values = np.array([w.value for w in windows])
     starts = np.array([w.rungs[0] for w in windows])
+    amplifications = np.array([w.amplification for w in windows])[:, None]
+    scatter = np.nan_to_num(np.array([w.change for w in windows]) / amplifications, nan=0.0, posinf=0.0)
+    largest = np.maximum.accumulate(scatter[::-1])[::-1]  # of the window and those of smaller steps
+    claimed = np.maximum(errors, largest * amplifications)
     agreed = errors.copy()
     for index in range(len(windows)):
         finer = starts > starts[index]
         if finer.any():
-            excess = np.abs(values[finer] - values[index]) - errors[finer]
+            excess = np.abs(values[finer] - values[index]) - claimed[finer]
             excess = np.nan_to_num(excess, nan=0.0, neginf=0.0).max(axis=0)
             agreed[index] = np.maximum(errors[index], excess)
     return agreed

@@ -67,9 +67,9 @@ def test_powers_of_the_largest_and_the_smallest_step_are_finite(order):
     assert largest_step(order) > largest_step(order + 1)
 
 
-def window(rungs, value, error):
+def window(rungs, value, error, amplification=1.0):
     zero = np.zeros(len(value))
-    return Window(rungs, np.array([1.0]), np.array(value), np.array(error), zero, 1.0, zero)
+    return Window(rungs, np.array([1.0]), np.array(value), np.array(error), zero, amplification, zero)
 
 
 def test_smaller_steps_are_believed():
@@ -77,10 +77,32 @@ def test_smaller_steps_are_believed():
         window((0, 1, 2), [1.0, 1.0], [0.1, 0.1]),
         window((1, 2, 3), [3.0, 1.0], [0.5, math.nan]),
         window((1, 2, 3, 4), [1.5, 1.0], [0.25, 0.3]),
-        window((2, 3, 4), [5.0, math.nan], [9.0, 0.1]),
+        window((2, 3, 4), [5.0, math.nan], [9.0, 0.1], 1e3),
     ]
     errors = _agreed(windows, np.array([w.error for w in windows]))
     np.testing.assert_array_equal(errors, [[1.5, 0.1], [0.5, np.inf], [0.25, 0.3], [9.0, 0.1]])
+
+
+def test_smaller_steps_whose_samples_scatter_are_not_believed():
+    """The second window agrees with itself by chance: the third has samples that scatter by 0.4, and so has it."""
+    windows = [
+        window((0, 1, 2), [1.0, 1.0], [1e-9, 1e-9]),
+        window((7, 8, 9), [3.0, 7.0], [1e-3, 1e-3], 10.0),
+        window((8, 9, 10), [9.0, 9.0], [8.0, 8.0], 20.0),
+    ]
+    errors = _agreed(windows, np.array([w.error for w in windows]))
+    np.testing.assert_array_equal(errors, [[1e-9, 2.0], [1e-3, 1e-3], [8.0, 8.0]])
+
+
+def test_noise_of_another_output_seldom_spoils_a_smooth_one():
+    """Steps are taken for the output that scatters; by chance some claim too little about the other one there."""
+    random = np.random.default_rng(3)
+
+    def function(t):
+        return [math.sin(1 + t) + 1e-14 * random.standard_normal(), random.standard_normal()]
+
+    errors = [search(ladder_of(function, position=1.0)).error[0] for _ in range(100)]
+    assert sum(error > 1e-9 for error in errors) < 20  # 40 where every window is believed
 
 
 def test_the_best_window_has_the_least_error():
