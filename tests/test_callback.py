@@ -158,3 +158,16 @@ def test_threads_get_their_own_results_and_exceptions():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         arc.grad(lambda x: np.sum(call(x)))(X)
+
+
+@pytest.mark.parametrize("derivative", ["adaptive", "finite", "complex"])
+@pytest.mark.parametrize("transform", [lambda f: lambda x: arc.jvp(f)(x, 1.0), arc.jac, arc.grad])
+def test_derivatives_do_not_depend_on_units(transform, derivative):
+    """A tangent that comes out of the graph may have any length: steps go by the arguments of the function."""
+    slope = transform(lambda p: arc.callback(np.sin, 0.0, 1e6 * p, derivative=derivative))(1e-6)
+    np.testing.assert_allclose(slope, 1e6 * np.cos(1.0), rtol=1e-6)
+
+
+def test_curvature_at_a_large_argument():
+    curvature = arc.hess(lambda p: arc.callback(lambda x: x * x, 0.0, p))(1e12)
+    np.testing.assert_allclose(curvature, 2.0, rtol=1e-6)

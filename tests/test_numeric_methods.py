@@ -258,3 +258,43 @@ def test_derivatives_are_methods_of_a_class(method):
         force = arc.grad(energy, argnums=1, static_argnames="self", method=method)
 
     np.testing.assert_allclose(Spring().force(2.0), 12.0, rtol=1e-8)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("x", "v"),
+    [(0.5, 1e6), (0.5, 1e100), (0.5, 1e-30), (1e8, 1e-8), (1e-8, 1.0)],
+    ids=lambda number: f"{number:g}",
+)
+def test_directions_of_any_length(x, v, method):
+    """Steps go by the argument, not by the length of the direction: it is 1e6 where that of a scaled model is."""
+    scale = max(x, 1.0)
+    slope = arc.jvp(lambda x: np.sin(x / scale), method=method)(x, v)
+    np.testing.assert_allclose(slope, v / scale * np.cos(x / scale), rtol=1e-6)
+
+
+def test_a_domain_is_that_of_the_arguments_along_a_direction_too():
+    asked = []
+
+    def root(x):
+        asked.append(x)
+        return math.sqrt(x)
+
+    slope = arc.jvp(root, method="adaptive", domain=(0.0, None))(1e-4, -2.0)
+    np.testing.assert_allclose(slope, -100.0, rtol=1e-8)
+    assert min(asked) >= 0.0
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("transform", [arc.grad, arc.jac, arc.hess, arc.jvp, arc.vjp, arc.hvp])
+def test_many_points_at_once(transform, method):
+    def along(x):
+        return np.sin(x) * x[..., ::-1]
+
+    def total(x):
+        return np.sum(along(x), axis=-1)
+
+    function = total if transform in (arc.grad, arc.hess, arc.hvp) else along
+    args = (X, np.array([2.0, 0.0, -1.0])) if transform in (arc.jvp, arc.vjp, arc.hvp) else (X,)
+    got = transform(function, method=method, vectorized=True)(*args)
+    np.testing.assert_allclose(got, transform(function)(*args), rtol=1e-6, atol=1e-7)

@@ -4,7 +4,7 @@ Functions of one flat float64 vector in, results with error estimates out. Nothi
 can be traced, and nothing here imports CasADi.
 """
 
-from archimedes_grad.numeric.derivatives import derivative, gradient, jacobian
+from archimedes_grad.numeric.derivatives import derivative, directional, gradient, jacobian
 from archimedes_grad.numeric.higher import hessian, hessian_diag, hyper_hessian
 from archimedes_grad.numeric.options import OPTIONS, validate_options
 from archimedes_grad.numeric.results import DerivativeResult
@@ -13,6 +13,7 @@ __all__ = [
     "OPTIONS",
     "DerivativeResult",
     "derivative",
+    "directional",
     "gradient",
     "hessian",
     "hessian_diag",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,43 @@ def jacobian(
     """
     estimates, names, shape = along_parameters(function, x0, "vector", 1, method, settings)
     return assemble(estimates, names, shape, method)
+
+
+def directional(
+    function: Callable[..., Any], x0: ArrayLike, direction: ArrayLike, *, method: str = "adaptive", **settings: Any
+) -> DerivativeResult:
+    """Derivative along a direction, of the shape of the function's output.
+
+    Steps are those of the parameter that moves most, whatever the length of the direction.
+
+    Parameters
+    ----------
+    function : callable
+        Maps a vector of shape (n,) to a number or array; if ``vectorized``, shape (k, n) to one with k entries first.
+    x0, direction : array_like of shape (n,)
+        Where to differentiate, and along what; the direction is not zero.
+    method, **settings
+        As for `gradient`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> slope = directional(lambda p: np.sin(p[0]) * p[1], [0.0, 2.0], [1e9, 1.0])
+    >>> round(float(slope.value), 3)
+    2000000000.0
+    """
+    n_workers, executor, _, vectorized, options = split_settings(settings)
+    checked = validate_options(method, options)
+    point, along = parameter_vector(x0), parameter_vector(direction, "direction")
+    length = np.abs(along).max()
+    name = "the direction"
+    with workers(n_workers, executor) as pool:
+        plain = PointFunction(function, vectorized=vectorized, tolerant=method == "adaptive", executor=pool)
+        known, centre = plain.at_centre(point)
+        line = Line(known, point, along / length, centre, position=float(np.abs(point[along != 0]).max()))
+        (estimate,) = run_all(solve, [(line, 1, method, checked)], [name])
+    result = assemble([estimate], [name], known.shape or (), method, axis_of_parameters=False)
+    return replace(result, value=length * result.value, error=length * result.error)
 
 
 def parameter_vector(x0: ArrayLike, name: str = "x0") -> Floats:

@@ -25,7 +25,8 @@ Floats = NDArray[np.float64]
 class Line:
     """The line ``point + t * direction`` and what is known at t = 0.
 
-    ``step`` is where ``adaptive`` begins, in units of t; None: it finds out.
+    ``step`` is where ``adaptive`` begins, in units of t; None: it finds out. ``position`` is a magnitude for the point
+    in units of t; None: that of the parameter which moves least beside its size.
     """
 
     function: PointFunction
@@ -33,11 +34,14 @@ class Line:
     direction: Floats
     centre: Floats
     step: float | None = None
+    position: float | None = None
 
     def sampler(self, domain: tuple[float, float] | None = None) -> LineSampler:
         """Samples along the line, within the domain of every parameter that it moves."""
         moving = self.direction != 0
-        position = float(np.max(np.abs(self.point[moving] / self.direction[moving])))
+        position = self.position
+        if position is None:
+            position = float(np.max(np.abs(self.point[moving] / self.direction[moving])))
         lower, upper = -math.inf, math.inf
         if domain is not None:
             ends = (np.array(domain)[:, None] - self.point[moving]) / self.direction[moving]
@@ -83,7 +87,9 @@ def _solved(line: Line, order: int, method: str, options: dict[str, Any]) -> Lin
         sampler.n_evaluations += 1
     elif uses_fit(options):
         moving = line.direction != 0
-        position = float((line.point[moving] / line.direction[moving])[0])
+        position = line.position
+        if position is None:
+            position = float((line.point[moving] / line.direction[moving])[0])
         estimate = fit_derivative(sampler, order, position, options)
     else:
         estimate = adaptive_derivative(sampler, order, line.step)

@@ -118,7 +118,7 @@ class BlackBox(PythonCall):
         point, direction = _flat(arrays), _flat(directions)
         if not direction.any():
             return [np.zeros(shape) for shape in self.shapes_out]
-        slope = numeric.derivative(lambda t: self._flat_outputs(point + t * direction), 0.0, method=self.method)
+        slope = numeric.directional(self._flat_outputs, point, direction, method=self.method)
         return _split(np.asarray(slope.checked()), self.shapes_out)
 
     def _flat_outputs(self, point: Array) -> Array:

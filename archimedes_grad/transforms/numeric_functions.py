@@ -210,7 +210,7 @@ class _Call:
         return self._evaluated(flat)[0]
 
     def _vector(self, flat: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return _flat(_numbers(self._evaluated(flat)[0]))
+        return _flat(_numbers(self._evaluated(flat)[0]), flat.ndim - 1)
 
     # --- the transforms -------------------------------------------------------------------------
 
@@ -246,9 +246,9 @@ class _Call:
         require_numbers(self.bound.name, self.output)
         direction = self._tangent()
         tangents = np.zeros(self.n_outputs)
-        if self.n_outputs and self.point.size:
-            along = self._named(lambda t: self._vector(self.point + t * direction))
-            tangents = self._checked(numeric.derivative(along, 0.0, **self.settings))
+        if self.n_outputs and direction.any():
+            along = numeric.directional(self._named(self._vector), self.point, direction, **self.settings)
+            tangents = self._checked(along)
         parts = zip(_split(tangents, self.output_shapes), self.output_shapes, strict=True)
         return self._like_output([part.reshape(shape)[()] for part, shape in parts])
 
@@ -262,7 +262,7 @@ class _Call:
 
         def product(flat: npt.NDArray[Any]) -> Any:
             results = leaves_of(self._evaluated(flat)[0])
-            return cotangent @ _flat([results[i] for i in places])
+            return _flat([results[i] for i in places], flat.ndim - 1) @ cotangent
 
         return self._like_arguments(self._parts(self._gradient(product)))
 
@@ -361,8 +361,10 @@ def _is_number(leaf: Any) -> bool:
     return isinstance(leaf, bool | np.bool_) or not is_static_by_nature(leaf)
 
 
-def _flat(numbers: list[Any]) -> npt.NDArray[Any]:
-    return np.concatenate([np.zeros(0), *(np.ravel(number) for number in numbers)])
+def _flat(numbers: list[Any], lead: int = 0) -> npt.NDArray[Any]:
+    """Return numbers as one vector, or as many as the leading axes count: those of points that are taken at once."""
+    parts = [np.reshape(number, (*np.shape(number)[:lead], -1)) for number in numbers]
+    return np.concatenate(parts, axis=-1) if parts else np.zeros(0)
 
 
 def _sparse(matrix: npt.NDArray[Any]) -> Any:
