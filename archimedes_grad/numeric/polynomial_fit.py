@@ -108,7 +108,7 @@ def fit_derivative(sampler: LineSampler, order: int, position: float, options: d
     chosen_error = errors[chosen, columns]
     scatter = np.array([fit.scatter for fit in fits])[chosen, columns]
     good = scatter <= WORST_SCATTER * np.ptp(y, axis=0) + 10 * rounding
-    scale = math.factorial(order) / width**order
+    scale = math.factorial(order) / np.float64(width) ** order  # whose powers may be infinite
     residuals = np.column_stack([fits[index].residual[:, i] for i, index in enumerate(chosen)])
     chosen_degree = [degrees[index] for index in chosen]
     details = {"offsets": offsets, "values": values, "degree": chosen_degree, "residual": residuals}
@@ -141,19 +141,24 @@ class _Fit:
     @property
     def scatter(self) -> Floats:
         """Standard deviation of the samples about the fit."""
-        return np.asarray(np.sqrt((self.residual**2).sum(axis=0) / max(self.freedom, 1)), dtype=np.float64)
+        largest = np.abs(self.residual).max(axis=0)
+        unit = np.where(largest > 0, largest, 1.0)  # squares could overflow or vanish
+        return np.asarray(unit * np.sqrt(((self.residual / unit) ** 2).sum(axis=0) / max(self.freedom, 1)))
 
 
 def _errors(fits: list[_Fit], rounding: Floats) -> Floats:
     """The claimed error of each fit, shape (n_fits, n_outputs).
 
-    A fit is judged by the next degree, or, where there is none, by the one before.
+    A fit is judged by the next two degrees, or, where there are none, by the two before: of an even or odd function one
+    of the two changes nothing.
     """
     errors = []
     for index, fit in enumerate(fits):
-        other = fits[index + 1] if index + 1 < len(fits) and fits[index + 1].freedom > 0 else fits[index - 1]
+        others = [other for other in fits[index + 1 : index + 3] if other.freedom > 0]
+        others = others or fits[max(index - 2, 0) : index] or fits[1:2]
+        change = np.max([np.abs(fit.value - other.value) for other in others], axis=0)
         spread = float(np.linalg.norm(fit.weights))
-        errors.append(spread * (3 * fit.scatter + 2 * rounding) + np.abs(fit.value - other.value))
+        errors.append(spread * (3 * fit.scatter + 2 * rounding) + change)
     return np.array(errors)
 
 

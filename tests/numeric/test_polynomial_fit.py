@@ -105,17 +105,18 @@ def test_coefficients_of_powers():
             assert _power_coefficient(index, power) == pytest.approx(expected)
 
 
-def test_a_fit_is_judged_by_the_next_degree_or_by_the_one_before():
+def test_a_fit_is_judged_by_the_next_two_degrees_or_by_the_two_before():
     fits = [
         _Fit(np.array([1.0, 5.0]), np.array([[0.3, 0.0], [-0.3, 0.0], [0.1, 0.0]]), np.array([3.0, 4.0]), 2),
         _Fit(np.array([1.5, 5.0]), np.array([[0.1, 0.0], [-0.1, 0.0], [0.0, 0.0]]), np.array([6.0, 8.0]), 1),
         _Fit(np.array([4.0, 6.0]), np.zeros((3, 2)), np.array([9.0, 12.0]), 0),
     ]
+    assert fits[0].scatter[1] == 0.0
     rounding = np.array([1e-2, 1e-3])
     expected = [
         5 * (3 * fits[0].scatter + 2 * rounding) + [0.5, 0.0],
         10 * (3 * fits[1].scatter + 2 * rounding) + [0.5, 0.0],  # the next one has no freedom
-        15 * 2 * rounding + [2.5, 1.0],
+        15 * 2 * rounding + [3.0, 1.0],
     ]
     np.testing.assert_allclose(_errors(fits, rounding), expected)
 
@@ -172,6 +173,26 @@ def test_scatter_says_whether_a_polynomial_fits(size, good):
 
 def test_rounding_is_no_scatter():
     assert fitted(lambda t: 1e8 + 1e-9 * t, n_points=10, spacing=0.1).success.all()
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-200, 1.0, 1e200, 1e300])
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_claims_do_not_depend_on_units(size, order):
+    """The squares of residuals vanish below 1e-160, and with them vanished what the fit misses."""
+    found = fitted(lambda t: size * math.sin(1 + t), order=order, spacing=0.3)
+    true = size * math.sin(1 + order * math.pi / 2)
+    assert abs(found.value[0] - true) <= found.error[0] < 1e-2 * size
+
+
+@pytest.mark.parametrize(("order", "count"), [(2, 8), (2, 10), (2, 20), (4, 20)])
+def test_even_functions_are_judged_by_degrees_that_change_them(order, count):
+    found = fitted(lambda t: 1 / (1 + 25 * t * t), order=order, n_points=count, spacing=0.3)
+    assert abs(found.value[0] - {2: -50.0, 4: 15000.0}[order]) <= found.error[0]
+
+
+def test_intervals_of_any_width():
+    with np.errstate(over="ignore"):
+        assert fitted(lambda t: t * 1e-200, order=3, spacing=1e200).value[0] == 0.0
 
 
 def test_undefined_nodes_give_nothing():
