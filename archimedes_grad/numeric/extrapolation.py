@@ -132,7 +132,7 @@ def _gauss_richardson(quotients: Floats, roundings: Floats, power: int) -> tuple
 
 def _kriging(quotients: Floats, roundings: Floats, steps: Floats, power: int) -> tuple[float, float]:
     unit = float(np.ptp(quotients))
-    if unit == 0.0 or not np.isfinite(quotients).all():
+    if unit == 0.0 or not np.isfinite([*quotients, *roundings, unit]).all():
         return float(quotients[-1]), float(roundings[-1]) + unit
     y = (quotients - quotients[-1]) / unit
     # Divided by h**power, the process is stationary and its matrix well scaled.

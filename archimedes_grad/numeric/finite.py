@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 STENCILS = (3, 5, 7, 9)
 #: The third step of an error estimate: no half of a half, which could share a multiple of a period with the others.
 PROBE = 75 / 256
+#: Steps below this part of the argument move it by a few units in its last place, or not at all.
+LOST = 4 * EPSILON
 #: Levels where the caller leaves their number open.
 MOST_LEVELS = 8
 
@@ -85,8 +87,14 @@ def finite_derivative(
     B. Fornberg, "Generation of finite difference formulas on arbitrarily spaced grids", Math. Comp. 51 (1988).
     """
     if extrapolation is None:
-        return _one_difference(sampler, order, stepsize, num_points, return_error)
-    return _extrapolated(sampler, order, stepsize, num_points, extrapolation, levels, return_error)
+        estimate = _one_difference(sampler, order, stepsize, num_points, return_error)
+    else:
+        estimate = _extrapolated(sampler, order, stepsize, num_points, extrapolation, levels, return_error)
+    _refuse(estimate, ~np.isfinite(sampler.centre), "the function is not finite at the point itself")
+    if stepsize <= LOST * sampler.position:
+        lost = f"the step {stepsize:g} is lost in the rounding of an argument of size {sampler.position:g}"
+        _refuse(estimate, np.ones(estimate.value.shape, dtype=np.bool_), lost)
+    return estimate
 
 
 def _extrapolated(
@@ -170,12 +178,22 @@ def _look_for_kink(
     relative = tuple(float(h) for h in heights / heights[-1])
     jump = np.abs(jump_weights(relative, first, order) @ other) * math.factorial(order) / heights[-1] ** order
     error += jump
+    for output in np.flatnonzero(np.isnan(error) & np.isfinite(value)):
+        error[output], good[output] = np.inf, False
+        message[output] = "values of the function are too large for an error to be estimated"
     scale = np.maximum(np.abs(value), math.factorial(order) * np.abs(other).max(axis=0) / heights[-1] ** order)
     for output in np.flatnonzero(jump > 0.1 * scale):
         size = max(float(np.abs(above[:, output]).max()), float(np.abs(sampler.centre[output])))
         if good[output] and jump[output] > 100 * EPSILON * size / heights[0] ** order:
             good[output] = False
             message[output] = KINK
+
+
+def _refuse(estimate: LineEstimate, outputs: NDArray[np.bool_], reason: str) -> None:
+    """Give no value for some outputs, and say why."""
+    estimate.value[outputs], estimate.error[outputs], estimate.success[outputs] = np.nan, np.inf, False
+    for output in np.flatnonzero(outputs):
+        estimate.status[output], estimate.message[output] = "failed", reason
 
 
 def _estimate(

@@ -203,3 +203,34 @@ def test_undefined_samples_are_told_apart_from_defined_ones(options):
 def test_without_an_error_none_is_claimed():
     assert np.isnan(derivative(np.sin, 0.3, method="finite").error)
     assert derivative(np.sin, 0.3, method="finite").message == "5-point central difference"
+
+
+FORMS = [{}, {"return_error": True}, {"extrapolation": "ridders"}, {"extrapolation": "gre", "return_error": True}]
+
+
+@pytest.mark.parametrize("options", FORMS)
+@pytest.mark.parametrize("x", [1e15, -1e20, 1e308])
+def test_steps_that_rounding_swallows_give_nothing(options, x):
+    """The samples are those of the point itself, and their difference 0 is no derivative."""
+    result = derivative(lambda x: x, x, method="finite", **options)
+    assert (result.success, result.status, float(result.error)) == (False, "failed", math.inf)
+    assert np.isnan(result.value)
+    assert "the step 0.01 is lost in the rounding" in result.message
+    assert derivative(lambda x: x, x, method="finite", stepsize=abs(x) / 100, **options).value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("options", FORMS)
+@pytest.mark.parametrize("centre", [math.nan, math.inf])
+def test_where_the_function_is_not_finite_there_is_no_derivative(options, centre):
+    """Central differences of odd orders do not look at the point itself."""
+    result = derivative(lambda x: np.array([x, x**2 if x != 1.0 else centre]), 1.0, method="finite", **options)
+    np.testing.assert_allclose(result.value, [1.0, math.nan])
+    assert not result.success
+    assert "not finite at the point itself" in result.message
+
+
+@pytest.mark.parametrize("options", FORMS[1:])
+def test_claims_that_overflow_are_none(options):
+    result = derivative(lambda x: 1e308 * x, 1.0, method="finite", **options)
+    assert float(result.error) == math.inf or abs(result.value - 1e308) <= result.error
+    assert result.success is math.isfinite(result.error)
