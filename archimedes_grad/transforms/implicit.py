@@ -39,6 +39,9 @@ from archimedes_grad.transforms.options import require_functions, required_integ
 
 _FLOAT64 = np.dtype(np.float64)
 
+#: A pivot below this is 0. CasADi's own bound is 1e-12, in whatever units f and x are.
+_LEAST_PIVOT = 1e-300
+
 
 def implicit_root(
     f: Callable[..., Any], x0: Any, *args: Any, tol: float = 1e-12, max_steps: int = 100
@@ -54,7 +57,7 @@ def implicit_root(
     args
         Arrays, numbers and trees of these.
     tol
-        The largest residual of a root.
+        The largest residual of a root, in the units of f: lower it where these are small.
     max_steps
         Newton steps before the solve has failed.
 
@@ -97,15 +100,22 @@ def implicit_root(
             f"{body.shown_result}. Solve for as many unknowns as there are equations."
         )
     size = np.size(value_of(start))
+    if not size:
+        return _floats(start)
     with forward_nodes():
         x = cs.MX.sym("x", size)
         parameters = _parameters(body)
         residual = body.function.call([cs.reshape(x, *body.function.size_in(0)), *parameters], False, True)[0]
         problem = graph_function("residual", [x, *parameters], [flat(residual)])
+        if problem.jac_sparsity(0, 0).is_singular():
+            raise ValueError(
+                f"implicit_root: {name_of(f)} does not determine x: of its {size} equation{'s' * (size != 1)} some do "
+                f"not depend on x, or an entry of x is in none of them. Solve for what they depend on."
+            )
         # A small step is no proof of a root, and CasADi takes nan for one: the residual decides.
         root = cs.rootfinder("implicit_root", "newton", problem, {
             "abstol": tol, "abstolStep": 0.0, "max_iter": max_steps, "error_on_fail": False,
-            "show_eval_warnings": False,
+            "show_eval_warnings": False, "linear_solver": "qr", "linear_solver_options": {"eps": _LEAST_PIVOT},
         }).call([x, *parameters], False, True)[0]  # fmt: skip
         (rest,) = problem.call([root, *parameters], False, True)
         found = cs.MX.binary(cs.OP_LE, cs.MX.unary(cs.OP_FABS, rest), cs.MX(tol))
@@ -116,7 +126,8 @@ def implicit_root(
     values = [*values_of([start]), *_values(args, body)]
     fails_with(
         f"implicit_root of {name_of(f)}: no root was found within {max_steps} steps of Newton's method, and a residual "
-        f"below {tol:g} was expected. Start nearer to it (x0), or raise max_steps."
+        f"below {tol:g} was expected. Start nearer to it (x0), raise max_steps, or raise tol where f is no "
+        f"more exact."
     )
     return applied(
         solver, nodes, values, [output], times=20 * body.n_instructions, can_fail=True, opaque=True
@@ -179,11 +190,13 @@ def odeint(
             "odeint", lambda x0, args: odeint(f, x0, times, *args, rtol=rtol, atol=atol), start, args
         )
     shape = np.shape(value_of(start))
+    if 0 in shape:
+        return np.zeros((len(times), *shape))
     body = _body("odeint", f, [_floats(start), np.asarray(times[0]), *args])
     if [output.shape for output in body.outputs] != [shape]:
         raise ValueError(
             f"odeint: {name_of(f)} must return the shape of x, {shape}; got {body.shown_result}. It gives dx/dt, an "
-            f"entry for each of x0."
+            f"entry for each of x0: return np.array([...]) in place of a list or tuple."
         )
     with forward_nodes():
         x, time = cs.MX.sym("x", np.size(value_of(start))), cs.MX.sym("t")

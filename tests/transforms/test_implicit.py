@@ -213,3 +213,38 @@ def test_bad_equations():
         arc.odeint(lambda x, t: x, 1.0, T[::-1])
     with pytest.raises(TraceError, match="odeint: t is a traced value"):
         arc.grad(lambda t: arc.odeint(lambda x, t: x, 1.0, np.array([0.0, t]))[-1])(1.0)
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-13, 1.0, 1e6])
+def test_roots_in_any_units(unit):
+    """CasADi takes pivots below 1e-12 for 0: derivatives of roots whose equations are in small units failed."""
+
+    def root(a):
+        return arc.implicit_root(lambda x, a: unit * (x**2 - a), 1.5, a, tol=unit * 1e-9)
+
+    assert arc.grad(root)(4.0) == pytest.approx(0.25, rel=1e-6)
+    assert arc.jvp(root)(4.0, 1.0) == pytest.approx(0.25, rel=1e-6)
+    assert arc.hess(root)(4.0) == pytest.approx(-0.03125, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("f", "start"), [(lambda x, a: a, 1.0), (lambda x, a: np.array([x[0] - a, x[0] + a]), np.ones(2))]
+)
+def test_equations_that_do_not_determine_a_root_are_told(f, start):
+    with pytest.raises(ValueError, match="<lambda> does not determine x"):
+        arc.implicit_root(f, start, 2.0)
+
+
+def test_a_root_without_entries():
+    def root(a):
+        return arc.implicit_root(lambda x, a: x * a, np.zeros((0, 2)), a)
+
+    assert root(2.0).shape == arc.compile(root)(2.0).shape == (0, 2)
+    assert arc.grad(lambda a: a + np.sum(root(a)))(2.0) == 1.0
+
+
+def test_a_state_without_entries():
+    def states(x):
+        return arc.odeint(lambda x, t: -x, x, [0.0, 1.0, 2.0])
+
+    assert states(np.zeros((2, 0))).shape == arc.compile(states)(np.zeros((2, 0))).shape == (3, 2, 0)
