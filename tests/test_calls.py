@@ -874,3 +874,35 @@ def test_compiled_functions_are_freed_without_the_collector():
         assert made()() is None
     finally:
         gc.enable()
+
+
+PRODUCTS = {
+    "jvp": (arc.jvp, lambda x: x**3, lambda x, v: 3 * x**2 * v),
+    "vjp": (arc.vjp, lambda x: x**3, lambda x, v: 3 * x**2 * v),
+    "hvp": (arc.hvp, lambda x: np.sum(x**3), lambda x, v: 6 * x * v),
+}
+
+
+@pytest.mark.parametrize("kind", PRODUCTS)
+def test_products_are_functions_of_arguments_and_direction(kind):
+    transform, function, by_hand = PRODUCTS[kind]
+    product = transform(function)
+    x, v = np.array([1.0, 2.0]), np.array([1.0, -0.5])
+    np.testing.assert_allclose(arc.compile(product)(x, v), by_hand(x, v))
+    for argnums, direct in ((0, lambda x: by_hand(x, v)), (1, lambda v: by_hand(x, v))):
+        np.testing.assert_allclose(arc.jac(product, argnums)(x, v), arc.jac(direct)((x, v)[argnums]))
+    rows = np.stack([x, 2 * x])
+    np.testing.assert_allclose(arc.vmap(product, in_axes=(0, None))(rows, v), by_hand(rows, v))
+    np.testing.assert_allclose(arc.jvp(product)(x, v, x), arc.jvp(by_hand)(x, v, x))
+    arc.check_grads(product, (x, v))
+
+
+def test_the_signature_of_a_product_has_the_direction_behind_what_must_be_given():
+    def function(v, /, x, scale=2.0, *, power=2, **more):
+        return scale * x**power * v
+
+    product = arc.jvp(function, argnums=1)
+    assert str(inspect.signature(product)) == "(v, /, x, v_, *, scale=2.0, power=2, **more)"
+    assert str(inspect.signature(arc.vjp(lambda *args: args[0]))) == "(*args)"
+    assert arc.compile(product)(3.0, 2.0, 1.0, scale=5.0) == 5.0 * 2 * 2.0 * 3.0
+    assert arc.compile(product)(3.0, 2.0, 1.0) == 2.0 * 2 * 2.0 * 3.0

@@ -121,6 +121,29 @@ class CallSignature:
         self._direction = direction
         self._layouts: dict[tuple[int, tuple[str, ...]], Layout] = {}
 
+    @property
+    def presented(self) -> inspect.Signature:
+        """The signature of what is returned: the function's own, with a direction behind what has to be given.
+
+        Arguments that may be left out go by name there: where they are, the direction stands in another place.
+        """
+        if self._direction is None or self._takes_more:
+            return self.signature
+        parameters = list(self.signature.parameters.values())
+        name = self._direction
+        while name in self.signature.parameters:
+            name += "_"
+        optional = [
+            p for p in parameters if p.kind is Parameter.POSITIONAL_OR_KEYWORD and p.default is not Parameter.empty
+        ]
+        given = [p.replace(default=Parameter.empty) for p in parameters if p.name in self._positional]
+        given = [p for p in given if p.name not in {p.name for p in optional}]
+        by_name = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in optional]
+        others = [p for p in parameters if p.name not in self._positional]
+        return self.signature.replace(
+            parameters=[*given, Parameter(name, Parameter.POSITIONAL_OR_KEYWORD), *by_name, *others]
+        )
+
     def _static_selectors(self, argnums: Any, argnames: Any) -> frozenset[Selector]:
         by_index = [] if argnums is None else self._by_index(argnums, "static_argnums", allow_empty=True)
         by_name = [] if argnames is None else self._by_name(argnames, "static_argnames", allow_empty=True)

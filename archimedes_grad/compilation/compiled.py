@@ -70,7 +70,7 @@ class CompiledFunction(MadeByRecipe, Generic[P, R]):
         functools.update_wrapper(self, function)
         self.__name__ = name
         self.__qualname__ = name
-        self.__signature__ = signature.signature
+        self.__signature__ = signature.presented
         self._maker = PathMaker(name, function, transformation, has_aux, structured, engine, progress)
         self._signature = signature
         self._max_paths = max_paths

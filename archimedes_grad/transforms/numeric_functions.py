@@ -41,7 +41,7 @@ class NumericFunction(MadeByRecipe):
     ) -> None:  # fmt: skip
         functools.update_wrapper(self, function)
         self.__name__ = self.__qualname__ = name
-        self.__signature__ = signature.signature
+        self.__signature__ = signature.presented
         self._function = function
         self._signature = signature
         self._compute = getattr(_Call, f"sparse_{transform}" if sparse else transform)
