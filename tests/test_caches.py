@@ -182,3 +182,19 @@ def test_a_plain_array_that_is_returned_is_the_one_that_was_traced():
     np.testing.assert_array_equal(returned, np.ones(3))
     returned[:] = 0.0
     np.testing.assert_array_equal(compiled(1.0)[1], np.ones(3))
+
+
+def test_what_a_static_dataclass_makes_of_its_arguments_is_part_of_the_key():
+    @dataclasses.dataclass
+    class Grid:
+        size: dataclasses.InitVar[int]
+        scale: float = 1.0
+
+        def __post_init__(self, size):
+            self.nodes = self.scale * np.arange(size)
+
+    total = arc.compile(lambda x, grid: x * np.sum(grid.nodes), static_argnames="grid")
+    assert [total(2.0, Grid(size)) for size in (2, 4, 2)] == [2.0, 12.0, 2.0]
+    grid = Grid(2)
+    grid.nodes[1] = 5.0
+    assert total(2.0, grid) == 10.0

@@ -1,5 +1,6 @@
 """How functions are decorated, called, traced and traced again; nesting; the fast path and the slow one."""
 
+import collections
 import dataclasses
 import enum
 import functools
@@ -906,3 +907,19 @@ def test_the_signature_of_a_product_has_the_direction_behind_what_must_be_given(
     assert str(inspect.signature(arc.vjp(lambda *args: args[0]))) == "(*args)"
     assert arc.compile(product)(3.0, 2.0, 1.0, scale=5.0) == 5.0 * 2 * 2.0 * 3.0
     assert arc.compile(product)(3.0, 2.0, 1.0) == 2.0 * 2 * 2.0 * 3.0
+
+
+def test_one_argument_named_twice_in_a_call_is_told():
+    slopes = arc.grad(lambda x, y, *more: x * y + sum(more), argnums=(1, -1))
+    assert slopes(2.0, 3.0, 4.0) == (2.0, 1.0)
+    with pytest.raises(ValueError, match="names an argument twice in this call, which has x, y"):
+        slopes(2.0, 3.0)
+
+
+@pytest.mark.parametrize("kind", [collections.Counter, type("Bunch", (dict,), {})])
+def test_containers_of_classes_of_their_own_are_refused_by_name(kind):
+    with pytest.raises(TypeError, match=rf"argument 'p': a {kind.__name__} came, a dict .* Pass dict\(...\) of it"):
+        arc.grad(lambda p: p["a"] * 2.0)(kind(a=1))
+    with pytest.raises(TypeError, match=rf"a {kind.__name__} came"):
+        arc.grad(lambda p: p["q"]["a"] * 2.0)({"q": kind(a=1)})
+    assert arc.grad(lambda p: p["a"] * 2.0)(dict(kind(a=1))) == {"a": 2.0}

@@ -326,6 +326,11 @@ class CallSignature:
                     f"has {', '.join(names) or 'no arguments'}. Pass it, or choose another by argnums or argnames."
                 )
             differentiated.append(selectors.index(selector))
+        if len({*differentiated}) < len(differentiated):
+            raise ValueError(
+                f"{self.name}: argnums names an argument twice in this call, which has {', '.join(names)}; different "
+                f"arguments were expected. Name each once: a negative index counts from the end of what is passed."
+            )
         return Layout(
             n_positional, keywords, tuple(names), frozenset(static), tuple(differentiated), self.single,
             order_counts=len({*keywords} - self._named) > 1,

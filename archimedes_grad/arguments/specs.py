@@ -35,7 +35,13 @@ def _is_dataclass_instance(value: Any) -> bool:
 
 
 def flatten(tree: Any) -> tuple[list[Any], optree.PyTreeSpec]:
-    """Return the leaves of a tree (None is a leaf) and its structure."""
+    """Return the leaves of a tree (None is a leaf) and its structure.
+
+    Raises
+    ------
+    TypeError
+        For a container of a class that nobody has told how to take apart.
+    """
     import optree
 
     leaves, structure = optree.tree_flatten(tree, none_is_leaf=True, namespace=_NAMESPACE)
@@ -43,8 +49,19 @@ def flatten(tree: Any) -> tuple[list[Any], optree.PyTreeSpec]:
     if not unknown:
         return leaves, structure
     for cls in unknown:
+        if not dataclasses.is_dataclass(cls):
+            raise _of_unknown_class(cls)
         _register_dataclass(cls)
     return flatten(tree)
+
+
+def _of_unknown_class(cls: type) -> TypeError:
+    plain = next(kind.__name__ for kind in _CONTAINERS if issubclass(cls, kind))
+    return TypeError(
+        f"a {cls.__name__} came, a {plain} of a class of its own, which cannot be put together again; a {plain}, or "
+        f"another tree of the standard containers, was expected. Pass {plain}(...) of it, or register the class by "
+        f"optree.register_pytree_node(..., namespace={_NAMESPACE!r})"
+    )
 
 
 def leaves_of(value: Any) -> list[Any]:
@@ -183,7 +200,10 @@ def static_key(value: Any) -> Any:
     if isinstance(value, types.MethodType):
         return kind, ByIdentity(value.__self__), ByIdentity(value.__func__)
     if _is_dataclass_instance(value) and kind.__dataclass_params__.eq:
-        return kind, tuple(static_key(getattr(value, entry.name)) for entry in dataclasses.fields(value))
+        names = [entry.name for entry in dataclasses.fields(value)]
+        # What __post_init__ made of arguments that are no fields counts too.
+        more = [name for name in getattr(value, "__dict__", ()) if name not in names]
+        return kind, *((name, static_key(getattr(value, name))) for name in (*names, *more))
     if callable(value) or not _has_own_equality(kind):
         return ByIdentity(value)
     hash(value)

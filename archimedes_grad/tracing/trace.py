@@ -98,6 +98,8 @@ class BoundArguments:
                 f"{self.name}: argument {shown!r} is a {type(tree).__name__} nested too deeply, or one that contains "
                 f"itself; a tree of arrays and numbers was expected. Keep its leaves in one flat list."
             ) from None
+        except TypeError as error:
+            raise TypeError(f"{self.name}: argument {shown!r}: {error}. {self._static_way_on(position)}") from None
         children = tuple(
             self._leaf(position, leaf, path.codify(shown), differentiated)
             for leaf, path in zip(leaves, paths, strict=True)
