@@ -56,9 +56,13 @@ def diagnose(ladder: Ladder, output: int) -> str:
 
 
 def _discontinuous(rises: list[Floats], rounding: float) -> bool:
-    """Whether a side settles, as the step shrinks, at a value other than the centre's."""
+    """Whether a side settles, as the step shrinks, at a value other than the centre's.
+
+    At the end steps may be so small that they are lost in what the function adds them to.
+    """
     for rise in rises:
-        last = rise[-6:]
+        clear = np.flatnonzero(np.abs(rise) > 1e-8 * np.abs(rise).max())
+        last = rise[clear[-1] - 5 : clear[-1] + 1] if clear.size and clear[-1] >= 5 else rise[-6:]
         if abs(last.mean()) > 10 * np.ptp(last) + 100 * rounding:
             return True
     return False

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from archimedes_grad.numeric import derivative
 from archimedes_grad.numeric.diagnosis import (
     DISCONTINUOUS,
     KINK,
@@ -86,6 +87,10 @@ def test_three_rungs_are_needed(count, reason):
         (9.99 + np.array([*[99.0] * 10, 0, 1, 0, 1, 0, 1]) - 0.5, 0.0, False),
         (10.01 + np.array([*[99.0] * 9, 9.0, 0, 1, 0, 1, 0, 1]) - 0.5, 0.0, True),
         (10.01 + np.array([*[0.0] * 10, 5.0, 1, 0, 1, 0, 1]) - 0.5, 0.0, False),
+        (np.array([*[1.0] * 10, *[0.0] * 6]), 0.0, True),  # the last steps are lost
+        (np.array([*[-1.0] * 6, *[1e-17] * 10]), 0.0, True),
+        (np.array([*[1.0] * 5, *[0.0] * 11]), 0.0, False),
+        (np.array([*STEPS[:10], *[0.0] * 6]), 0.0, False),
     ],
 )
 def test_a_side_that_settles_elsewhere_is_a_jump(rise, rounding, found):
@@ -159,3 +164,12 @@ def test_one_sided_slopes_are_taken_where_rounding_leaves_them_clear():
     assert (left, right) == (pytest.approx(2.0 - 5 * height, rel=1e-9), pytest.approx(3.0 + 5 * height, rel=1e-9))
     narrow = ladder_of(lambda t: abs(t) if abs(t) < 0.1 else math.nan, rungs=range(0, 16, 2))
     assert one_sided_slopes(narrow, 0) == (-1.0, 1.0)
+
+
+@pytest.mark.parametrize("offset", [0.0, 2.0, 1e6])
+def test_a_jump_is_seen_where_steps_are_lost_in_what_they_are_added_to(offset):
+    def function(t):
+        return np.exp(t) + np.floor(t + offset)
+
+    result = derivative(function, 0.0)
+    assert (result.success, result.message) == (False, f"x0 = 0.0: {DISCONTINUOUS}")
