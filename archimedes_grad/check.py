@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from archimedes_grad.arguments.signature import CallSignature, name_of
 from archimedes_grad.arguments.specs import leaves_of
+from archimedes_grad.numeric import derivative
 from archimedes_grad.tracing.trace import described
 from archimedes_grad.transforms.bodies import (
     apart,
@@ -20,9 +21,6 @@ from archimedes_grad.transforms.differentiation import jvp, vjp
 from archimedes_grad.transforms.options import require_functions, required_integer, required_positive
 
 Floats = npt.NDArray[np.float64]
-
-#: Steps of the central differences, relative to the size of the arguments; the best of them counts.
-_STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
 
 
 def check_grads(
@@ -53,7 +51,7 @@ def check_grads(
     Notes
     -----
     Random projections compare a whole Jacobian at the price of two derivatives; where they differ, single entries are
-    gone through. Differences are extrapolated once (Richardson, *Phil. Trans. R. Soc. A* 210 (1911) 307).
+    gone through. Differences are those of the numeric method ``"adaptive"``, along directions as long as the arguments.
 
     Examples
     --------
@@ -82,6 +80,11 @@ class _Leaf:
     value: Floats
     argument: int
     position: int
+
+    @property
+    def size(self) -> float:
+        """The largest magnitude in it, or 1 where all is 0."""
+        return float(np.max(np.abs(self.value), initial=0.0)) or 1.0
 
 
 class _Problem:
@@ -136,24 +139,17 @@ class _Problem:
             return _flat(self.f(*args))
 
     def difference(self, directions: list[Floats]) -> Floats:
-        """Return the derivative of the outputs in a direction by extrapolated central differences."""
-        scale = max(1.0, *(float(np.max(np.abs(leaf.value), initial=0.0)) for leaf in self.leaves))
-        estimates = []
-        for relative in _STEPS:
-            coarse, fine = (self._central(directions, h) for h in (relative * scale, relative * scale / 2))
-            estimates.append((4 * fine - coarse) / 3)
-        rows = np.array(estimates)
-        with np.errstate(all="ignore"):
-            spread = np.abs(np.diff(rows, axis=0))
-        best = np.argmin(np.where(np.isnan(spread), np.inf, spread), axis=0)
-        return np.asarray(rows[best + 1, np.arange(rows.shape[1])], dtype=np.float64)
+        """Return the derivative of the outputs in a direction by adaptive central differences.
 
-    def _central(self, directions: list[Floats], h: float) -> Floats:
-        ahead, behind = (
-            self.value([leaf.value + sign * h * v for leaf, v in zip(self.leaves, directions, strict=True)])
-            for sign in (1, -1)
-        )
-        return (ahead - behind) / (2 * h)
+        Their steps are in units of the argument that moves most beside its size.
+        """
+        pairs = list(zip(self.leaves, directions, strict=True))
+        length = max(float(np.max(np.abs(v), initial=0.0)) / leaf.size for leaf, v in pairs)
+
+        def along(t: float) -> Floats:
+            return self.value([leaf.value + t / length * v for leaf, v in pairs])
+
+        return length * np.asarray(derivative(along, 0.0).value, dtype=np.float64)
 
     def forward(self, directions: list[Floats]) -> Floats:
         """Return the derivative of the outputs in a direction by a forward sweep."""
@@ -177,7 +173,7 @@ class _Problem:
 
     def check(self, order: int, rtol: float, atol: float, generator: np.random.Generator) -> Any:
         """Compare the derivatives; return the cotangent whose projection the next order differentiates."""
-        directions = [generator.standard_normal(leaf.value.shape) for leaf in self.leaves]
+        directions = [leaf.size * generator.standard_normal(leaf.value.shape) for leaf in self.leaves]
         output = self.f(*self.args)
         self.require_floats(output)
         cotangent, weights = _random_cotangent(output, generator)
@@ -210,12 +206,12 @@ class _Problem:
         for i, leaf in enumerate(self.leaves):
             for entry in np.ndindex(leaf.value.shape):
                 unit = [np.zeros(other.value.shape) for other in self.leaves]
-                unit[i][entry] = 1.0
+                unit[i][entry] = leaf.size
                 numeric = self.difference(unit)
                 if gradients is None:
                     computed = self.forward(unit)
                 else:
-                    computed, numeric = np.array([gradients[i][entry]]), np.array([weights @ numeric])
+                    computed, numeric = np.array([leaf.size * gradients[i][entry]]), np.array([weights @ numeric])
                 wrong = ~_close(computed, numeric, rtol, atol)
                 if wrong.any():
                     row = int(np.argmax(wrong))
@@ -223,15 +219,16 @@ class _Problem:
                     place = "" if entry == () else f", entry {list(entry)}"
                     raise AssertionError(
                         f"{self.name}, order {order}: argument {leaf.name!r}{place}: the {mode} derivative{of} is "
-                        f"{float(computed[row])!r}, central differences give {float(numeric[row])!r}"
+                        f"{float(computed[row] / leaf.size)!r}, central differences give "
+                        f"{float(numeric[row] / leaf.size)!r}"
                     )
 
     def next_order(self, cotangent: Any) -> _Problem:
         """Return the problem of the gradient of a projection of the outputs."""
-        derivative = vjp(self.f, argnums=self.argnums)
+        product = vjp(self.f, argnums=self.argnums)
 
         def gradient(*args: Any) -> Any:
-            return derivative(*args, cotangent)
+            return product(*args, cotangent)
 
         return _Problem(gradient, self.args, self.name, self.names)
 

@@ -74,3 +74,33 @@ def test_bad_values():
         arc.check_grads(np.sin, 1.0, order=0)
     with pytest.raises(ValueError, match="float"):
         arc.check_grads(np.sin, (3,))
+
+
+@pytest.mark.parametrize(
+    ("f", "args"),
+    [
+        (np.log, (1e-6,)),
+        (lambda x: np.sum(np.log(x)), (np.array([1e-6, 2e-6]),)),
+        (lambda x: np.sin(1e12 * x), (1e-12,)),
+        (lambda x, y: np.sin(x / 1e8) * np.cos(y), (1e8, 0.5)),
+        (lambda x, y: np.exp(1e9 * x) * np.exp(1e-9 * y), (1e-9, 1e9)),
+        (lambda x, y: np.sin(x) * y, (0.0, 1e-200)),
+    ],
+)
+def test_right_derivatives_pass_whatever_the_units(f, args):
+    """One step for all arguments, that of the largest, leaves no digit of the others, or leaves the domain."""
+    arc.check_grads(f, args)
+
+
+def test_a_derivative_by_an_argument_in_large_units_is_checked():
+    @arc.custom_jvp
+    def wave(x, y):
+        return np.sin(x / 1e8) * y
+
+    @wave.defjvp
+    def rule(primals, tangents):
+        (x, y), (dx, dy) = primals, tangents
+        return wave(x, y), 2e-8 * np.cos(x / 1e8) * y * dx + np.sin(x / 1e8) * dy
+
+    with pytest.raises(AssertionError, match="argument 'x'"):
+        arc.check_grads(wave, (1e8, 0.5))
