@@ -181,6 +181,11 @@ class Ladder:
         unit = np.where(largest > 0, largest, 1.0)  # squares of large residuals would overflow
         return np.asarray(unit * np.sqrt(np.mean((np.array(residuals) / unit) ** 2, axis=0)))
 
+    def densest_windows(self) -> list[Window]:
+        """The shortest windows of rungs without gaps, from the largest steps to the smallest."""
+        shortest = self._shortest
+        return [w for w in self.windows() if len(w.rungs) == shortest and w.rungs[-1] - w.rungs[0] == shortest - 1]
+
     def smallest_window(self, above: int = 0) -> Window | None:
         """The window of the smallest steps, or of those `above` rungs up; None if they are not neighbours."""
         stop = len(self.rungs) - above

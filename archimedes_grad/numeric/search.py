@@ -8,6 +8,7 @@ have no kink, and rounding of its own values is always counted.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -164,7 +165,7 @@ def _rungs_for(ladder: Ladder, finding: Finding, output: int, goal: float, leap:
     if rounding_rules:
         return () if error <= goal else _wider(ladder, coarsest, error / goal, leap)
     if lost:
-        return _much_narrower(ladder, output, leap)
+        return _much_narrower(ladder, output, leap) or _between(ladder, output)
     if finest == ladder.rungs[-1]:
         return _narrower(ladder, 1)
     gap = [r for r in range(coarsest, finest) if r not in ladder.rungs]
@@ -192,6 +193,20 @@ def _much_narrower(ladder: Ladder, output: int, leap: int) -> tuple[int, ...]:
     if last - 1 not in ladder.rungs:
         return (last + 1, last + 2)
     return _narrower(ladder, 1 if _promising(ladder, output) else leap)
+
+
+def _between(ladder: Ladder, output: int) -> tuple[int, ...]:
+    """Rungs half way between steps at which the function is not resolved and smaller ones that rounding spoils."""
+    for coarse, fine in itertools.pairwise(ladder.densest_windows()):
+        gap = fine.rungs[0] - coarse.rungs[-1]
+        if gap > 3 and not _spoilt(coarse, output) and _spoilt(fine, output):
+            middle = coarse.rungs[-1] + gap // 2
+            return (middle - 1, middle, middle + 1)
+    return ()
+
+
+def _spoilt(window: Window, output: int) -> bool:
+    return bool(window.error[output] <= 4 * window.rounding[output])
 
 
 def _promising(ladder: Ladder, output: int) -> bool:

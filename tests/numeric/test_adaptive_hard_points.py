@@ -214,3 +214,22 @@ def test_powers_of_steps_neither_overflow_nor_vanish(order, x, scale, options):
     if scale * x < 1e6 and not (scale > 1 and order > 1) and np.isfinite(result.error):
         true = np.float64(scale) ** order * np.sin(scale * x + order * np.pi / 2)
         assert not result.success or abs(result.value - true) <= result.error + 1e-300
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("function", "x", "pole", "power"),
+    [
+        (lambda x: 1 / x, 1e-12, 0.0, 1),
+        (lambda x: 1 / (x - 1), 1.0 + 2.0**-26, 1.0, 1),
+        (lambda x: 1 / (x - 1), 1.0 - 2.0**-20, 1.0, 1),
+        (lambda x: 1 / (x - 1) ** 2, 1.0 + 2.0**-10, 1.0, 2),
+    ],
+)
+def test_higher_derivatives_close_to_a_pole(function, x, pole, power, order):
+    """Leaps to smaller steps pass those that are small enough and not yet spoilt by rounding: they are gone back to."""
+    rising = math.prod(range(power, power + order))
+    true = (-1.0) ** order * rising / (x - pole) ** (power + order)
+    result = derivative(function, x, order=order)
+    assert result.success
+    assert abs(result.value - true) <= result.error < 0.1 * abs(true)
