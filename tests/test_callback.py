@@ -171,3 +171,18 @@ def test_derivatives_do_not_depend_on_units(transform, derivative):
 def test_curvature_at_a_large_argument():
     curvature = arc.hess(lambda p: arc.callback(lambda x: x * x, 0.0, p))(1e12)
     np.testing.assert_allclose(curvature, 2.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("x", [-1.0, 4.0])
+def test_a_branch_that_is_not_taken_is_not_called(x):
+    asked = []
+
+    def root(t):
+        asked.append(float(t))
+        return math.sqrt(t)
+
+    def function(x):
+        return arc.cond(x > 0, lambda x: arc.callback(root, 0.0, x), lambda x: -x, x)
+
+    assert arc.grad(function)(x) == pytest.approx(0.25 if x > 0 else -1.0)
+    assert min(asked, default=1.0) > 0

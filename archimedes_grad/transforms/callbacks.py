@@ -94,7 +94,8 @@ def callback(
             return _cotangents(name, given(*arrays), [np.shape(value_of(operand)) for operand in operands])
 
     values = [np.asarray(value_of(operand), dtype=float) for operand in operands]
-    (value,) = evaluate(*(array.copy()[()] for array in values))
+    # In a body there are no values yet: what is not taken there must not be called either.
+    value = evaluate(*(array.copy()[()] for array in values))[0] if trace.values_known else np.ones(shape)
     box = BlackBox(
         casadi_name(name, "callback"), evaluate, [array.shape for array in values], [shape],
         derivative if isinstance(derivative, str) else "adaptive", pull_back,

@@ -76,7 +76,7 @@ def cond(pred: Any, t: Callable[..., Any], f: Callable[..., Any], *operands: Any
             f"np.where for a choice entry by entry."
         )
     if not isinstance(pred, SymbolicArray):
-        return owned((t if pred else f)(*operands))
+        return owned((t if pred else f)(*map(owned, operands)))
     with forward_nodes():
         holds = _binary(cs.OP_NE, pred.node, scalar_node(0))
     return _chosen("cond", holds, bool(np.asarray(pred.value)), [f, t], operands, ("f", "t"))
@@ -131,6 +131,8 @@ def switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> An
         if current_trace() is None:
             raise outlived("switch: ")
         last = len(branches) - 1
+        if not last:
+            return owned(branches[0](*map(owned, operands)))
         with forward_nodes():
             clamped = _binary(cs.OP_FMAX, _binary(cs.OP_FMIN, i.node, scalar_node(last)), scalar_node(0))
         names = tuple(f"branch {k}" for k in range(len(branches)))
@@ -141,7 +143,7 @@ def switch(i: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> An
             f"switch: index {position} is out of range; one from 0 to {len(branches) - 1} was expected. Clip it: "
             f"np.clip(i, 0, {len(branches) - 1})."
         )
-    return owned(branches[position](*operands))
+    return owned(branches[position](*map(owned, operands)))
 
 
 def _chosen(

@@ -164,10 +164,12 @@ def _scanned_by_python(
     before = apart(owner, "init", carry)[0]
     rows: list[list[Any]] = []
     y_structure: Any = None
+    # A step may write to what it is given, and goes on to write to what it has returned.
+    carry = owned(carry)
     for k in range(n):
-        carry, y = _pair(owner, f(carry, xs_structure.build([x[k] for x in slices])))
+        carry, y = _pair(owner, f(carry, owned(xs_structure.build([x[k] for x in slices]))))
         before = _require_same_carry(owner, before, structure, carry)
-        numbers, y_structure = apart(owner, "y", y)
+        numbers, y_structure = apart(owner, "y", owned(y))
         rows.append(numbers)
     if not n:
         raise ValueError(
@@ -353,6 +355,7 @@ def _while_by_python(
     cond: Callable[[Any], Any], body: Callable[[Any], Any], state: Any, carry: list[Any], structure: Structure,
     max_steps: int,
 ) -> Any:  # fmt: skip
+    state = owned(state)
     for _ in range(max_steps):
         holds = cond(state)
         if np.shape(holds) != ():

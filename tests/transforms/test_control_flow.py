@@ -497,3 +497,32 @@ def test_state_is_restored_when_a_body_raises():
         return y * x
 
     assert arc.grad(f)(3.0) == 12.0
+
+
+def doubled_in_place(state, *_):
+    state *= 2.0
+    return state
+
+
+IN_PLACE = {
+    "scan": lambda x: (arc.scan(lambda c, u: (doubled_in_place(c), c), x, np.ones(3)), x),
+    "scan, its items": lambda x: (arc.scan(lambda c, u: (c + np.sum(doubled_in_place(u)), None), 0.0, x), x),
+    "fori_loop": lambda x: (arc.fori_loop(0, 3, lambda i, s: doubled_in_place(s), x), x),
+    "while_loop": lambda x: (arc.while_loop(lambda s: s[0, 0] < 9.0, doubled_in_place, x, 9), x),
+    "cond": lambda x: (arc.cond(True, doubled_in_place, np.sin, x), x),
+    "switch": lambda x: (arc.switch(1, [np.sin, doubled_in_place], x), x),
+}
+
+
+@pytest.mark.parametrize("form", IN_PLACE)
+def test_writes_within_a_loop_or_choice_stay_there_inside_of_a_trace_and_outside(form):
+    outside, inside = (f(np.array([[1.0, 2.0], [3.0, 4.0]])) for f in (IN_PLACE[form], arc.compile(IN_PLACE[form])))
+    np.testing.assert_array_equal(outside[1], [[1.0, 2.0], [3.0, 4.0]])
+    for one, other in zip(outside[0], inside[0], strict=True):
+        np.testing.assert_equal(one, other)
+    np.testing.assert_array_equal(inside[1], outside[1])
+
+
+def test_a_switch_of_one_branch():
+    slope = arc.grad(lambda x, i: arc.switch(i, [np.sin], x))
+    assert slope(1.0, 0) == slope(1.0, 5) == np.cos(1.0)
