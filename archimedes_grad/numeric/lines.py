@@ -83,8 +83,7 @@ def _solved(line: Line, order: int, method: str, options: dict[str, Any]) -> Lin
     if method == "finite":
         estimate = finite_derivative(sampler, order, **options)
     elif method == "complex":
-        estimate = complex_derivative(line.function, line.point, line.direction, sampler, options["stepsize"])
-        sampler.n_evaluations += 1
+        estimate = complex_derivative(line.function, line.point, line.direction, sampler, **options)
     elif uses_fit(options):
         moving = line.direction != 0
         position = line.position

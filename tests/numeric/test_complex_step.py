@@ -90,3 +90,18 @@ def test_a_function_that_is_not_finite_here_has_no_derivative(method):
     kit = CalculusKit(lambda p: np.array([p[0], np.log(p[1])]), [1.0, -1.0])
     with np.errstate(invalid="ignore"), pytest.raises(FloatingPointError, match="not finite"):
         kit.jacobian(method=method)
+
+
+@pytest.mark.parametrize(
+    ("function", "x", "stepsize", "true"),
+    [
+        (np.sin, 1.0, 1e-3, math.cos(1.0)),
+        (lambda x: np.sin(100 * x), 1.0, 1e-5, 100 * math.cos(100.0)),
+        (lambda x: 1 / x, 1e-15, 1e-20, -1e30),
+        (lambda x: x**3, 0.0, 1e-20, 0.0),
+        (np.sin, 1.0, 1e-20, math.cos(1.0)),
+    ],
+)
+def test_what_the_step_leaves_out_is_claimed(function, x, stepsize, true):
+    result = derivative(function, x, method="complex", stepsize=stepsize, return_error=True)
+    assert abs(result.value - true) <= result.error <= 1e-6 * abs(true) + 1e-39
