@@ -33,7 +33,7 @@ from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arguments.specs import flatten, is_mutable, key_orders, static_key
 from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.derivatives.representation import Derived
-from archimedes_grad.engines.vm import DIRECT_FROM, Slot, failures, forget_failure, raise_failure, raise_interrupt
+from archimedes_grad.engines.vm import DIRECT_FROM, Slot, failures, forget_failure, raise_failure, raise_in_words
 from archimedes_grad.tracing.graph import Leaf, Output, Template
 
 
@@ -130,7 +130,7 @@ class _Source:
             "static_key": static_key, "key_orders": key_orders,
             "contiguous": np.ascontiguousarray, "Miss": Miss, "FAILED": FAILED, "path": path,
             "hits": [0], "failures": failures, "raise_failure": raise_failure, "forget_failure": forget_failure,
-            "raise_interrupt": raise_interrupt,
+            "raise_in_words": raise_in_words,
         }  # fmt: skip
         self._fresh = 0
 
@@ -254,9 +254,7 @@ class _Source:
         if self.derived.graph.black_boxes:
             # What an interrupted evaluation of another call has left behind.
             body.append("if failures: forget_failure()")
-            body += ["try: evaluate()", "except RuntimeError as error: raise_interrupt(error)"]
-        else:
-            body.append("evaluate()")
+        body += ["try: evaluate()", "except RuntimeError as error: raise_in_words(error)"]
         if self.promotion is not None:
             # Not exact where threads evaluate at once: then it may start a call later, or twice.
             self.names |= {"clock": time.perf_counter, "seconds_left": [self.promotion.seconds], "never": math.inf}

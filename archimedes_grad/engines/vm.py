@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,10 +35,17 @@ def forget_failure() -> None:
     failures.pop(threading.get_ident(), None)
 
 
-def raise_interrupt(error: RuntimeError) -> None:
-    """Raise what CasADi made of an interrupt that came on the way into a function called back; else the error."""
+def raise_in_words(error: RuntimeError) -> None:
+    """Raise what an error of CasADi means: an interrupt on the way into what is called back, an integration, itself."""
     if "KeyboardInterrupt" in str(error):
         raise KeyboardInterrupt from error
+    status = re.search(r'"(CV_\w+)"', str(error))
+    if status is not None:
+        raise RuntimeError(
+            f"odeint: the integrator stopped before the last time with {status[1]}, and a finite solution up to there "
+            f"was expected. See whether it grows without bound; where it only takes many steps (10,000 between two "
+            f"times), ask for more times in between, or raise rtol and atol."
+        ) from error
     raise error
 
 
@@ -111,7 +119,10 @@ def evaluated(function: cs.Function, values: Sequence[npt.ArrayLike]) -> list[np
     for i, array in enumerate(outputs):
         if array.size:
             buffer.set_res(i, _memory(array))
-    evaluate()
+    try:
+        evaluate()
+    except RuntimeError as error:
+        raise_in_words(error)
     if failures:
         raise_failure()
     return outputs

@@ -164,7 +164,7 @@ def odeint(
     TraceError
         If t is traced.
     RuntimeError
-        If the integrator fails, with its own status.
+        If the integrator fails, with its own status and what may help.
 
     Notes
     -----

@@ -202,8 +202,17 @@ def test_time_closures_and_scalar_states():
 
 
 def test_an_integrator_that_fails_raises_with_its_status(capfd):
-    with pytest.raises(RuntimeError, match="CV_"):
-        arc.odeint(lambda x, t: x * x, 1.0, np.array([0.0, 1.0, 2.0]))
+    def last(x):
+        return arc.odeint(lambda x, t: x * x, x, np.array([0.0, 1.0, 2.0]))[-1]
+
+    # When it is traced, and in later calls.
+    with pytest.raises(RuntimeError, match=r"stopped before the last time with CV_.* finite solution .* ask for more"):
+        last(1.0)
+    for transform in (arc.compile, arc.grad):
+        compiled = transform(last)
+        assert compiled(0.1) == pytest.approx(0.125 if transform is arc.compile else 1.5625, rel=1e-6)
+        with pytest.raises(RuntimeError, match=r"stopped before the last time with CV_"):
+            compiled(1.0)
 
 
 def test_bad_equations():
