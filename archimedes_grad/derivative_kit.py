@@ -40,7 +40,8 @@ class DerivativeKit:
         The point, or an array of points.
     tab_x, tab_y : array_like, optional
         A table of shape (n,) and (n, ...) to differentiate instead of a function, by a cubic spline. The claimed
-        error then includes what the derivative changes when every second point is left out.
+        error then includes what the derivative, there and half an interval beside, changes when every second point is
+        left out.
     use_input_cache : bool
         Whether to remember the function's values between calls of `differentiate`. Off by default: the methods
         reuse their points by themselves, and a function that is not pure must not be remembered.
@@ -202,10 +203,17 @@ class DerivativeKit:
         settings = {"method": method or "adaptive", "order": order, **options}
         fine = derivative(self.function, point, **run, **settings)
         coarser = table.coarser()
-        if coarser is None:
-            return replace(fine, error=np.full(np.shape(fine.value), np.inf))
-        coarse = derivative(coarser, point, **settings)
-        return replace(fine, error=fine.error + np.abs(fine.value - coarse.value))
+        if not coarser:
+            few = f"{len(table.x)} points leave nothing to judge a spline by: at least 6 were expected"
+            unknown = np.full(np.shape(fine.value), np.inf)
+            return replace(fine, error=unknown, status="failed", success=False, message=few)
+        # The distance of two splines changes its sign here and there: one place alone may have none.
+        change = np.max([
+            np.abs(derivative(table, place, **settings).value - derivative(spline, place, **settings).value)
+            for place in table.around(point)
+            for spline in coarser
+        ], axis=0)  # fmt: skip
+        return replace(fine, error=fine.error + change)
 
     def plot(self, order: int = 1, **options: Any) -> Any:
         """A figure of the samples with the fit, the residual and the extrapolations of ``adaptive``.

@@ -71,12 +71,22 @@ class TabulatedFunction:
         value = left * self.y[i] + right * self.y[i + 1] + bend * width**2 / 6
         return np.asarray(value).reshape(self.shape)
 
-    def coarser(self) -> TabulatedFunction | None:
-        """The spline through every second point and the last; None if too few would be left."""
-        kept = np.unique([*range(0, len(self.x), 2), len(self.x) - 1])
-        if len(kept) < FEWEST_POINTS:
-            return None
-        return TabulatedFunction(self.x[kept], self.y[kept].reshape(len(kept), *self.shape))
+    def around(self, at: float) -> list[float]:
+        """A point, and those half an interval beside it, within the table."""
+        i = min(int(np.searchsorted(self.x, at, side="right")) - 1, len(self.x) - 2)
+        half = (self.x[i + 1] - self.x[i]) / 2
+        return [at, float(max(at - half, self.x[0])), float(min(at + half, self.x[-1]))]
+
+    def coarser(self) -> list[TabulatedFunction]:
+        """The splines through the first, every second and the last point, the first or second of them left out.
+
+        Two, as their distance from this one changes its sign somewhere; none if too few points would be left.
+        """
+        last = len(self.x) - 1
+        chosen = [np.unique([0, *range(start, last + 1, 2), last]) for start in (0, 1)]
+        if min(map(len, chosen)) < FEWEST_POINTS:
+            return []
+        return [TabulatedFunction(self.x[kept], self.y[kept].reshape(len(kept), *self.shape)) for kept in chosen]
 
 
 def _numbers(name: str, given: ArrayLike) -> Floats:

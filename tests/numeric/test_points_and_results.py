@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from archimedes_grad.derivative_kit import DerivativeKit
 from archimedes_grad.numeric import (
     derivative,
     gradient,
@@ -192,19 +193,54 @@ def test_splines_are_those_of_scipy(shape):
         assert np.isnan(spline(outside)).all()
 
 
-@pytest.mark.parametrize(
-    ("count", "kept"), [(4, None), (5, None), (6, [0, 2, 4, 5]), (7, [0, 2, 4, 6]), (8, [0, 2, 4, 6, 7])]
-)
-def test_coarser_splines(count, kept):
+COARSER = {
+    4: [], 5: [], 6: [[0, 2, 4, 5], [0, 1, 3, 5]], 7: [[0, 2, 4, 6], [0, 1, 3, 5, 6]],
+    8: [[0, 2, 4, 6, 7], [0, 1, 3, 5, 7]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("count", COARSER)
+def test_coarser_splines(count):
     x = np.arange(count) ** 1.5
     y = np.column_stack([np.sin(x), np.cos(x)])
-    coarser = TabulatedFunction(x, y).coarser()
-    if kept is None:
-        assert coarser is None
-    else:
+    for coarser, kept in zip(TabulatedFunction(x, y).coarser(), COARSER[count], strict=True):
         np.testing.assert_array_equal(coarser.x, x[kept])
         np.testing.assert_array_equal(coarser.y, y[kept])
         assert coarser.shape == (2,)
+
+
+def test_places_half_an_interval_beside_a_point():
+    table = TabulatedFunction([0.0, 1.0, 3.0, 4.0], [0.0, 1.0, 0.0, 1.0])
+    assert table.around(1.5) == [1.5, 0.5, 2.5]
+    assert table.around(0.25) == [0.25, 0.0, 0.75]
+    assert table.around(4.0) == [4.0, 3.5, 4.0]
+
+
+def test_what_is_claimed_for_a_table_is_a_bound_in_practice():
+    """At one place a spline and a coarser one may agree by chance: that alone bounded seven of eight derivatives."""
+    random = np.random.default_rng(5)
+    exceeding = 0
+    for trial in range(20):
+        count, frequency, phase = random.integers(8, 40), random.uniform(0.5, 4.0), random.uniform(0.0, 6.0)
+        x = np.linspace(0.0, 3.0, count) if trial % 2 else np.arange(count) ** 1.2
+        scale = x[-1] / 3.0
+        for order in (1, 2):
+            at = random.uniform(x[0], x[-1])
+            kit = DerivativeKit(tab_x=x, tab_y=np.sin(frequency * x / scale + phase), x0=at)
+            result = kit.differentiate(order=order, full_output=True)
+            true = (frequency / scale) ** order * np.sin(frequency * at / scale + phase + order * np.pi / 2)
+            assert abs(result.value - true) <= 3.0 * result.error
+            exceeding += abs(result.value - true) > result.error
+    assert exceeding <= 2
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_few_points_allow_no_claim(count):
+    x = np.arange(float(count))
+    result = DerivativeKit(tab_x=x, tab_y=x**2, x0=1.5).differentiate(full_output=True)
+    assert (result.success, float(result.error)) == (False, np.inf)
+    assert result.value == pytest.approx(3.0)
+    assert f"{count} points leave nothing to judge a spline by" in result.message
 
 
 def test_caches():
