@@ -311,3 +311,18 @@ def test_bad_types():
         arc.custom_jvp(np.sin).defjvp(None)
     with pytest.raises(TypeError, match="must be a function"):
         arc.custom_vjp(np.sin).defvjp(np.sin, None)
+
+
+def test_writes_to_what_stop_gradient_gives_do_not_reach_its_argument():
+    def function(x):
+        y = arc.stop_gradient({"x": x, "plain": CONSTANT})
+        y["x"] += 100.0
+        y["plain"] += 100.0
+        return np.sum(x**2) + np.sum(CONSTANT)
+
+    x = np.array([1.0, 2.0])
+    assert function(x) == arc.compile(function)(x) == 12.0
+    np.testing.assert_array_equal(x, [1.0, 2.0])
+
+
+CONSTANT = np.array([3.0, 4.0])
