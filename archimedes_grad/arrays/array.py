@@ -23,8 +23,8 @@ from archimedes_grad.arrays.array_methods import ArrayMethods
 from archimedes_grad.arrays.decisions import decided_integer, decided_truth
 from archimedes_grad.arrays.operators import Operators
 from archimedes_grad.arrays.plain_numbers import is_formatting, plain_number_error, require_truth_asked_by_python
-from archimedes_grad.arrays.trace_state import current_trace, trace_error
-from archimedes_grad.nodes.gather import Shape, flat, geometry_of, reshaped, window
+from archimedes_grad.arrays.trace_state import current_trace, note_strides, note_write, trace_error
+from archimedes_grad.nodes.gather import Shape, flat, geometry_of, reshaped, viewed
 from archimedes_grad.nodes.strided import Geometry
 
 _float64 = np.float64
@@ -57,9 +57,9 @@ class SymbolicArray(Operators, ArrayMethods):
     ----------
     value
         The array or number that this is in the run being traced: a NumPy scalar where NumPy has one, a
-        plain Python number for an argument that came as one, else a C-contiguous ndarray or a view of one.
+        plain Python number for an argument that came as one, else an ndarray, laid out in memory as NumPy's is.
     root
-        The array that this is a view of, or None; ``geometry`` says where on it.
+        The array that this is a view of, or None; ``geometry`` says where in its memory. Nodes are in C order.
     version
         How often a root was written to; of a view, the version of its root that it was last read at.
     """
@@ -91,13 +91,14 @@ class SymbolicArray(Operators, ArrayMethods):
                 root._read = {}
             node = root._read.get(self.geometry)
             if node is None:
-                node = root._read[self.geometry] = window(root._node, root.value.shape, self.geometry)
+                node = root._read[self.geometry] = viewed(root._node, root.value, self.geometry)
             self._node = node
             self.version = root.version
         return self._node
 
     def rewrite(self, node: cs.MX) -> None:
         """Give a root another expression after a write; its views follow."""
+        note_write()
         self._node = node
         self.version += 1
         self._read = None
@@ -121,6 +122,7 @@ class SymbolicArray(Operators, ArrayMethods):
 
     @shape.setter
     def shape(self, shape: Shape) -> None:
+        note_strides()
         value = self.value[...] if isinstance(self.value, np.ndarray) else self.value
         value.shape = shape
         if self.root is None:
@@ -249,19 +251,19 @@ class SymbolicArray(Operators, ArrayMethods):
     def astype(self, dtype: npt.DTypeLike, order: str = "K", casting: str = "unsafe",
                subok: bool = True, copy: bool = True) -> Any:  # fmt: skip
         """Return the array cast as NumPy casts: to an integer dtype by truncation."""
-        return dispatch.FUNCTIONS[np.ndarray.astype](self, dtype, casting=casting, copy=copy)
+        return dispatch.FUNCTIONS[np.ndarray.astype](self, dtype, order, casting, subok, copy)
 
-    def copy(self, order: str = "C") -> SymbolicArray:
+    def copy(self, order: Any = "C") -> SymbolicArray:
         """Return a copy: writes to it do not reach this array."""
         if not isinstance(self.value, np.ndarray):
             return SymbolicArray(self.node, self.value)
-        return EntriesOfSymbolicArray(self.node, np.array(self.value, order="C"))
+        return EntriesOfSymbolicArray(self.node, self.value.copy(order))
 
     def __copy__(self) -> SymbolicArray:
-        return self.copy()
+        return self.copy("K")
 
     def __deepcopy__(self, memo: Any) -> SymbolicArray:
-        return self.copy()
+        return self.copy("K")
 
     def fill(self, number: Any) -> None:
         """Set every entry to a number."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from archimedes_grad.arrays import dispatch
-from archimedes_grad.arrays.trace_state import trace_error
+from archimedes_grad.arrays.trace_state import note_strides, trace_error
 
 
 def _method(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -131,11 +131,8 @@ class ArrayMethods:
 
     @property
     def flat(self) -> Any:
-        """The entries in C order: a view, or read-only where they lie in another order in memory."""
-        entries: Any = np.ravel(self)
-        if entries.root is None:
-            entries.value.flags.writeable = False  # a copy: a write to it would be lost
-        return entries
+        """The entries in C order: read as copies, written to in the array."""
+        return dispatch.FUNCTIONS[np.flatiter](self)
 
     @flat.setter
     def flat(self: Any, entries: Any) -> None:
@@ -171,11 +168,13 @@ class ArrayMethods:
     @property
     def base(self) -> Any:
         """The array that this is a view of, or None."""
+        note_strides()
         return self.root  # type: ignore[attr-defined]
 
     @property
     def strides(self) -> Any:
         """The strides of the value in the run being traced."""
+        note_strides()
         return np.asarray(self.value).strides  # type: ignore[attr-defined]
 
     @property

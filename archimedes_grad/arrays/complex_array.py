@@ -102,9 +102,14 @@ class ComplexArray(EntriesOfSymbolicArray):
     def __rtruediv__(self, other: Any) -> Any:
         return np.true_divide(other, self)
 
-    def copy(self, order: str = "C") -> ComplexArray:
+    def copy(self, order: Any = "C") -> ComplexArray:
         """Return a copy: writes to it do not reach this array."""
-        return ComplexArray(self._real.copy(), self._imag.copy())
+        return ComplexArray(self._real.copy(order), self._imag.copy(order))
+
+    def of_parts(self, function: Callable[[Any], Any]) -> ComplexArray:
+        """Return the array of what a function gives for each part; this array where it gives the parts themselves."""
+        real, imag = function(self._real), function(self._imag)
+        return self if real is self._real and imag is self._imag else ComplexArray(real, imag)
 
     def astype(self, dtype: Any, order: str = "K", casting: Any = "unsafe",
                subok: bool = True, copy: bool = True) -> Any:  # fmt: skip
@@ -141,7 +146,8 @@ def _of_parts(real: Any, imag: Any) -> Any:
     """Return a complex number or array. Not as a sum with 1j times a part, which is nan where that is infinite."""
     if type(real) in (float, int) and type(imag) in (float, int):
         return complex(real, imag)
-    result = np.empty(np.broadcast_shapes(np.shape(real), np.shape(imag)), np.result_type(real, imag, np.complex64))
+    shape = np.broadcast_shapes(np.shape(real), np.shape(imag))
+    result = np.empty_like(real if np.ndim(real) else imag, np.result_type(real, imag, np.complex64), shape=shape)
     result.real, result.imag = real, imag
     return result[()]
 

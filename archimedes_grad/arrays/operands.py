@@ -16,6 +16,7 @@ from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.nodes.broadcasts import is_large_broadcast
 from archimedes_grad.nodes.gather import Shape, broadcast, filled, flat, geometry_of, reshaped, taken
+from archimedes_grad.nodes.strided import places_in_c_order
 
 _binary = cs.MX.binary
 _unary = cs.MX.unary
@@ -179,9 +180,9 @@ def typed(node: cs.MX, dtype: np.dtype[Any]) -> cs.MX:
 
 
 def root_indices(array: SymbolicArray) -> Any:
-    """Return, in the shape of an array, the flat index of each entry on its root."""
+    """Return, in the shape of an array, the flat index of each entry on its root, in C order."""
     if array.root is not None:
-        return array.geometry.indices()
+        return places_in_c_order(array.root.value, array.geometry.indices())
     if not isinstance(array.value, np.ndarray):
         return np.intp(0)
     return np.arange(array.value.size).reshape(array.value.shape)
@@ -215,5 +216,5 @@ def _taken_from(array: SymbolicArray, indices: Any) -> Any:
         return taken(root.node, np.shape(root.value), indices)
     # All entries in another order, which may be that of this array.
     places = np.empty(root.size, np.intp)
-    places[array.geometry.indices().ravel()] = np.arange(root.size)
+    places[root_indices(array).ravel()] = np.arange(root.size)
     return taken(array.node, array.shape, places[indices])

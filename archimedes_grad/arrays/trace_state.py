@@ -97,6 +97,9 @@ class Trace:
         What the last refusal of a plain number said, as text. Code in C may lose the error and go on.
     values_known
         False where the values carried along are placeholders, so that no decision may rest on them.
+    may_be_view, goes_by_strides
+        Of the outermost trace: whether an array is a view or a copy by how another lies in memory; and whether the
+        function may give something else for arguments that lie otherwise, as by a write after that.
     asks_failures, attempting, failed_at, n_fallible, tries
         Calls that fail for some values, in ``try`` statements: see ``rules/attempts.py``. Whether they leave guards; of
         the outermost trace: whether one is under way, where one has failed without a guard, and whether one might be
@@ -117,10 +120,12 @@ class Trace:
         "engine",
         "failed_at",
         "failure",
+        "goes_by_strides",
         "guards",
         "has_several_outputs",
         "large_products",
         "loops",
+        "may_be_view",
         "n_decisions",
         "n_fallible",
         "opaque",
@@ -148,6 +153,8 @@ class Trace:
         self.failed_at: UserLine | None = None
         self.n_fallible = 0
         self.tries = False
+        self.may_be_view = False
+        self.goes_by_strides = False
         self.array_entries = 0
         self.array_nodes = 0
         self.selects = False
@@ -225,6 +232,23 @@ class Trace:
 def current_trace() -> Trace | None:
     """Return the trace under way in this thread, or None."""
     return getattr(_thread, "trace", None)
+
+
+def note_strides(only_if_written: bool = False) -> None:
+    """Tell the trace that what follows goes by how an array lies in memory; in any case, or if something is written."""
+    trace = current_trace()
+    if trace is not None:
+        top = trace.outermost
+        top.may_be_view = True
+        top.goes_by_strides |= not only_if_written
+
+
+def note_write() -> None:
+    """Tell the trace that an array is written to, and views along with it."""
+    trace = current_trace()
+    if trace is not None:
+        top = trace.outermost
+        top.goes_by_strides |= top.may_be_view
 
 
 def set_under_way(trace: Trace | None, active: int) -> None:

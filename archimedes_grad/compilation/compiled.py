@@ -160,6 +160,7 @@ class CompiledFunction(MadeByRecipe, Generic[P, R]):
                 new = from_packed(written, self._max_paths)
                 if new is not None:
                     key = key_of(self._signature.name, new.layout, new.trees, new.leaves, new.samples)
+                    key = self._with_strides(key, new.strides)
                     self._specialisations.setdefault(key, new)
 
     def __repr__(self) -> str:
@@ -346,6 +347,7 @@ class CompiledFunction(MadeByRecipe, Generic[P, R]):
         bound, layout = self._bound(args, kwargs)
         key = key_of(self._signature.name, layout, bound.trees, bound.leaves, bound.values)
         with self._tracing:
+            key = self._with_strides(key, tuple(leaf.strides for leaf in bound.leaves))
             found = self._specialisations.get(key)
             if found is None:
                 found = new_specialisation(bound, layout, self._max_paths)
@@ -355,6 +357,11 @@ class CompiledFunction(MadeByRecipe, Generic[P, R]):
             else:
                 self._specialisations.move_to_end(key)
         return found, bound
+
+    def _with_strides(self, key: Any, strides: tuple[Any, ...]) -> Any:
+        """Return a key; with how the leaves lie in memory, where what it leads to is for such as lie otherwise."""
+        known = self._specialisations.get(key)
+        return (key, strides) if known is not None and known.goes_by_strides and known.strides != strides else key
 
     def _path(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Path, Paths]:
         """Return the path that a call takes, traced if it was not before."""

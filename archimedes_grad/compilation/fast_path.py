@@ -34,6 +34,7 @@ from archimedes_grad.arguments.specs import flatten, is_mutable, key_orders, sta
 from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.derivatives.representation import Derived
 from archimedes_grad.engines.vm import DIRECT_FROM, Slot, failures, forget_failure, raise_failure, raise_in_words
+from archimedes_grad.nodes.strided import is_fortran_order, strides_in_memory
 from archimedes_grad.tracing.graph import Leaf, Output, Template
 
 
@@ -128,6 +129,7 @@ class _Source:
         self.names: dict[str, Any] = {
             "MISS": MISS, "ndarray": np.ndarray, "float64": np.float64, "empty": np.empty, "flatten": flatten,
             "static_key": static_key, "key_orders": key_orders,
+            "strides_in_memory": strides_in_memory,
             "contiguous": np.ascontiguousarray, "Miss": Miss, "FAILED": FAILED, "path": path,
             "hits": [0], "failures": failures, "raise_failure": raise_failure, "forget_failure": forget_failure,
             "raise_in_words": raise_in_words,
@@ -190,7 +192,7 @@ class _Source:
             dtype = self.name("dtype", given.dtype)
             shape = self.name("shape", spec.shape)
             same = f"type({value}) is ndarray and {value}.dtype is {dtype} and {value}.shape == {shape}"
-            self.checks.append(f"if not ({same}): return MISS")
+            self.checks.append(f"if not ({same}{self._lies_alike(value, spec)}): return MISS")
         elif spec.differentiated:
             self.checks.append(f"if type({value}) is not float and type({value}) is not float64: return MISS")
         else:
@@ -206,9 +208,21 @@ class _Source:
         same = f"type({value}) is {self.name('type', complex if form.is_python else form.dtype.type)}"
         if shape != ():
             same = f"type({value}) is ndarray and {value}.dtype is {self.name('dtype', form.dtype)}"
-            same += f" and {value}.shape == {self.name('shape', shape)}"
+            same += f" and {value}.shape == {self.name('shape', shape)}{self._lies_alike(value, self.leaves[parts[0]])}"
         self.checks.append(f"if not ({same}): return MISS")
         self.checks.append(f"l{parts[0]}, l{parts[1]} = {value}.real, {value}.imag")
+
+    def _lies_alike(self, value: str, leaf: Leaf) -> str:
+        """Return the check of how an array lies in memory, where a path of the function may go by that."""
+        if not self.derived.goes_by_strides:
+            return ""
+        if leaf.strides is None:
+            return f" and {value}.flags.c_contiguous"
+        if len(leaf.shape) == 1:
+            return f" and not {value}.flags.c_contiguous"
+        if is_fortran_order(leaf.shape, leaf.strides):
+            return f" and {value}.flags.f_contiguous"
+        return f" and strides_in_memory({value}) == {self.name('strides', leaf.strides)}"
 
     def _static(self, value: str, constant: Any) -> None:
         if is_mutable(constant):

@@ -30,6 +30,8 @@ from archimedes_grad.tracing.trace import BoundArguments
 class Specialisation:
     """What is compiled for one form of call, shapes, dtypes and static values: one path or several.
 
+    Where the function goes by how arrays lie in memory, it is for arguments that lie in one way.
+
     Attributes
     ----------
     layout, trees, leaves
@@ -43,6 +45,17 @@ class Specialisation:
     leaves: Sequence[Leaf]
     samples: Sequence[Any]
     paths: Paths
+
+    @property
+    def strides(self) -> tuple[Any, ...]:
+        """How the leaves lay in memory when it was made."""
+        return tuple(leaf.strides for leaf in self.leaves)
+
+    @property
+    def goes_by_strides(self) -> bool:
+        """Whether it may not serve calls whose arguments lie in memory in another way."""
+        paths = list(self.paths.by_outcomes.values())
+        return len(paths) != 1 or paths[0].derived.goes_by_strides
 
 
 def new_specialisation(bound: BoundArguments, layout: Layout, max_paths: int) -> Specialisation:

@@ -73,6 +73,11 @@ class Derived:
         """Whether evaluation can fail, so that the last output has to be looked at."""
         return self.graph.can_fail
 
+    @property
+    def goes_by_strides(self) -> bool:
+        """Whether this, or another path from here, may be wrong for arguments that lie in memory in another way."""
+        return self.graph.goes_by_strides or self.graph.can_fail or self.n_guards > 0
+
 
 #: What a transformation does: from a graph and the layout of its call.
 Transformation = Callable[[Graph, Layout], Derived]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from archimedes_grad.nodes.broadcasts import is_large_broadcast, product_with_ones, repeated
 from archimedes_grad.nodes.patterns import filled_with, seen_as, spread
-from archimedes_grad.nodes.strided import Geometry
+from archimedes_grad.nodes.strided import Geometry, places_in_c_order
 
 Shape = tuple[int, ...]
 IndexArray = npt.NDArray[np.intp]
@@ -50,11 +50,18 @@ def flat(node: cs.MX) -> cs.MX:
 
 
 def geometry_of(window: npt.NDArray[Any], root: npt.NDArray[Any]) -> Geometry:
-    """Return where a NumPy view lies on the C-contiguous array that it is a view of."""
+    """Return where a NumPy view lies in the memory of the array that it is a view of."""
     itemsize = root.itemsize
     byte_offset = window.__array_interface__["data"][0] - root.__array_interface__["data"][0]
     strides = tuple(stride // itemsize for stride in window.strides)
     return Geometry(window.shape, byte_offset // itemsize, strides)
+
+
+def viewed(root: cs.MX, memory: npt.NDArray[Any], geometry: Geometry) -> cs.MX:
+    """Return the entries of a window on the memory of an array that is stored as root."""
+    if memory.flags.c_contiguous:
+        return window(root, memory.shape, geometry)
+    return taken(root, memory.shape, places_in_c_order(memory, geometry.indices()))
 
 
 def window(root: cs.MX, root_shape: Shape, geometry: Geometry) -> cs.MX:
@@ -227,6 +234,15 @@ def indices_of(info: dict[str, Any]) -> npt.NDArray[np.int64]:
     """Return the flat indices of the entries that a node takes or writes."""
     places = places_of(info)
     return places.indices().ravel().astype(np.int64) if isinstance(places, Geometry) else places
+
+
+def written(root: cs.MX, memory: npt.NDArray[Any], target: Geometry, values: cs.MX) -> cs.MX:
+    """Return the entries of an array, stored as root, with those of a window on its memory replaced."""
+    if memory.flags.c_contiguous:
+        return overwritten(root, memory.shape, target, values)
+    places = places_in_c_order(memory, target.indices())
+    structure = _progression(places.ravel()) if places.size else None
+    return put(root, places, values) if structure is None else overwritten(root, memory.shape, structure, values)
 
 
 def overwritten(root: cs.MX, root_shape: Shape, target: Geometry, values: cs.MX) -> cs.MX:

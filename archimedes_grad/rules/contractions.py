@@ -307,6 +307,8 @@ def matrix_power(a: Any, n: int) -> Any:
     """A whole power of a matrix by repeated squaring; of its inverse if n is negative."""
     a = gathered(a)
     value = np.linalg.matrix_power(value_of(a), n)
+    if n == 1:
+        return a
     if n < 0:
         a, n = np.linalg.inv(a), -n
     if n == 1:

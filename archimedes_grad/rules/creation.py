@@ -15,7 +15,8 @@ from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.constants import constant_node, scalar_node
 from archimedes_grad.arrays.dispatch import CONSTRUCTOR_HOLDERS, FUNCTIONS, implements
 from archimedes_grad.arrays.new_arrays import new_array
-from archimedes_grad.arrays.operands import dtype_of, gathered, is_traced, literal, require_real, value_of
+from archimedes_grad.arrays.operands import cast_node, dtype_of, gathered, is_traced, literal, require_real, value_of
+from archimedes_grad.arrays.trace_state import note_strides
 from archimedes_grad.nodes.gather import repeated_number, reshaped, stored_shape
 from archimedes_grad.rules.indexing import plain_key
 
@@ -90,42 +91,41 @@ def fromfunction(function: Callable[..., Any], shape: Any, *, dtype: Any = float
 @implements(np.require)
 def require(a: Any, dtype: Any = None, requirements: Any = None, **layout: Any) -> Any:
     """An array of a dtype: the same one, or a copy where NumPy needs one to lay it out as required."""
-    if is_traced(a):
-        return _laid_out(array(a, dtype, copy=None), lambda value: np.require(value, None, requirements))
-    return constant(np.require(a, dtype, requirements))
+    if not is_traced(a):
+        return constant(np.require(a, dtype, requirements))
+    note_strides()
+    result = array(a, dtype, copy=None)
+    if isinstance(result, ComplexArray):
+        return result.of_parts(lambda part: np.require(part, None, requirements))
+    value = np.require(result.value, None, requirements)
+    return result if np.may_share_memory(value, result.value) else new_array(result.node, value)
 
 
-def _laid_out(array: SymbolicArray, in_numpy: Callable[[Any], Any]) -> SymbolicArray:
-    """Return a traced array, or a copy where NumPy makes one."""
-    value = np.asarray(value_of(array.real))
-    return array if np.shares_memory(in_numpy(value), value) else array.copy()
+for _function, _order in ((np.ascontiguousarray, "C"), (np.asfortranarray, "F")):
 
-
-for _function in (np.ascontiguousarray, np.asfortranarray):
-
-    def _in_order(a: Any, dtype: Any = None, *, _function: Callable[..., Any] = _function, **device: Any) -> Any:
-        return _laid_out(array(a, dtype, copy=None, ndmin=1), _function)
+    def _in_order(a: Any, dtype: Any = None, *, _order: str = _order, **like: Any) -> Any:
+        return array(a, dtype, copy=None, order=_order, ndmin=1)
 
     FUNCTIONS[_function] = _in_order
 
 
 @implements(np.full)
-def full(shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", **device: Any) -> SymbolicArray:
+def full(shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", **device: Any) -> SymbolicArray:
     """An array of one number, traced or not."""
     shape, fill_value = plain_key(shape), gathered(fill_value)
     if not isinstance(fill_value, SymbolicArray):
-        return constant(np.full(shape, fill_value, dtype))
-    result = constant(np.full(shape, 0, dtype or fill_value.dtype))
+        return constant(np.full(shape, fill_value, dtype, order))
+    result = constant(np.full(shape, 0, dtype or fill_value.dtype, order))
     result[...] = fill_value
     return result
 
 
 @implements(np.full_like)
-def full_like(a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None,
+def full_like(a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None,
               **device: Any) -> SymbolicArray:  # fmt: skip
     """An array of one number in the shape and dtype of another."""
-    prototype = np.empty_like(value_of(gathered(a)), dtype=dtype, shape=plain_key(shape))
-    result = constant(np.zeros(prototype.shape, prototype.dtype))
+    prototype: Any = value_of(gathered(a))
+    result = constant(np.zeros_like(prototype, dtype, order, subok, plain_key(shape)))
     result[...] = fill_value
     return result
 
@@ -166,22 +166,34 @@ CONSTRUCTOR_HOLDERS.append(sys.modules[type(np.r_).__module__])
 @implements(np.asarray, np.asanyarray)
 def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: Any = None, **device: Any) -> Any:
     """A traced array itself, where its dtype and order are those asked for."""
-    return _laid_out(array(a, dtype, copy=copy), lambda value: np.asarray(value, order=order))
+    return array(a, dtype, copy=copy, order=order)
 
 
-@implements(np.array, np.copy)
-def array(a: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: int = 0, **layout: Any) -> Any:
+@implements(np.copy)
+def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
+    """A copy in the order of the array in memory, or in another."""
+    return array(a, order=order)
+
+
+@implements(np.array)
+def array(
+    a: Any, dtype: Any = None, *, copy: Any = True, order: Any = "K", subok: bool = False, ndmin: int = 0
+) -> Any:
     """A traced array from a traced array or nested lists of traced entries."""
-    result = literal(a) if not isinstance(a, SymbolicArray) else a
-    if dtype is not None:
-        result = result.astype(dtype, copy=False)
-    # SciPy's namespaces pass NumPy's own form of None, which is neither true nor false.
-    copied = result is a and copy is not _IF_NEEDED and bool(copy)
-    if isinstance(result, ComplexArray):
-        result = ComplexArray(*(array(part, copy=copied) for part in (result.real, result.imag)))
-    elif not isinstance(result.value, np.ndarray):
+    result: Any = a if isinstance(a, SymbolicArray | ComplexArray) else literal(a)
+    # A list is copied in any case, and by SciPy's namespaces None comes in NumPy's own form.
+    copy = None if result is not a or copy is _IF_NEEDED else copy
+    if isinstance(result, ComplexArray) or np.dtype(dtype).kind == "c":
+        cast = result if dtype is None else result.astype(dtype, copy=False)
+        return cast.of_parts(lambda part: np.array(part, copy=copy, order=order, ndmin=ndmin))
+    before = np.asarray(result.value)
+    if not copy and order not in (None, "K"):
+        note_strides()
+    value = np.array(before, dtype, copy=copy, order=order, ndmin=ndmin)
+    require_real(value)
+    if not isinstance(result.value, np.ndarray):
         # Of a number an array, which is written to.
-        result = EntriesOfSymbolicArray(result.node, np.array(result.value))
-    elif copied:
-        result = result.copy()
-    return np.reshape(result, (1,) * (ndmin - result.ndim) + result.shape) if ndmin > result.ndim else result
+        return EntriesOfSymbolicArray(cast_node(result.node, before.dtype, value.dtype), np.array(value))
+    if np.may_share_memory(value, before):
+        return np.reshape(result, value.shape) if ndmin > result.ndim else result
+    return new_array(cast_node(result.node, before.dtype, value.dtype), value)

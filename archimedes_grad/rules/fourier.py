@@ -79,7 +79,7 @@ def _transformed(x: Pair, n: int, sign: int) -> Pair:
     real, imag = matrix_call(kind, [(n,)] * len(nodes), [(n,)] * 2, count).call(nodes)
     given = value_of(x[0]) if x[1] is None else value_of(x[0]) + 1j * value_of(x[1])
     value = np.fft.fft(given) if sign == -1 else np.fft.ifft(given, norm="forward")
-    return new_array(real, value.real), new_array(imag, value.imag)
+    return new_array(real, np.array(value.real)), new_array(imag, np.array(value.imag))
 
 
 def _scale(n: int, norm: str | None, forward: bool) -> float:

@@ -14,6 +14,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import COMPLEX, FUNCTIONS, implements
+from archimedes_grad.arrays.flat_entries import FlatEntries
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import (
     cast_node,
@@ -26,8 +27,9 @@ from archimedes_grad.arrays.operands import (
     root_indices,
     value_of,
 )
-from archimedes_grad.nodes.gather import geometry_of, overwritten, put
-from archimedes_grad.nodes.strided import Geometry
+from archimedes_grad.arrays.trace_state import note_strides
+from archimedes_grad.nodes.gather import geometry_of, overwritten, put, written
+from archimedes_grad.nodes.strided import Geometry, places_in_c_order
 from archimedes_grad.rules.runtime_indices import entries_at, has_runtime_index
 
 
@@ -59,12 +61,14 @@ def getitem(array: SymbolicArray, key: Any) -> SymbolicArray:
 
 
 def _place_of(array: SymbolicArray, key: Any) -> int | None:
-    """Return where on the root the one entry at a key of integers lies, from its memory; of other keys None."""
+    """Return the place in C order, on the root, of the one entry at a key of integers; of other keys None."""
     if not isinstance(array.value, np.ndarray):
         return None
     root = array if array.root is None else array.root
     window = array.value[(*key, ...) if isinstance(key, tuple) else (key, ...)]
-    return geometry_of(window, root.value).offset if np.may_share_memory(window, root.value) else None
+    if not np.may_share_memory(window, root.value):
+        return None
+    return int(places_in_c_order(root.value, geometry_of(window, root.value).offset))
 
 
 @implements(operator.setitem)
@@ -81,7 +85,7 @@ def setitem(array: SymbolicArray, key: Any, new: Any) -> None:
         root.rewrite(overwritten(root.node, root.value.shape, window, assigned_node(new, array.dtype, ())))
     elif isinstance(target, np.ndarray) and np.may_share_memory(target, root.value):
         node = assigned_node(new, array.dtype, target.shape)
-        root.rewrite(overwritten(root.node, root.value.shape, geometry_of(target, root.value), node))
+        root.rewrite(written(root.node, root.value, geometry_of(target, root.value), node))
     elif np.size(target):
         indices = np.asarray(root_indices(array)[key])
         root.rewrite(put(root.node, indices, assigned_node(new, array.dtype, indices.shape)))
@@ -96,15 +100,29 @@ def assigned_node(new: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Any
     return cast_node(full_node(new, shape), dtype_of(new), dtype)
 
 
+@implements(np.flatiter)
+def flat_entries(array: Any) -> Any:
+    """``array.flat``."""
+    if isinstance(array, ComplexArray):
+        return array.of_parts(flat_entries)
+    array = np.atleast_1d(array)
+    return FlatEntries(array) if isinstance(array, SymbolicArray) else np.ravel(array)
+
+
 @implements(np.ndarray.astype)
-def astype(array: SymbolicArray, dtype: Any, casting: Any = "unsafe", copy: bool = True) -> SymbolicArray:
-    """Cast as NumPy does; ``copy=False`` gives the array itself where the dtype is right already."""
-    value = np.asarray(array.value).astype(dtype, casting=casting)
+def astype(
+    array: SymbolicArray, dtype: Any, order: Any = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+) -> Any:
+    """Cast as NumPy does; ``copy=False`` gives the array itself where dtype and order are right already."""
+    before = np.asarray(array.value)
+    if not copy and order not in (None, "K"):
+        note_strides()
+    value = before.astype(dtype, order, casting, subok, copy)
     if value.dtype.kind == "c":
-        real = astype(array, value.real.dtype)
+        real = astype(array, value.real.dtype, order)
         return ComplexArray(real, new_array(constant_node(0.0), np.zeros_like(real.value)))
     require_real(value)
-    if value.dtype == array.dtype and not copy:
+    if value is before:
         return array
     return new_array(
         cast_node(array.node, array.dtype, value.dtype), value if isinstance(array.value, np.ndarray) else value[()]
@@ -113,7 +131,14 @@ def astype(array: SymbolicArray, dtype: Any, casting: Any = "unsafe", copy: bool
 
 def _known(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the rule of a function that asks only for shape, dtype or memory: NumPy's answer."""
-    return lambda *args, **kwargs: function(*(value_of(gathered(a)) for a in args), **kwargs)
+    asks_memory = function in (np.may_share_memory, np.shares_memory)
+
+    def rule(*args: Any, **kwargs: Any) -> Any:
+        if asks_memory:
+            note_strides()
+        return function(*(value_of(gathered(a)) for a in args), **kwargs)
+
+    return rule
 
 
 for _function in (

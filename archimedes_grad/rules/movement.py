@@ -23,7 +23,9 @@ from archimedes_grad.arrays.operands import (
     value_of,
     values_in,
 )
+from archimedes_grad.arrays.trace_state import note_strides
 from archimedes_grad.nodes.gather import reshaped, stored_shape
+from archimedes_grad.nodes.strided import laid_out_as
 from archimedes_grad.rules.branches import note_choice
 from archimedes_grad.rules.composition import assigned
 from archimedes_grad.rules.indexing import plain_key
@@ -47,6 +49,9 @@ def movement_rule(function: Callable[..., Any]) -> Callable[..., Any]:
         args, kwargs = plain_key(args), {name: plain_key(word) for name, word in kwargs.items()}
         if not isinstance(array, SymbolicArray):
             return assigned(out, function(array, *args, **kwargs))
+        if function in (np.ravel, np.reshape):
+            # Whether to copy may be asked for, too: as copy=False, which raises where that is needed.
+            note_strides(only_if_written="copy" not in kwargs and {"K", "A"}.isdisjoint(_words(args, kwargs)))
         result = moved_each(array, lambda entries: function(entries, *args, **kwargs))
         return assigned(out, result)
 
@@ -54,16 +59,21 @@ def movement_rule(function: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
+def _words(args: tuple[Any, ...], kwargs: dict[str, Any]) -> set[str]:
+    return {word for word in (*args, *kwargs.values()) if isinstance(word, str)}
+
+
 def moved_each(array: SymbolicArray, movement: Callable[[Any], Any]) -> Any:
     """Apply a movement that gives one array or a list of arrays: views where NumPy gives views."""
     values = movement(array.value)
+
+    def indices() -> Any:
+        # Laid out as the array is, which order="K" and "A" go by.
+        return movement(laid_out_as(np.asarray(array.value), np.asarray(root_indices(array))))
+
     if not isinstance(values, list | tuple):
-        return moved(array, values, lambda: movement(root_indices(array)))
-    return type(values)(_moved_part(array, movement, part, value) for part, value in enumerate(values))
-
-
-def _moved_part(array: SymbolicArray, movement: Callable[[Any], Any], part: int, value: Any) -> SymbolicArray:
-    return moved(array, value, lambda: movement(root_indices(array))[part])
+        return moved(array, values, indices)
+    return type(values)(moved(array, value, lambda: indices()[part]) for part, value in enumerate(values))  # noqa: B023
 
 
 for _function in MOVEMENTS:

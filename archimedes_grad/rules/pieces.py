@@ -13,6 +13,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray
 from archimedes_grad.arrays.dispatch import CALLING_BACK, INTERCEPTED, implements
+from archimedes_grad.arrays.new_arrays import in_order_of
 from archimedes_grad.arrays.operands import array_of, gathered, is_traced, value_of, values_in
 from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.nodes.gather import stored_shape
@@ -45,7 +46,7 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
                 entries = gathered(function(x[mask], *args, **kw))
                 result = constant(result) if is_traced(entries) and not is_traced(result) else result
                 result[mask] = entries
-    return result
+    return in_order_of(value_of(x), result) if is_traced(result) and result.ndim > 1 else result
 
 
 def _truth(condition: Any) -> Any:

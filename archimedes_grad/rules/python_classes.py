@@ -10,6 +10,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import CALLING_BACK, INTERCEPTED
+from archimedes_grad.arrays.new_arrays import in_order_of
 from archimedes_grad.arrays.operands import array_of, dtype_of, gathered, is_traced, value_of
 
 _implementation: Any = np.lib._function_base_impl
@@ -71,6 +72,9 @@ def _vectorized(original: Callable[..., Any], self: Any, func: Any, args: Any) -
     columns = list(zip(*results, strict=True)) if several else [tuple(results)]
     dtypes = self.otypes or [dtype_of(gathered(column[0])) for column in columns]
     arrays = tuple(_of_numbers(column, dtype, shape) for column, dtype in zip(columns, dtypes, strict=True))
+    if len(shape) > 1:
+        pattern = np.frompyfunc(lambda *_: None, len(args), 1)(*map(value_of, args))
+        arrays = tuple(in_order_of(pattern, array) if is_traced(array) else array for array in arrays)
     return arrays if several else arrays[0]
 
 

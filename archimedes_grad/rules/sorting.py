@@ -15,7 +15,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, implements
-from archimedes_grad.arrays.new_arrays import new_array
+from archimedes_grad.arrays.new_arrays import in_order_of, new_array
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of, values_in
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import found
@@ -30,7 +30,7 @@ def _axis_last(array: Any, axis: int | None) -> Any:
 
 
 def _axis_back(last: Any, axis: int | None) -> Any:
-    return last if axis is None else np.moveaxis(last, -1, axis)
+    return last if axis is None else np.moveaxis(last, -1, axis).copy()
 
 
 def sorted_last(array: SymbolicArray) -> SymbolicArray:
@@ -81,7 +81,8 @@ def _kth_of(kth: Any) -> tuple[int, ...]:
 def _partition(array: Any, kth: Any, axis: int | None, kind: Any) -> Any:
     array = gathered(array)
     np.partition(value_of(array), kth, axis, kind)
-    return _axis_back(partitioned_last(_axis_last(array, axis), _kth_of(kth)), axis)
+    partitioned = _axis_back(partitioned_last(_axis_last(array, axis), _kth_of(kth)), axis)
+    return partitioned if axis is None else in_order_of(array.value, partitioned)
 
 
 @implements(np.partition)

@@ -17,6 +17,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexArray
+from archimedes_grad.arrays.flat_entries import FlatEntries
 from archimedes_grad.arrays.operands import node_of
 from archimedes_grad.arrays.trace_state import trace_error
 
@@ -38,6 +39,8 @@ def closed_over(functions: Sequence[Callable[..., Any]]) -> list[SymbolicArray]:
         kept.append(item)
         if isinstance(item, ComplexArray):
             waiting += (item.real, item.imag)
+        elif isinstance(item, FlatEntries):
+            waiting.append(item.base)
         elif isinstance(item, SymbolicArray):
             root = item if item.root is None else item.root
             found[id(root)] = root

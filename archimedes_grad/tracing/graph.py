@@ -30,6 +30,8 @@ class Leaf(NamedTuple):
     python_type
         ``float`` or ``int`` for an undifferentiated plain Python number, which takes on the dtype of the
         arrays that it meets; None for anything of NumPy's.
+    strides
+        How it lies in memory where that is not in C order: see ``strided.strides_in_memory``.
     """
 
     position: int
@@ -38,6 +40,7 @@ class Leaf(NamedTuple):
     dtype: np.dtype[Any]
     differentiated: bool
     python_type: type | None = None
+    strides: tuple[int, ...] | None = None
 
 
 class Output(NamedTuple):
@@ -138,6 +141,8 @@ class Graph:
         What CasADi calls back, kept alive as long as the graph.
     tries
         Whether a call that may fail stood where the function may have caught that.
+    goes_by_strides
+        Whether the function may give something else for arguments that lie in memory in another way.
     guards
         The decisions that led along this path: it holds where all of them have the same outcome.
     failure
@@ -170,6 +175,7 @@ class Graph:
     guards: tuple[Guard, ...] = ()
     engine: str = "vm"
     tries: bool = False
+    goes_by_strides: bool = False
     has_several_outputs: bool = False
     loops: Mapping[int, tuple[cs.Function, Loop]] = field(default_factory=dict)
 

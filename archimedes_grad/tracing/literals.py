@@ -33,17 +33,13 @@ def _intercepting(original: Callable[..., Any]) -> Callable[..., Any]:
         return _of_iterator(original)
     if original is np.arange:
         return _of_ends(original)
-    copies = original is np.array
 
     @functools.wraps(original)
     def constructor(object: Any, *args: Any, **kwargs: Any) -> Any:
         if current_trace() is None or not (is_traced(object) or is_traced(kwargs.get("like"))):
             return original(object, *args, **kwargs)
-        if args:
-            kwargs["dtype"] = args[0]
-        kwargs.setdefault("copy", copies)
         kwargs.pop("like", None)
-        return dispatch.function_rule(original)(object, **kwargs)
+        return dispatch.function_rule(original)(object, *args, **kwargs)
 
     return constructor
 

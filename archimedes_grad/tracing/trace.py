@@ -23,12 +23,13 @@ from archimedes_grad.arguments.specs import (
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.arrays.new_arrays import holding
-from archimedes_grad.arrays.operands import gathered, node_of
+from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import Guard, Trace, current_trace, leaked, outlived, trace_error
 from archimedes_grad.arrays.user_code import UserLine
 from archimedes_grad.nodes.gather import stored_shape
 from archimedes_grad.nodes.rebuilding import Rebuilding, ordered
 from archimedes_grad.nodes.simplification import forward_nodes
+from archimedes_grad.nodes.strided import laid_out, strides_in_memory
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.failures import called
 from archimedes_grad.tracing.graph import Graph, Leaf, Output, Template
@@ -138,7 +139,8 @@ class BoundArguments:
             )
         dtype = np.dtype(np.float64) if differentiated else array.dtype
         python_type = type(value) if type(value) in (float, int) and not differentiated else None
-        self.leaves.append(Leaf(position, shown, array.shape, dtype, differentiated, python_type))
+        strides = strides_in_memory(np.asarray(value_of(array)))
+        self.leaves.append(Leaf(position, shown, array.shape, dtype, differentiated, python_type, strides))
         self.values.append(array if python_type is None else value)
         return Template(output=len(self.leaves) - 1)
 
@@ -150,7 +152,12 @@ class BoundArguments:
                 f"here. Pass its parts, .real and .imag, as two arguments."
             )
         given = value if type(value) is complex else array
-        both = [self._leaf(position, getattr(given, part), f"{shown}.{part}", False) for part in ("real", "imag")]
+        both = []
+        for name in ("real", "imag"):
+            part = getattr(given, name)
+            if type(given) is np.ndarray:
+                part = laid_out(part, part.dtype, strides_in_memory(given))
+            both.append(self._leaf(position, part, f"{shown}.{name}", False))
         return Template(structure=ComplexForm(array.dtype, given is not array), children=tuple(both))
 
     def _as_array(self, value: Any, shown: str) -> Any:
@@ -282,6 +289,7 @@ def _run(
         has_several_outputs=current.has_several_outputs,
         loops=current.loops,
         tries=current.outermost.tries,
+        goes_by_strides=current.outermost.goes_by_strides,
         guards=tuple(
             replace(guard, node=node) for guard, node in zip(guards, guard_nodes, strict=True)
         ),
@@ -332,12 +340,11 @@ def _symbol(current: Trace, leaf: Leaf, value: Any) -> cs.MX:
 
 
 def _carried_value(leaf: Leaf, value: Any) -> Any:
-    """Return the value that the symbol carries: a copy, which the function may write to."""
-    if isinstance(value, SymbolicArray):
-        value = value.value
+    """Return the value that the symbol carries: a copy, which the function may write to, laid out as the value is."""
+    value = value_of(value)
     if leaf.python_type is not None:
         return value
-    copied = np.array(value, dtype=leaf.dtype, order="C")
+    copied = laid_out(value, leaf.dtype, leaf.strides)
     return copied if leaf.shape else copied[()]
 
 

@@ -24,6 +24,7 @@ from archimedes_grad.derivatives.autodiff import require_numbers, require_scalar
 from archimedes_grad.derivatives.directional import form_of_arguments, leaves_with_cotangents, require_same_form
 from archimedes_grad.derivatives.jacobians import require_one_argument, require_one_output
 from archimedes_grad.errors import FallbackWarning, TraceError, warn_caller
+from archimedes_grad.nodes.strided import laid_out
 from archimedes_grad.numeric.functions import real_output
 from archimedes_grad.tracing.graph import Template
 from archimedes_grad.tracing.trace import BoundArguments, auxiliary_pair
@@ -191,9 +192,13 @@ class _Call:
     # --- the function of the flat vector --------------------------------------------------------
 
     def _evaluated(self, flat: npt.NDArray[Any]) -> tuple[Any, Any]:
-        values = [value.copy() if isinstance(value, np.ndarray) else value for value in self.bound.values]
+        values = list(self.bound.values)
         for leaf, part in zip(self.wanted, self._parts(flat), strict=True):
-            values[leaf] = part.copy() if part.shape else part[()]
+            values[leaf] = part if part.shape else part[()]
+        values = [
+            laid_out(value, value.dtype, leaf.strides) if isinstance(value, np.ndarray) else value
+            for value, leaf in zip(values, self.bound.leaves, strict=True)
+        ]
         passed = [self.bound.trees[position].build(values) for position in range(len(self.bound.trees))]
         keywords = dict(zip(self.layout.keywords, passed[self.layout.n_positional :], strict=True))
         returned = self.function(*passed[: self.layout.n_passed], **keywords)
