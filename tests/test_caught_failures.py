@@ -294,11 +294,17 @@ def test_where_numpy_and_casadi_round_differently_calls_end(n):
         except np.linalg.LinAlgError:
             return X[0, 0] * 0.0 + 2.0
 
+    def outcome(X):
+        try:
+            return compiled(X)
+        except np.linalg.LinAlgError:  # Which pivots vanish hangs on the machine: CasADi's may where LAPACK's do not.
+            return "singular"
+
     rng = np.random.default_rng(n)
     compiled = arc.compile(f)
-    for _ in range(150):
-        X = rng.integers(-3, 4, (n, n - 1)) / rng.integers(1, 8)
-        assert compiled(X) in (1.0, 2.0)
+    outcomes = [outcome(rng.integers(-3, 4, (n, n - 1)) / rng.integers(1, 8)) for _ in range(150)]
+    assert set(outcomes) <= {1.0, 2.0, "singular"}
+    assert {1.0, 2.0} <= set(outcomes)
 
 
 def test_paths_that_disagree_on_a_decision_end_in_an_error(monkeypatch):
