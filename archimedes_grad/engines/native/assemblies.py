@@ -6,6 +6,8 @@ array is computed once, from all slices that reach it.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -55,9 +57,30 @@ def term_index(shift: int, loops: tuple[int, ...]) -> Index:
     return Index(shift, in_order(loops).steps)
 
 
+def join(order: Sequence[Value], outputs: Sequence[Value]) -> None:
+    """Put assemblies together with those that they begin with, where nobody else reads these.
+
+    Parameters
+    ----------
+    order
+        All values, operands first.
+    """
+    readers = Counter([*outputs, *(operand for value in order for operand in value.operands)])
+    joined: set[Value] = set()
+    for value in reversed(order):
+        if not isinstance(value, Assembly) or value in joined:
+            continue
+        base, parts = value.base, [value.parts]
+        while isinstance(base, Assembly) and readers[base] == 1:
+            joined.add(base)
+            parts.append(base.parts)
+            base = base.base
+        value.put_together(base, [part for group in reversed(parts) for part in group])
+
+
 def are_disjoint(assembly: Assembly) -> bool:
     """Tell whether the pieces of an assembly write every entry once, so that their order does not matter."""
-    return all(_is_stretch(part) for part in assembly.parts)
+    return all(part.is_stretch for part in assembly.parts)
 
 
 def pieces(assembly: Assembly) -> list[Piece]:
@@ -70,12 +93,7 @@ def pieces(assembly: Assembly) -> list[Piece]:
 
 
 def _alone(part: Part) -> Piece:
-    where = part.where.simplified() if isinstance(part.where, Geometry) else part.where
-    return Piece(where, ((part.value, 0),), part.adds)
-
-
-def _is_stretch(part: Part) -> bool:
-    return isinstance(part.where, Geometry) and part.where.simplified().strides in ((), (1,))
+    return Piece(part.where, ((part.value, 0),), part.adds)
 
 
 def _stretches(assembly: Assembly) -> list[Piece]:

@@ -235,11 +235,11 @@ class CFunction:
     # --- assemblies -----------------------------------------------------------------------------
 
     def _write_assembly(self, value: Assembly) -> None:
-        single = self._nest(())
+        single, disjoint = self._nest(()), are_disjoint(value)
         for piece in pieces(value):
             if piece.terms[0][0] in self.memory.in_place:
                 continue
-            if piece.loops == () and are_disjoint(value):
+            if piece.loops == () and disjoint:
                 self._piece(single, piece, value, ())
                 continue
             loops = refined(piece.loops, piece.loops) or ()

@@ -11,7 +11,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from archimedes_grad.nodes.strided import Geometry
+
+#: A list of places is taken for a window of at most so many axes.
+_MOST_AXES = 4
 
 
 class SplitError(Exception):
@@ -138,6 +144,36 @@ def spread(flags: Sequence[bool], shape: tuple[int, ...], loops: tuple[int, ...]
 def c_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the strides of an array that lies in memory in the order of its axes."""
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def strided(places: npt.NDArray[np.int64]) -> Geometry | None:
+    """Return the window that a list of places is, if it is one of few axes."""
+    if places.size == 0 or int(places.min()) < 0:
+        return None
+    axes: list[tuple[int, int]] = []
+    offset = int(places[0])
+    while places.size > 1:
+        if len(axes) == _MOST_AXES:
+            return None
+        # The innermost axis ends where the step first changes.
+        steps = np.diff(places)
+        first = int(steps[0])
+        changes = np.flatnonzero(steps != first)
+        length = int(changes[0]) + 1 if changes.size else places.size
+        table = places.reshape(-1, length) if places.size % length == 0 and length > 1 else None
+        if table is None or not ((table - table[:, :1]) == np.arange(length) * first).all():
+            return None
+        axes.append((length, first))
+        places = table[:, 0]
+    return Geometry(tuple(length for length, _ in reversed(axes)), offset, tuple(step for _, step in reversed(axes)))
+
+
+def span(window: Geometry) -> tuple[int, int]:
+    """Return the first and the last place that a window reaches; the last one is -1 where it has no entries."""
+    if 0 in window.shape:
+        return 0, -1
+    reach = [(length - 1) * stride for length, stride in zip(window.shape, window.strides, strict=True)]
+    return window.offset + sum(r for r in reach if r < 0), window.offset + sum(r for r in reach if r > 0)
 
 
 def _positions(index: Index, loops: tuple[int, ...], shape: tuple[int, ...]) -> list[Index]:

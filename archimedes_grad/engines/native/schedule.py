@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from archimedes_grad.engines.native.assemblies import pieces, term_index
+from archimedes_grad.engines.native.assemblies import join, pieces, term_index
 from archimedes_grad.engines.native.indices import Index, in_order, refined, refined_strides
 from archimedes_grad.engines.native.nests import Loops, MustStoreError, fitting_loops
 from archimedes_grad.engines.native.operations import OPERATIONS
@@ -66,6 +66,7 @@ class Schedule:
 
     def __init__(self, outputs: Sequence[Value]) -> None:
         self.outputs = tuple(outputs)
+        join(_reachable(outputs), outputs)
         self.order = _reachable(outputs)
         self.users: dict[Value, list[Value]] = {value: [] for value in self.order}
         for value in self.order:

@@ -10,10 +10,11 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.engines.native.blas_library import has_lapack
+from archimedes_grad.engines.native.indices import strided
 from archimedes_grad.engines.native.operations import OPERATIONS
 from archimedes_grad.engines.native.products import contraction, matrix_product
 from archimedes_grad.engines.native.reductions import reduction
-from archimedes_grad.engines.native.values import Part, UnsupportedError, Value, Values, strided
+from archimedes_grad.engines.native.values import Part, UnsupportedError, Value, Values
 from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.nodes.dependence import branches_of
 from archimedes_grad.nodes.gather import EXTREMES, places_of
@@ -51,16 +52,17 @@ def read(function: cs.Function, callee: Callable[[cs.Function], Any]) -> Form:
     if function.n_instructions() > MOST_INSTRUCTIONS:
         raise UnsupportedError(f"{function.n_instructions()} instructions are too many for a C compiler")
     values = Values()
-    reader = _Scalars(function, values) if function.is_a("SXFunction") else _Arrays(function, values, callee)
-    return Form(tuple(reader.outputs()), values)
+    if function.is_a("SXFunction"):
+        return Form(tuple(_Scalars(function, values).outputs()), values)
+    return Form(tuple(_Arrays(values, callee).outputs(function)), values)
 
 
 def is_compiled(node: cs.MX) -> bool:
-    """Tell whether a function of this one node would be compiled."""
-    operands = [cs.MX.sym(f"x{i}", node.dep(i).sparsity()) for i in range(node.n_dep())]
-    function = cs.Function("node", operands, node.eval_mx(operands))
+    """Tell whether a function of this one node, which has operands, would be compiled."""
+    reader = _Arrays(Values(), _read_with_all_it_calls)
+    operands = [reader.values.input(i, node.dep(i).nnz()) for i in range(node.n_dep())]
     try:
-        _read_with_all_it_calls(function)
+        reader.results(node.op(), node, operands)
     except UnsupportedError:
         return False
     return True
@@ -108,14 +110,13 @@ class _Scalars:
 class _Arrays:
     """Reads a graph of arrays."""
 
-    def __init__(self, function: cs.Function, values: Values, callee: Callable[[cs.Function], Any]) -> None:
-        self.function = function
+    def __init__(self, values: Values, callee: Callable[[cs.Function], Any]) -> None:
         self.values = values
         self.callee = callee
-        self.work: dict[int, Value] = {}
 
-    def outputs(self) -> list[Value]:
-        function, work = self.function, self.work
+    def outputs(self, function: cs.Function) -> list[Value]:
+        """Return the outputs of a Function."""
+        work: dict[int, Value] = {}
         # An input or output that is concatenated of others comes in segments.
         outputs: list[dict[int, Value]] = [{} for _ in range(function.n_out())]
         for k in range(function.n_instructions()):
@@ -133,9 +134,7 @@ class _Arrays:
                 operands = [work[i] if i >= 0 else self.values.fill(0, 0.0) for i in inputs]
                 results = self.results(operation, node, operands)
                 assert node.has_output() or results[0].size == node.nnz(), _name(operation)
-                for target, value in zip(targets, results, strict=True):
-                    if target >= 0:
-                        work[target] = value
+                work.update((to, value) for to, value in zip(targets, results, strict=True) if to >= 0)
         return [
             self.values.concatenation([segments[offset] for offset in sorted(segments)])
             if segments

@@ -7,6 +7,7 @@ before it is repeated.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,11 +16,9 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.engines.native.indices import composed
+from archimedes_grad.engines.native.indices import composed, span, strided
 from archimedes_grad.nodes.strided import Geometry
 
-#: A list of places is taken for a window of at most so many axes.
-_MOST_AXES = 4
 #: An array of so many numbers is computed again for each product, if it is so few operations on smaller ones.
 _LARGE, _FEW_OPERATIONS = 16_384, 2
 
@@ -99,13 +98,31 @@ class Reduction(Value):
     kept: tuple[bool, ...]
 
 
-@dataclass(frozen=True, eq=False, repr=False, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Part:
-    """Entries that go into an assembled array: where (a window, listed or computed places), and whether they add."""
+    """Entries that go into an assembled array: where (a window, listed or computed places), and whether they add.
+
+    ``span`` is the first and the last place that they can reach.
+    """
 
     value: Value
     where: Geometry | npt.NDArray[np.int64] | Value
     adds: bool
+    span: tuple[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.where, Geometry):
+            self.where = self.where.simplified()
+            self.span = span(self.where)
+        elif isinstance(self.where, np.ndarray):
+            self.span = int(self.where.min(initial=0)), int(self.where.max(initial=-1))
+        else:
+            self.span = 0, sys.maxsize
+
+    @property
+    def is_stretch(self) -> bool:
+        """Whether they go to neighbouring places, in order."""
+        return isinstance(self.where, Geometry) and self.where.strides in ((), (1,))
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -114,6 +131,26 @@ class Assembly(Value):
 
     base: Value
     parts: tuple[Part, ...]
+
+    def read_before(self, window: Geometry) -> tuple[Value, Geometry] | None:
+        """Return what a window's entries are put together from, and the window on that; None if it is more than one."""
+        low, high = span(window)
+        source: Value = self
+        while isinstance(source, Assembly):
+            for part in reversed(source.parts):
+                first, last = part.span
+                if first <= high and low <= last:
+                    if part.adds or not part.is_stretch or low < first or last < high:
+                        return None
+                    return part.value, window._replace(offset=window.offset - first)
+            source = source.base
+        return source, window
+
+    def put_together(self, base: Value, parts: Sequence[Part]) -> None:
+        """Let it consist of other parts."""
+        self.base, self.parts = base, tuple(parts)
+        places = [part.where for part in parts if isinstance(part.where, Value)]
+        self.operands = (base, *(part.value for part in parts), *places)
 
 
 @dataclass(eq=False, repr=False, slots=True)
@@ -247,11 +284,15 @@ class Values:
     def view(self, source: Value, geometry: Geometry) -> Value:
         """Return a window on a value."""
         geometry = geometry.simplified()
-        while isinstance(source, View):
-            together = composed(geometry, source.geometry)
-            if together is None:
+        while isinstance(source, View | Assembly):
+            if isinstance(source, Assembly):
+                before = source.read_before(geometry)
+            else:
+                together = composed(geometry, source.geometry)
+                before = None if together is None else (source.source, together)
+            if before is None:
                 break
-            source, geometry = source.source, together
+            source, geometry = before
         if isinstance(source, Fill):
             return self.fill(geometry.size, source.number)
         if geometry.is_whole(source.size):
@@ -283,17 +324,16 @@ class Values:
 
     def assembly(self, base: Value, *parts: Part) -> Value:
         """Return an array with parts put into it."""
-        if isinstance(base, Assembly):
-            # The assembly under it is computed only where something else asks for it.
-            return self._assembled(base.base, (*base.parts, *parts))
         if len(parts) == 1 and isinstance(parts[0].where, Geometry) and parts[0].where.is_whole(base.size):
             (part,) = parts
             return self.elementwise_sum(base, part.value) if part.adds else part.value
         return self._assembled(base, parts)
 
     def _assembled(self, base: Value, parts: tuple[Part, ...]) -> Value:
-        places = [part.where for part in parts if isinstance(part.where, Value)]
-        return self._new(Assembly(base.size, base, parts), base, *(part.value for part in parts), *places)
+        value = Assembly(base.size, base, parts)
+        self._new(value)
+        value.put_together(base, parts)
+        return value
 
     def elementwise_sum(self, left: Value, right: Value) -> Value:
         """Return the sum of two arrays; one of them where the other is zero throughout."""
@@ -371,25 +411,3 @@ def _is_cheap(value: Value) -> bool:
         else:
             read += current.size
     return operations <= _FEW_OPERATIONS and 4 * read <= value.size
-
-
-def strided(places: npt.NDArray[np.int64]) -> Geometry | None:
-    """Return the window that a list of places is, if it is one of few axes."""
-    if places.size == 0 or int(places.min()) < 0:
-        return None
-    axes: list[tuple[int, int]] = []
-    offset = int(places[0])
-    while places.size > 1:
-        if len(axes) == _MOST_AXES:
-            return None
-        # The innermost axis ends where the step first changes.
-        steps = np.diff(places)
-        first = int(steps[0])
-        changes = np.flatnonzero(steps != first)
-        length = int(changes[0]) + 1 if changes.size else places.size
-        table = places.reshape(-1, length) if places.size % length == 0 and length > 1 else None
-        if table is None or not ((table - table[:, :1]) == np.arange(length) * first).all():
-            return None
-        axes.append((length, first))
-        places = table[:, 0]
-    return Geometry(tuple(length for length, _ in reversed(axes)), offset, tuple(step for _, step in reversed(axes)))
