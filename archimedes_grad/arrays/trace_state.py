@@ -258,6 +258,13 @@ def set_under_way(trace: Trace | None, active: int) -> None:
     active_traces = active
 
 
+def note_loop(function: cs.Function, loop: Loop) -> None:
+    """Tell the trace under way what a Function is a loop of."""
+    trace = current_trace()
+    assert trace is not None
+    trace.loops[hash(function)] = function, loop
+
+
 def trace_error(what: str, way_on: str, line: UserLine | None = None) -> TraceError:
     """Return a TraceError that names a line, by default the user's under way, and one way to go on."""
     return TraceError(message_at_line(what, way_on, line or user_line()))

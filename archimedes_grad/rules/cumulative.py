@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
@@ -15,55 +14,23 @@ from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.nodes.gather import flat, reshaped
-from archimedes_grad.rules.composition import NO_VALUE, composed, counted, given, static, written
+from archimedes_grad.rules.composition import NO_VALUE, composed, given, static, written
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.reductions import reduced_axes
+from archimedes_grad.rules.running import Combine, all_results
 
-Combine = Callable[[cs.MX, cs.MX], cs.MX]
-
-#: ufuncs that give the same however their operands are grouped: scans and folds by halves.
+#: ufuncs that give the same, up to rounding, however their operands are grouped: they are folded by halves.
 ASSOCIATIVE = frozenset({
     np.add, np.multiply, np.maximum, np.minimum, np.fmax, np.fmin, np.logaddexp, np.logaddexp2, np.hypot,
     np.logical_and, np.logical_or, np.logical_xor,
 })  # fmt: skip
 
 
-def scanned(entries: cs.MX, width: int, combine: Combine) -> cs.MX:
-    """Return the running combination of the blocks of ``width`` entries that follow each other in a column.
-
-    Pairs are combined, the scan of the pairs is that of half the length, and every second result comes from
-    it (Blelloch 1990): two combinations per entry in all, forward and in the derivative.
-    """
-    length = entries.numel() // width
-    if length <= 1:
-        return entries
-    even_length = 2 * (length // 2) * width
-    pairs = cs.reshape(entries[:even_length] if even_length < entries.numel() else entries, 2 * width, length // 2)
-    first, second = flat(pairs[:width, :]), flat(pairs[width:, :])
-    of_pairs = scanned(combine(first, second), width, combine)
-    counted(8, 4 * entries.numel())
-    evens = first
-    if length > 3:
-        evens = cs.vertcat(first[:width], combine(of_pairs[:-width], first[width:]))
-    interleaved = _interleaved(evens, of_pairs, width)
-    if length % 2 == 0:
-        return interleaved
-    last = combine(of_pairs[-width:], entries[-width:])
-    return cs.vertcat(interleaved, last)
-
-
-def _interleaved(evens: cs.MX, odds: cs.MX, width: int) -> cs.MX:
-    """Return blocks of two columns in turn."""
-    pairs = evens.numel() // width
-    rows = cs.vertcat(cs.reshape(evens, width, pairs), cs.reshape(odds, width, pairs))
-    return cs.reshape(rows, 2 * width * pairs, 1)
-
-
 def _scan_along(array: Any, axis: int, combine: Combine) -> Any:
     """Return the scan of a traced array along an axis, in the array's shape."""
     first = np.moveaxis(array, axis, 0)
     width = first.size // first.shape[0]
-    node = scanned(flat(first.node), width, combine)
+    node = all_results(flat(first.node), width, combine)
     scan: Any = new_array(reshaped(node, first.shape), np.zeros(first.shape, array.dtype))
     return np.moveaxis(scan, 0, axis)
 

@@ -19,6 +19,7 @@ from archimedes_grad.nodes.broadcasts import is_large_sum, sum_with_ones
 from archimedes_grad.nodes.gather import EXTREMES, Shape, flat, reshaped
 from archimedes_grad.nodes.patterns import repeated_across, seen_as, sum_of_all
 from archimedes_grad.rules.composition import NO_VALUE, assigned, counted, given
+from archimedes_grad.rules.running import last_result
 from archimedes_grad.rules.ufuncs import numpys_out
 from archimedes_grad.rules.words import add, is_nan, mul, negated, only_where, root_of_sum_of_squares
 
@@ -138,7 +139,8 @@ def folded(matrix: cs.MX, combine: Callable[[cs.MX, cs.MX], cs.MX]) -> cs.MX:
 
 
 def _product(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
-    return folded(reduced_columns(array, axes), mul)
+    matrix = reduced_columns(array, axes)
+    return last_result(flat(matrix), matrix.size1(), mul)
 
 
 def _extreme(ufunc: np.ufunc) -> Callable[[SymbolicArray, tuple[int, ...]], cs.MX]:

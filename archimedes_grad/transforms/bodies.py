@@ -30,7 +30,6 @@ from archimedes_grad.derivatives.autodiff import differentiable_function
 from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.nodes.functions import called
 from archimedes_grad.nodes.gather import Shape, reshaped
-from archimedes_grad.nodes.loops import Loop
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.rules.branches import chooses
 from archimedes_grad.tracing.closures import standing_for
@@ -296,13 +295,6 @@ def applied(
         for node, value, output in zip(results, flat, outputs, strict=False)
         if output is not None
     ]
-
-
-def note_loop(function: cs.Function, loop: Loop) -> None:
-    """Tell the trace under way what a Function is a loop of."""
-    trace_under_way = current_trace()
-    assert trace_under_way is not None
-    trace_under_way.loops[hash(function)] = function, loop
 
 
 def fails_with(message: str) -> None:

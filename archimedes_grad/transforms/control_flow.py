@@ -15,7 +15,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.operands import node_of, value_of
-from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.arrays.trace_state import current_trace, note_loop, trace_error
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import stored_shape
 from archimedes_grad.nodes.loops import Loop, checkpoints, looped
@@ -30,7 +30,6 @@ from archimedes_grad.transforms.bodies import (
     apart,
     applied,
     as_traced,
-    note_loop,
     owned,
     placeholder,
     shapes_of,

@@ -1,13 +1,15 @@
 """Running results, differences and integrals."""
 
 import numpy as np
+import optree
 import pytest
 from checks import check_row, check_same_error, row
-from helpers import check_value, sample
+from helpers import check_value, needs_compiler, sample
 
 import archimedes_grad as arc
 
 LENGTHS = (1, 2, 3, 7, 16, 33)
+RNG = np.random.default_rng(5)
 
 ROWS = [
     *(row(lambda x, f=f: f.reduce(x, axis=0, initial=0.7), (3, 4), positive=True)
@@ -81,6 +83,61 @@ def test_long_sums_run_in_linear_graphs():
     f = arc.grad(lambda x: np.sum(np.cumsum(x) ** 2))
     np.testing.assert_allclose(f(x), np.cumsum((2 * np.cumsum(x))[::-1])[::-1], rtol=1e-9)
     assert "array" in str(f.explain(x))
+
+
+#: Numbers at the ends of the range, of which no two may meet that NumPy does not bring together.
+ENDS = [
+    [1e200, 1e-200, 1e200, 1e-200], [1e300, 1.0, 1e-200, 1e-200], [-0.0, -0.0, 3.0], [1e308, -1e308, 1e308, -1e308],
+    np.resize([1e200, 1e-200], 90), np.resize([1e308, -1e308, 1.0], 200), np.resize([1e-300, 1e300, -1.0], 99),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ["vm", pytest.param("native", marks=needs_compiler)])
+@pytest.mark.parametrize("function", [np.cumsum, np.cumprod, np.prod, np.add.accumulate, np.multiply.reduce])
+def test_entries_are_combined_in_numpys_order(function, engine):
+    long = [RNG.normal(size=n) for n in (31, 32, 33, 34, 65, 97, 1_000)]
+    wide = [RNG.normal(size=shape) for shape in ((5, 40), (70, 3), (40, 50), (2, 37, 3))]
+
+    @arc.compile(engine=engine)
+    def all_at_once(rows, tables):
+        return [function(row) for row in rows], [[function(t, axis=k) for k in range(t.ndim)] for t in tables]
+
+    rows = [np.array(row, dtype=float) for row in ENDS] + long
+    with np.errstate(all="ignore"):
+        got = all_at_once(rows, wide)
+        expected = [function(row) for row in rows], [[function(t, axis=k) for k in range(t.ndim)] for t in wide]
+    for one, other in zip(optree.tree_leaves(got), optree.tree_leaves(expected), strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(np.signbit(one), np.signbit(other))
+
+
+@pytest.mark.parametrize("n", [4, 90, 1_000])
+def test_slopes_of_products_are_finite_where_the_products_are(n):
+    x = np.resize([1e200, 1e-200], n)
+    np.testing.assert_allclose(arc.grad(np.prod)(x), 1 / x, rtol=1e-12)
+    np.testing.assert_allclose(arc.grad(lambda x: np.cumprod(x)[-1])(x), 1 / x, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(40,), (150,), (70, 3), (40, 50)])
+def test_derivatives_of_long_products(shape):
+    x = RNG.uniform(0.9, 1.1, shape)
+    weights = RNG.normal(size=shape)
+    running = np.cumprod(x, axis=0)
+    expected = np.cumsum((weights * running)[::-1], axis=0)[::-1] / x
+
+    def weighed(x):
+        return np.sum(weights * np.cumprod(x, axis=0))
+
+    np.testing.assert_allclose(arc.grad(weighed)(x), expected, rtol=1e-9)
+    np.testing.assert_allclose(arc.jvp(weighed)(x, weights), np.sum(expected * weights), rtol=1e-9)
+    of_all = arc.grad(lambda x: np.sum(np.prod(x, axis=0)))(x)
+    np.testing.assert_allclose(of_all, np.prod(x, axis=0) / x, rtol=1e-9)
+
+
+def test_second_derivatives_of_long_products():
+    x = RNG.uniform(0.9, 1.1, 50)
+    expected = np.prod(x) / np.outer(x, x) * (1 - np.eye(50))
+    np.testing.assert_allclose(arc.hess(np.prod)(x), expected, rtol=1e-9)
 
 
 def test_dtypes_are_numpys():
