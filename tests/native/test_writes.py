@@ -6,7 +6,7 @@ import pytest
 from helpers import needs_compiler
 
 import archimedes_grad as arc
-from archimedes_grad.engines.native import compiled
+from archimedes_grad.engines.native import compiled, tape
 from archimedes_grad.engines.native.program import source_of
 
 pytestmark = [needs_compiler, pytest.mark.usefixtures("own_cache")]
@@ -76,6 +76,26 @@ def test_code_for_entries_that_are_written_one_by_one_grows_with_their_number(pr
         value = program(x, n)
         lengths.append(len(source_of(cs.Function("written", [x], [value, cs.gradient(value, x)])).text.splitlines()))
     assert lengths[1] < 5 * lengths[0]
+
+
+def test_what_calls_the_same_function_many_times_is_read_once(monkeypatch):
+    read, calls = tape.read, []
+
+    def counted(function, callee):
+        calls.append(function.name())
+        return read(function, callee)
+
+    monkeypatch.setattr(tape, "read", counted)
+    x = cs.MX.sym("x", 3)
+    step = cs.Function("step", [x], [cs.sin(x)], {"never_inline": True})
+    result = x
+    for _ in range(20):
+        result = step(result)
+    chain = cs.Function("chain", [x], [result], {"never_inline": True})
+    first = chain(x)
+    readable = tape.Readable()
+    assert all(readable.is_compiled(output.dep(0)) for output in (first, chain(first)))
+    assert sorted(calls) == ["chain", "step"]
 
 
 def test_matrices_that_are_written_entry_by_entry():

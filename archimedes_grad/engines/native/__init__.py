@@ -14,7 +14,7 @@ from archimedes_grad.engines.native.c_text import ENTRY, loaded_text
 from archimedes_grad.engines.native.compilers import CompilerError, NoCompilerError
 from archimedes_grad.engines.native.pieces import Cut
 from archimedes_grad.engines.native.program import source_of
-from archimedes_grad.engines.native.tape import is_compiled
+from archimedes_grad.engines.native.tape import Readable
 from archimedes_grad.engines.native.toolchain import library
 from archimedes_grad.engines.native.values import UnsupportedError
 from archimedes_grad.engines.selection import default_threads
@@ -86,7 +86,7 @@ def _around_what_is_not_compiled(function: cs.Function, reason: UnsupportedError
         If there is no piece that is worth it.
     """
     with forward_nodes():
-        cut = Cut(function, is_compiled) if function.is_a("MXFunction") else None
+        cut = Cut(function, Readable().is_compiled) if function.is_a("MXFunction") else None
     if cut is None or not cut.pieces:
         raise reason
     entries, data = _loaded([piece.function for piece in cut.pieces])

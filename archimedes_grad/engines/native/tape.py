@@ -57,19 +57,26 @@ def read(function: cs.Function, callee: Callable[[cs.Function], Any]) -> Form:
     return Form(tuple(_Arrays(values, callee).outputs(function)), values)
 
 
-def is_compiled(node: cs.MX) -> bool:
-    """Tell whether a function of this one node, which has operands, would be compiled."""
-    reader = _Arrays(Values(), _read_with_all_it_calls)
-    operands = [reader.values.input(i, node.dep(i).nnz()) for i in range(node.n_dep())]
-    try:
-        reader.results(node.op(), node, operands)
-    except UnsupportedError:
-        return False
-    return True
+class Readable:
+    """Tells which nodes would be compiled, with all that they call; each Function is read once."""
 
+    def __init__(self) -> None:
+        self._known: dict[int, cs.Function] = {}
 
-def _read_with_all_it_calls(function: cs.Function) -> None:
-    read(function, _read_with_all_it_calls)
+    def is_compiled(self, node: cs.MX) -> bool:
+        """Tell whether a function of this one node, which has operands, would be compiled."""
+        reader = _Arrays(Values(), self._read_with_all_it_calls)
+        operands = [reader.values.input(i, node.dep(i).nnz()) for i in range(node.n_dep())]
+        try:
+            reader.results(node.op(), node, operands)
+        except UnsupportedError:
+            return False
+        return True
+
+    def _read_with_all_it_calls(self, function: cs.Function) -> None:
+        if hash(function) not in self._known:
+            read(function, self._read_with_all_it_calls)
+            self._known[hash(function)] = function
 
 
 class _Scalars:
