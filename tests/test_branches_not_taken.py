@@ -308,6 +308,23 @@ READ = {
     "by two outputs, one always": lambda x, y: (
         lambda a: np.sum(a[0] + np.where(x > 0, a[1] * y, 0))
     )(arc.scan(lambda c, e: ((c[0] * e + x, np.where(x > 0, c[1] * np.sqrt(x), 0 * c[0])), None), (y, x), y)[0]),
+    "by entries of an array in a branch": lambda x, y: (
+        lambda q: arc.cond(x[0] > 0, lambda: q[2] * y[0], lambda: np.sum(q[1::2]))
+    )(np.sqrt(x)),
+    "by entries of an array in one of several branches": lambda x, y: (
+        lambda q: arc.switch(1 + (x[1] > 0), [lambda: q[3], lambda: q[2] * y[1], lambda: q[1]])
+    )(np.sqrt(x)),
+    "by a carry that later steps do not take": lambda x, y: arc.scan(
+        lambda c, b: ((0.5 * c[0], c[1] + np.sum(np.where(x > 0, c[0] * b, 0))), None), (np.sqrt(x), 0.0), y
+    )[0][1],
+    "by entries of a carry, in branches": lambda x, y: arc.scan(
+        lambda c, b: ((0.9 * c[0], c[1] + arc.cond(b > 9, lambda: c[0][1], lambda: b * c[0][2])), None),
+        (np.sqrt(x), 0.0), y,
+    )[0][1],
+    "by a carry, while": lambda x, y: arc.while_loop(
+        lambda s: s[2] < 3, lambda s: (s[0] * 0.9, s[1] + np.sum(np.where(x > 0, s[0] * y, 0)), s[2] + 1),
+        (np.sqrt(x), 0.0, 0), 5,
+    )[1],
     "by the condition of a loop alone": lambda x, y: np.sum(
         arc.while_loop(
             lambda s: np.nansum(s[0]) + s[2] < 6, lambda s: (0.9 * s[0], s[1] * y, s[2] + 1), (np.sqrt(x), x, 0), 9
@@ -539,6 +556,7 @@ LONG = {
     "a choice in a batch": arc.vmap(lambda v: arc.cond(v > -5, np.sqrt, lambda v: v, v)),
     "a choice": lambda v: arc.cond(v[-1] > 0, np.sqrt, np.log, v),
     "a loop": lambda v: arc.scan(lambda c, e: (0.5 * c, np.sqrt(e)), 0.3, v)[1],
+    "running sums": lambda v: np.cumsum(np.sqrt(v[::-1]))[::-1],
     "a rule of the user's": _rule,
     "a rule in a batch": arc.vmap(lambda v: _rule(v) * v),
 } | {name: getattr(special, name) for name in ("psi", "k0", "y1", "ndtri", "log_ndtr", "expi")}
@@ -566,6 +584,17 @@ def test_many_entries_are_kept_apart_behind_calls(called):
     ):  # fmt: skip
         np.testing.assert_allclose(got[taken], expected, rtol=1e-9, atol=1e-12)
         np.testing.assert_array_equal(got[~taken], 0)
+
+
+def test_entries_of_long_arrays_are_kept_apart_in_branches():
+    def function(x):
+        q = np.sqrt(x)
+        return arc.cond(x[5] > 0, lambda: np.sum(np.sin(q[300:])), lambda: np.sum(q[:300]))
+
+    x = np.linspace(0.0, 1.0, 600)
+    slope = arc.grad(function)(x)
+    np.testing.assert_array_equal(slope[:300], 0)
+    np.testing.assert_allclose(slope[300:], np.cos(np.sqrt(x[300:])) / (2 * np.sqrt(x[300:])), rtol=1e-12)
 
 
 def test_zeros_keep_their_signs_behind_gates():

@@ -108,14 +108,14 @@ def _ends(steps: list[Step]) -> dict[int, dict[int, bool]]:
             if use is None
         }
         for step in steps
-        if step.arguments is not None
+        if step.groups
     }
     return {key: arguments for key, arguments in ends.items() if arguments}
 
 
 def _comparing(steps: list[Step]) -> set[int]:
     """Return the hashes of calls that read values where they do not count for derivatives."""
-    return {hash(step.source) for step in steps if step.arguments is not None and step.arguments.are_compared}
+    return {hash(step.source) for step in steps if step.compares}
 
 
 def _calls_behind(steps: list[Step], gates: dict[int, Gates]) -> set[int]:
@@ -146,7 +146,7 @@ def _needs_gate(step: Step, k: int, is_outside: bool, once: bool) -> bool:
     operand = step.operands[k]
     if not operand.is_dense() or is_finite_constant(operand):
         return False
-    if step.arguments is not None and step.arguments.are_compared:
+    if step.compares:
         # What lies behind may have gates, but the call needs the values.
         return True
     if step.operation in WHOLE:

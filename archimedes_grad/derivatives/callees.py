@@ -8,6 +8,7 @@ mask of where it does.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 
 import casadi as cs
@@ -18,6 +19,7 @@ from archimedes_grad.derivatives.uses import EVERYWHERE, SOMEWHERE, Arguments, M
 from archimedes_grad.nodes.dependence import body_of, branches_of, items_of, made_of, shared_by
 from archimedes_grad.nodes.given_derivatives import can_be_opened
 from archimedes_grad.nodes.rebuilding import opened, symbols_of
+from archimedes_grad.rules.words import only_where
 
 _Uses = Sequence[Use | None]
 #: Of which outputs of which Function, by its hash; and whether of values.
@@ -33,6 +35,7 @@ class Callees:
         self._uses: dict[_Key, _Uses] = {}
         self._alike: dict[_Outputs, Sequence[bool]] = {}
         self._masks: dict[_Outputs, Masks | None] = {}
+        self._functions_through: dict[_Outputs, cs.Function] = {}
         self._expressions: dict[_Outputs, tuple[list[cs.MX], list[cs.MX]]] = {}
         self._steps: dict[_Key, list[Step]] = {}
         self._numbers: dict[_Key, NumbersCount] = {}
@@ -43,14 +46,15 @@ class Callees:
     def arguments(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> Arguments:
         """Return how the arguments of a Function count for some of its outputs."""
         uses = self._uses_of(function, outputs, of_values)
+        through = functools.partial(self._through, function, outputs) if can_be_opened(function) else None
         if of_values or SOMEWHERE not in uses:
-            return Arguments(uses)
+            return Arguments(uses, through=through)
         masks = self._masks_of(function, outputs)
-        known = () if masks is None else masks.known
+        known = [] if masks is None else [k for k in masks.known if not masks.is_everywhere(k)]
         certain = [EVERYWHERE if use == SOMEWHERE and k not in known else use for k, use in enumerate(uses)]
         alike = self._values_count_alike(function, outputs)
         are_compared = any(use == SOMEWHERE and not same for use, same in zip(certain, alike, strict=True))
-        return Arguments(certain, masks, are_compared)
+        return Arguments(certain, masks, are_compared, through)
 
     def _uses_of(self, function: cs.Function, outputs: tuple[int, ...], of_values: bool) -> _Uses:
         key = hash(function), outputs, of_values
@@ -134,12 +138,14 @@ class Callees:
 
     def _operands_count_alike(self, slope: Step, value: Step) -> Sequence[bool]:
         """Tell of each operand of a node whether the node reads its values where it reads its slopes."""
-        if slope.arguments is None:
+        if not slope.groups:
             return [not slope.is_choice] * len(value.places)
-        outputs = _read(slope)
-        if outputs != _read(value):
+        outputs, of_values = ([group.outputs for group in step.groups] for step in (slope, value))
+        if outputs != of_values:
             return [False] * len(value.places)
-        return self._values_count_alike(value.source.which_function(), outputs)
+        function = value.source.which_function()
+        of_groups = [self._values_count_alike(function, of_group) for of_group in outputs]
+        return [all(alike) for alike in zip(*of_groups, strict=True)]
 
     def _masks_of(self, function: cs.Function, outputs: tuple[int, ...]) -> Masks | None:
         """Return the masks of the arguments that count under conditions; None where there are none."""
@@ -166,6 +172,25 @@ class Callees:
             if any(use is not None for use in step.handed):
                 masks_handed_on(steps, step)
         return self._of_nodes(inputs, _found(inputs, steps, wanted))
+
+    def _through(
+        self, function: cs.Function, outputs: tuple[int, ...], operands: Sequence[cs.MX], counts: Sequence[cs.MX]
+    ) -> list[cs.MX]:
+        """Return where the arguments of a call count by where its outputs do."""
+        key = hash(function), outputs
+        if key not in self._functions_through:
+            inputs, results = self._expressions_of(function, outputs)
+            given = [cs.MX.sym("counts", *result.shape) for result in results]
+            counting = [only_where(mask, result) for mask, result in zip(given, results, strict=True)]
+            steps = steps_of(counting, self.arguments, inside=True)
+            for step in reversed(steps):
+                if any(use is not None for use in step.handed):
+                    masks_handed_on(steps, step)
+            found = {hash(step.source): step for step in steps}
+            masks = [in_full(_where(found.get(hash(symbol))), *symbol.shape) for symbol in inputs]
+            options = {"is_diff_in": [False] * (len(inputs) + len(given))}
+            self._functions_through[key] = cs.Function("masks", [*inputs, *given], masks, options)
+        return list(self._functions_through[key].call([*operands, *counts], False, True))
 
     def _masks_of_choice(
         self, function: cs.Function, outputs: tuple[int, ...], wanted: list[int]
@@ -214,9 +239,12 @@ def _of_any(uses: _Uses) -> Use | None:
     return uses[0] if all(use == uses[0] for use in uses) else SOMEWHERE
 
 
-def _read(step: Step) -> tuple[int, ...]:
-    """Return the outputs of a call that are read."""
-    return tuple(k for k, use in enumerate(step.uses) if use is not None)
+def _where(symbol: Step | None) -> cs.MX:
+    """Return the mask of an argument."""
+    if symbol is None or symbol.uses[0] is None:
+        return cs.MX(0.0)
+    mask = symbol.masks[0] if symbol.masks else None
+    return cs.MX(1.0) if symbol.uses[0].everywhere or mask is None else mask
 
 
 def _found(inputs: Sequence[cs.MX], steps: Sequence[Step], wanted: Sequence[int]) -> dict[int, cs.MX]:

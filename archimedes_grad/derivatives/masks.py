@@ -9,7 +9,17 @@ from collections.abc import Sequence
 import casadi as cs
 
 from archimedes_grad.derivatives.structures import with_structure
-from archimedes_grad.derivatives.uses import EVERYWHERE, MOVES, MOVES_AT_PLACES, PRODUCTS, Step, read_as_values
+from archimedes_grad.derivatives.uses import (
+    EVERYWHERE,
+    MOVES,
+    MOVES_AT_PLACES,
+    PRODUCTS,
+    SELECTING,
+    Group,
+    Step,
+    read_as_values,
+)
+from archimedes_grad.nodes.gather import repeated_number
 from archimedes_grad.nodes.given_derivatives import is_without_reverse_sweep
 from archimedes_grad.nodes.simplification import derivative_sweep
 from archimedes_grad.rules.branches import COMPARISONS, REGULAR_POINTS
@@ -69,13 +79,16 @@ def _masks_of_operands(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX 
         ]
     if step.is_elementwise:
         return [None if masks[0] is None else _of_operand(source, operand, masks[0]) for operand in operands]
-    if step.arguments is not None:
-        inside = step.arguments.masks_at(operands, step.masks_wanted)
-        counts_everywhere = any(use is not None and use.everywhere for use in step.uses)
-        outside = [None] * len(operands) if counts_everywhere else _of_whole_node(step, masks)
-        return [_in_both(inside.get(k), mask) for k, mask in enumerate(outside)]
+    if step.groups:
+        of_groups = [_of_group(step, group, masks) for group in step.groups]
+        return [
+            _in_either([mask for group, mask in zip(step.groups, found, strict=True) if group.uses[k] is not None])
+            for k, found in enumerate(zip(*of_groups, strict=True))
+        ]
     if step.operation in MOVES_AT_PLACES:
         return _at_places(step, masks[0])
+    if step.operation in SELECTING and masks[0] is None and EVERYWHERE not in step.handed:
+        return _transposed(source, operands, [cs.MX(1.0)])
     return _of_whole_node(step, masks)
 
 
@@ -88,13 +101,31 @@ def _at_places(step: Step, mask: cs.MX | None) -> list[cs.MX | None]:
     return [*moved[: places.start], *(None for _ in places)]
 
 
+def _of_group(step: Step, group: Group, masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
+    """Return where the arguments of a call count for some of its outputs; None: everywhere, or nowhere."""
+    inside = group.arguments.masks_at(step.operands, step.masks_wanted)
+    if group.everywhere:
+        return [inside.get(k) for k in range(len(step.operands))]
+    of_outputs = [mask if k in group.outputs else None for k, mask in enumerate(masks)]
+    outside = _of_whole_node(step, of_outputs, group)
+    return [_in_both(inside.get(k), mask) for k, mask in enumerate(outside)]
+
+
+def _in_either(masks: Sequence[cs.MX | None]) -> cs.MX | None:
+    """Return where any of several masks is not 0; None is everywhere."""
+    different = {hash(mask): mask for mask in masks if mask is not None}
+    if len(different) == 0 or any(mask is None for mask in masks):
+        return None
+    return functools.reduce(operator.add, different.values())
+
+
 def _in_both(inside: cs.MX | None, outside: cs.MX | None) -> cs.MX | None:
     if inside is None or outside is None:
         return outside if inside is None else inside
     return only_where(inside, outside)
 
 
-def _of_whole_node(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
+def _of_whole_node(step: Step, masks: Sequence[cs.MX | None], group: Group | None = None) -> list[cs.MX | None]:
     """Return where the operands of a node that is not elementwise count, by where its results do."""
     source, operands = step.source, step.operands
     if all(mask is None for mask in masks):
@@ -107,7 +138,7 @@ def _of_whole_node(step: Step, masks: Sequence[cs.MX | None]) -> list[cs.MX | No
     if by_entry and step.operation in PRODUCTS | MOVES:
         return _transposed(source, operands, masks)
     if by_entry and step.operation == cs.OP_CALL:
-        return _of_call(source.which_function(), operands, masks)
+        return _of_call(source.which_function(), operands, masks, group)
     return [_any(masks)] * len(operands)
 
 
@@ -159,16 +190,22 @@ def _transposed(source: cs.MX, operands: list[cs.MX], masks: Sequence[cs.MX | No
 
 def in_full(mask: cs.MX, rows: int, columns: int) -> cs.MX:
     """Return a mask with an entry for each of a matrix."""
-    return mask if mask.shape == (rows, columns) else cs.repmat(mask, rows, columns)
+    return mask if mask.shape == (rows, columns) else repeated_number(mask, rows, columns)
 
 
-def _of_call(function: cs.Function, operands: list[cs.MX], masks: Sequence[cs.MX | None]) -> list[cs.MX | None]:
-    """Return where the arguments of a call count: entry by entry where its structure is soon found, else all alike."""
+def _of_call(
+    function: cs.Function, operands: list[cs.MX], masks: Sequence[cs.MX | None], group: Group | None
+) -> list[cs.MX | None]:
+    """Return where the arguments of a call count: by its structure, where that is soon found, or by what is inside."""
     if is_without_reverse_sweep(function) or hash(function) in REGULAR_POINTS:
         return list(masks) * len(operands)
     made_of = with_structure(function)
     if made_of is None:
-        return [_any(masks)] * len(operands)
+        if group is None or group.arguments.through is None:
+            return [_any(masks)] * len(operands)
+        counts = [mask if (mask := masks[k]) is not None else cs.MX(1.0) for k in group.outputs]
+        in_full_size = [in_full(mask, *function.size_out(k)) for k, mask in zip(group.outputs, counts, strict=True)]
+        return list(group.arguments.through(operands, in_full_size))
     moved: list[cs.MX | None] = [None] * len(operands)
     for output, mask in enumerate(masks):
         if mask is None:

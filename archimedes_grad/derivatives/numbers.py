@@ -214,8 +214,8 @@ class NumbersCount:
 
 
 def _use(places: Sequence[int | None]) -> Use | None:
-    counting = {place for place in places if place is not None}
-    if not counting:
+    counting = set(places)
+    if counting <= {None}:
         return None
     return EVERYWHERE if counting == {_EVERYWHERE} else SOMEWHERE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,6 +23,9 @@ MOVES = frozenset({
 
 #: The same at places that are computed: how many operands are moved. The others tell the places.
 MOVES_AT_PLACES = {cs.OP_GETNONZEROS_PARAM: 1, cs.OP_SETNONZEROS_PARAM: 2, cs.OP_ADDNONZEROS_PARAM: 2}
+
+#: Nodes that take some entries of an operand: inside a Function maybe just those that have a derivative.
+SELECTING = frozenset({cs.OP_GETNONZEROS, cs.OP_GETNONZEROS_PARAM})
 
 #: The same for products of two operands, each moved by the other one.
 PRODUCTS = frozenset({cs.OP_MTIMES, cs.OP_DOT, cs.OP_EINSTEIN, cs.OP_RANK1, cs.OP_BILIN})
@@ -80,6 +84,8 @@ class Masks:
 
         Where they are not wanted when the graph is evaluated, they are 1, and not computed.
         """
+        if not self.needed:
+            return self._constant
         needed = [x if i in self.needed else cs.MX.zeros(*x.shape) for i, x in enumerate(operands)]
         key = (0 if wanted is None else hash(wanted), *(hash(operands[i]) for i in sorted(self.needed)))
         if key not in self._given:
@@ -92,12 +98,25 @@ class Masks:
             self._given[key] = needed, masks
         return dict(zip(self.known, self._given[key][1], strict=True))
 
+    def is_everywhere(self, argument: int) -> bool:
+        """Tell whether all entries of an argument count, whatever the arguments are."""
+        return not self.needed and bool(np.all(self._constant[argument].to_DM().full()))
+
+    @cached_property
+    def _constant(self) -> dict[int, cs.MX]:
+        masks = self.function.call([cs.DM.zeros(*self.function.size_in(i)) for i in range(self.function.n_in())])
+        return dict(zip(self.known, map(cs.MX, masks), strict=True))
+
     @cached_property
     def _if_wanted(self) -> cs.Function:
         inputs = symbols_of(self.function)
         ones = [cs.MX.ones(*self.function.size_out(k)) for k in range(self.function.n_out())]
         everywhere = cs.Function("everywhere", inputs, ones, {"is_diff_in": [False] * len(inputs)})
         return cs.Function.if_else("masks_if_wanted", self.function, everywhere)
+
+
+#: Returns where the arguments of a call count by where its outputs do.
+Through = Callable[[Sequence[cs.MX], Sequence[cs.MX]], list[cs.MX]]
 
 
 class Arguments(NamedTuple):
@@ -111,15 +130,33 @@ class Arguments(NamedTuple):
         The masks of these, and maybe of others.
     are_compared
         Whether their values are read where they do not count, too: to be compared.
+    through
+        Takes the arguments of a call, and where its outputs count; gives where the arguments do. None: nobody looks
+        into the Function.
     """
 
     uses: Sequence[Use | None]
     masks: Masks | None = None
     are_compared: bool = False
+    through: Through | None = None
 
     def masks_at(self, operands: Sequence[cs.MX], wanted: cs.MX | None) -> dict[int, cs.MX]:
         """Return the masks of a call, by the number of the argument."""
         return {} if self.masks is None else self.masks.at(operands, wanted)
+
+
+class Group(NamedTuple):
+    """Outputs of a call that count everywhere, or of which each counts under conditions."""
+
+    outputs: tuple[int, ...]
+    everywhere: bool
+    arguments: Arguments
+
+    @property
+    def uses(self) -> Sequence[Use | None]:
+        """How the arguments count for these."""
+        inside = self.arguments.uses
+        return inside if self.everywhere else [None if use is None else SOMEWHERE for use in inside]
 
 
 #: Returns how the arguments of a Function count for some of its outputs: for derivatives, or for values.
@@ -174,8 +211,8 @@ class Step:
         How each operand counts for this node.
     is_choice
         Whether it is the larger or smaller of two with gates before its operands.
-    arguments
-        Of a call that was looked into: how its arguments count inside.
+    groups
+        Of a call that was looked into: how its arguments count, for outputs that count everywhere and for others.
     masks_of_choice
         Of a choice with gates: where each operand is taken, once it was asked for.
     masks_wanted
@@ -193,7 +230,7 @@ class Step:
     singular: bool = False
     handed: Sequence[Use | None] = ()
     is_choice: bool = False
-    arguments: Arguments | None = None
+    groups: Sequence[Group] = ()
     masks_of_choice: list[cs.MX | None] | None = None
     masks_wanted: cs.MX | None = None
     masks: Sequence[cs.MX | None] = ()
@@ -212,6 +249,11 @@ class Step:
             divisor = self.operands[1]
             return is_finite_constant(divisor) and bool(np.all(divisor.to_DM().full()))
         return self.operation in LINEAR
+
+    @property
+    def compares(self) -> bool:
+        """Whether it is a call that reads values where they do not count for derivatives."""
+        return any(group.arguments.are_compared for group in self.groups)
 
     @property
     def counts_in_part(self) -> bool:
@@ -261,8 +303,7 @@ def steps_of(
     conditions = Conditions()
     for step in reversed(steps):
         if step.operation == cs.OP_CALL and (inside or any(steps[place].singular_behind for place, _ in step.places)):
-            read = tuple(k for k, use in enumerate(step.uses) if use is not None)
-            step.arguments = look_into(step.source.which_function(), read, of_values) if read else None
+            step.groups = _groups(step, look_into, of_values)
         _hand_on(steps, step, conditions, inside, of_values)
     return steps
 
@@ -271,6 +312,18 @@ def _step(node: Node, places: list[tuple[int, int]], steps: list[Step]) -> Step:
     source, operation = node.source, node.source.op()
     behind = operation in UNSAFE or any(steps[place].singular_behind for place, _ in places)
     return Step(source, operation, node.operands, places, [None] * max(1, source.n_out()), behind)
+
+
+def _groups(step: Step, look_into: LookInto, of_values: bool) -> list[Group]:
+    """Return how the arguments of a call count for the outputs that count everywhere, and for those that do in part."""
+    everywhere = tuple(k for k, use in enumerate(step.uses) if use is not None and use.everywhere)
+    in_part = tuple(k for k, use in enumerate(step.uses) if use is not None and not use.everywhere)
+    function = step.source.which_function()
+    return [
+        Group(outputs, outputs is everywhere, look_into(function, outputs, of_values))
+        for outputs in (everywhere, in_part)
+        if outputs
+    ]
 
 
 def _hand_on(steps: list[Step], step: Step, conditions: Conditions, inside: bool, of_values: bool) -> None:
@@ -303,24 +356,31 @@ def _handed_on(
         if not (use.everywhere or use == within) or branch.numel() != step.source.numel():
             return [of_condition, SOMEWHERE]
         return [of_condition, within]
-    if step.arguments is not None:
-        if any(use.everywhere for use in uses):
-            return list(step.arguments.uses)
-        return [None if use is None else SOMEWHERE for use in step.arguments.uses]
+    if step.groups:
+        of_groups = zip(*(group.uses for group in step.groups), strict=True)
+        return [functools.reduce(_for_either, of_argument) for of_argument in of_groups]
     if step.is_choice:
         return [_in_choice(step, k, uses[0], conditions) for k in range(2)]
     if step.operation in MOVES_AT_PLACES:
         use = EVERYWHERE if uses[0].everywhere else SOMEWHERE
-        # A step of a loop takes some entries, maybe just those that have a derivative.
-        moved = SOMEWHERE if inside and step.operation == cs.OP_GETNONZEROS_PARAM else use
+        moved = SOMEWHERE if inside and step.operation in SELECTING else use
         places = read_as_values(step.source)
         return [moved if k not in places else use if of_values else None for k in range(len(step.operands))]
+    if inside and step.operation in SELECTING and step.source.nnz() < step.operands[0].nnz():
+        return [SOMEWHERE]
     if any(use.everywhere for use in uses):
         return [EVERYWHERE] * len(step.operands)
     if not step.is_elementwise or uses[0].condition is None:
         return [SOMEWHERE] * len(step.operands)
     size = step.source.numel()
     return [uses[0] if operand.numel() == size else SOMEWHERE for operand in step.operands]
+
+
+def _for_either(first: Use | None, second: Use | None) -> Use | None:
+    """Return how an argument counts that does for either of two groups of outputs."""
+    if first is None or second is None:
+        return second if first is None else first
+    return EVERYWHERE if first.everywhere or second.everywhere else SOMEWHERE
 
 
 def _in_choice(step: Step, k: int, use: Use, conditions: Conditions) -> Use:

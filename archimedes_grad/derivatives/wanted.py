@@ -31,9 +31,8 @@ def masks_wanted(steps: list[Step], call: Step) -> cs.MX | None:
 
     None: it is not known, or to know it would cost too much.
     """
-    if call.arguments is None or call.arguments.masks is None:
-        return None
-    most = _LARGEST_SHARE * _work(call.arguments.masks.function, {})
+    masks = [group.arguments.masks for group in call.groups if group.arguments.masks is not None]
+    most = _LARGEST_SHARE * sum(_work(of_group.function, {}) for of_group in masks)
     if most < _LARGEST_SHARE * _CHEAP:
         return None
     work, factors = 0, []
