@@ -23,8 +23,9 @@ from archimedes_grad.derivatives.callees import Callees
 from archimedes_grad.derivatives.gates import Gated
 from archimedes_grad.derivatives.masks import Gates, masks_handed_on, masks_of_choice
 from archimedes_grad.derivatives.unread import without_unread
-from archimedes_grad.derivatives.uses import Step, is_finite_constant, steps_of
+from archimedes_grad.derivatives.uses import EVERYWHERE, Arguments, Step, is_finite_constant, steps_of
 from archimedes_grad.derivatives.wanted import masks_wanted
+from archimedes_grad.nodes.given_derivatives import is_without_reverse_sweep
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.rules.branches import SINGULAR, WHOLE
 from archimedes_grad.tracing.graph import Graph
@@ -37,6 +38,9 @@ def separated(graph: Graph, order: int = 1) -> Graph:
 
     Inside another trace derivatives of every order may follow.
     """
+    if current_trace() is not None and _stops_what_is_singular(graph):
+        # Of tangents of 0 from there a reverse sweep hands zeros back, among scalars.
+        graph = replace(graph, opaque=True)
     whole, graph = graph, without_unread(graph)
     if not graph.selects and list(map(hash, graph.nodes)) == list(map(hash, whole.nodes)):
         return graph
@@ -58,6 +62,15 @@ def separated(graph: Graph, order: int = 1) -> Graph:
         array_nodes=graph.array_nodes + _NODES_OF_A_GATE * len(gates),
         array_entries=graph.array_entries + _NODES_OF_A_GATE * entries,
     )
+
+
+def _stops_what_is_singular(graph: Graph) -> bool:
+    """Tell whether something singular lies behind an end of derivatives."""
+    if not any(map(is_without_reverse_sweep, cs.Function("stops", graph.all_symbols, graph.nodes).find_functions(0))):
+        return False
+    steps = steps_of(graph.nodes, lambda function, outputs, of_values: Arguments([EVERYWHERE] * function.n_in()))
+    calls = (step for step in steps if step.operation == cs.OP_CALL and step.singular_behind)
+    return any(is_without_reverse_sweep(step.source.which_function()) for step in calls)
 
 
 def _gates(steps: list[Step], once: bool) -> tuple[dict[int, Gates], dict[int, cs.MX]]:

@@ -237,7 +237,7 @@ def traced_body(
     derived = differentiable_function(graph, layout)
     reached_arrays = [outer_arrays[k - len(own)] for k in reached]
     if derived.representation == "array":
-        outer.opaque |= graph.opaque
+        outer.opaque |= derived.graph.opaque
         outer.large_products |= graph.large_products
     outer.can_fail |= graph.can_fail
     outer.selects |= graph.selects or chooses(derived.function)

@@ -20,8 +20,10 @@ from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.compilation.compiled import CompiledFunction
 from archimedes_grad.derivatives.autodiff import value_function
+from archimedes_grad.derivatives.counting import Counting
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import flat
+from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.optional import installed
 from archimedes_grad.tracing.closures import closed_over
@@ -207,7 +209,12 @@ def odeint(
         equation = {"x": x, "t": time, "p": packed, "ode": flat(rate)}
         options = {"reltol": rtol, "abstol": atol, "disable_internal_warnings": True}
         integrator = cs.integrator("odeint", "cvodes", equation, float(times[0]), times.tolist(), options)
-        nodes = _nodes(args, body)
+        # To all parameters together cotangents go back, zeros to those that are only compared.
+        counted = Counting().inputs_behind(body.function)[0]
+        nodes = [
+            node if k in counted else without_reverse_sweep(*node.shape)(node)
+            for k, node in enumerate(_nodes(args, body), 2)
+        ]
         (states, *_) = integrator.call({"x0": flat(x), "p": packed}, False, True)["xf"],
         solver = graph_function("odeint", [x, packed], [states])
         inputs = [flat(node_of(start)), cs.vertcat(*(flat(node) for node in nodes)) if nodes else cs.MX(0, 1)]

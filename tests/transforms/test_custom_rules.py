@@ -50,7 +50,10 @@ def test_stopped_derivatives(x):
 def test_what_is_stopped_may_be_singular(function):
     # At 0 as near by, where nothing is singular.
     at, near = np.array([0.0, 1.0]), np.array([1e-14, 1.0])
-    for derivative in (arc.grad, arc.jac, arc.hess):
+    def slope_of_a_tangent(function):
+        return arc.grad(lambda x: arc.jvp(function)(x, np.array([0.7, -0.4])))
+
+    for derivative in (arc.grad, arc.jac, arc.hess, slope_of_a_tangent):
         result, expected = derivative(function)(at), derivative(function)(near)
         np.testing.assert_allclose(result, expected, rtol=1e-6, atol=1e-6 if derivative is not arc.hess else 1e-5)
 

@@ -201,6 +201,21 @@ def test_time_closures_and_scalar_states():
     np.testing.assert_allclose(arc.jac(f)(2.0), np.sin(T), atol=1e-6)
 
 
+@pytest.mark.parametrize("solver", [
+    lambda q, p: arc.odeint(lambda x, t: np.where(q > 0.1, -p, p) * x, 1.0, T)[-1],
+    lambda q, p: arc.odeint(lambda x, t, q, p: np.where(np.sum(q) > 0.1, -p, p) * x, 1.0, T, np.array([q, 1.0]), p)[-1],
+    lambda q, p: arc.implicit_root(lambda r: r - np.where(q > 0.1, p, 2 * p), 1.0),
+    lambda q, p: arc.implicit_root(lambda r, q, p: r - np.where(np.sum(q) > 0.1, p, 2 * p), 1.0, np.array([q, 0.0]), p),
+])  # fmt: skip
+def test_what_an_equation_only_compares_may_be_singular(solver):
+    def function(a):
+        return solver(np.sqrt(a[0]), a[1]) + a[0]
+
+    at, near = np.array([0.0, 0.7]), np.array([1e-14, 0.7])
+    for derivative in (arc.grad, arc.jac):
+        np.testing.assert_allclose(derivative(function)(at), derivative(function)(near), rtol=1e-6)
+
+
 def test_an_integrator_that_fails_raises_with_its_status(capfd):
     def last(x):
         return arc.odeint(lambda x, t: x * x, x, np.array([0.0, 1.0, 2.0]))[-1]
