@@ -138,6 +138,46 @@ def test_a_static_list_and_dict_changed_in_place_are_noticed():
     np.testing.assert_array_equal(slope(X, options), [2.0, 2.0])
 
 
+def test_a_static_value_that_the_function_itself_changes_counts_as_it_came():
+    @arc.compile(static_argnames="options")
+    def scaled(x, options):
+        return x * options.pop("factor", 1.0)
+
+    options = {"factor": 3.0}
+    assert [scaled(2.0, options) for _ in range(3)] == [6.0, 2.0, 2.0]
+
+
+class Degree:
+    """Equal to others by its own word, and changed in place."""
+
+    def __init__(self, degree):
+        self.degree = degree
+
+    def __eq__(self, other):
+        return isinstance(other, Degree) and self.degree == other.degree
+
+    def __hash__(self):
+        return hash(self.degree)
+
+
+@pytest.mark.parametrize("around", [lambda d: d, lambda d: (d, 1), lambda d: {"in": [d]}])
+def test_a_static_object_with_an_equality_of_its_own_that_is_changed_in_place_is_noticed(around):
+    seen = []
+
+    @arc.compile(static_argnames="s")
+    def power(x, s):
+        degree = (s["in"] if isinstance(s, dict) else s if isinstance(s, tuple) else [s])[0].degree
+        seen.append(degree)
+        return x**degree
+
+    degree = Degree(2)
+    assert power(3.0, around(degree)) == power(3.0, around(Degree(2))) == power(3.0, around(degree)) == 9.0
+    degree.degree = 3
+    assert power(3.0, around(degree)) == power(3.0, around(Degree(3))) == power(3.0, around(degree)) == 27.0
+    assert power(3.0, around(Degree(2))) == 9.0
+    assert seen == [2, 3, 2]
+
+
 def first_value(d):
     return 2 * next(iter(d.values()))
 

@@ -276,6 +276,13 @@ def test_what_casadi_cannot_load_again_is_traced_again(process, function, n):
     np.testing.assert_allclose(results[0], expected, rtol=1e-12)
 
 
+class Unhashable:
+    __hash__ = None
+
+    def __eq__(self, other):
+        return False
+
+
 def test_static_values_that_cannot_be_pickled_are_traced_again():
     import threading
 
@@ -286,6 +293,16 @@ def test_static_values_that_cannot_be_pickled_are_traced_again():
     again = pickle.loads(pickle.dumps(gradient))
     assert again.explain(X, "name").n_specialisations == 1
     np.testing.assert_array_equal(again(X, lock), 2 * X)
+
+
+@pytest.mark.parametrize("now", [5.0, {1: Unhashable()}])
+def test_a_static_value_that_was_changed_does_not_travel_with_what_was_compiled_before(now):
+    options = [2.0]
+    compiled = arc.compile(lambda x, options: x * options[0], static_argnames="options")
+    assert compiled(1.0, options) == 2.0
+    options[0] = now
+    again = pickle.loads(pickle.dumps(compiled))
+    assert (again(1.0, [5.0]), again(1.0, [2.0])) == (5.0, 2.0)
 
 
 def test_what_another_version_wrote_is_not_read(monkeypatch):

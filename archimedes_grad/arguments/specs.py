@@ -24,6 +24,9 @@ _LARGEST_INTEGER = 2**53
 _CONTAINERS = (dict, list, tuple, deque)
 _registered_dataclasses: set[type] = set()
 
+#: Classes with an equality of their own whose instances stay as they are.
+_UNCHANGING = (str, bytes, int, float, complex, np.generic, slice, frozenset)
+
 
 def is_tree(value: Any) -> bool:
     """Tell whether a value is a tree rather than a leaf."""
@@ -148,7 +151,11 @@ def is_mutable(value: Any) -> bool:
     """Tell whether a static value can change what its key is made of and stay the same object."""
     if isinstance(value, tuple):
         return any(map(is_mutable, value))
-    return isinstance(value, list | dict | set | np.ndarray) or _is_dataclass_instance(value)
+    if isinstance(value, _UNCHANGING):
+        return False
+    if isinstance(value, list | dict | set | np.ndarray) or _is_dataclass_instance(value):
+        return True
+    return _has_own_equality(type(value)) and not callable(value)
 
 
 class ByIdentity:
@@ -167,11 +174,15 @@ class ByIdentity:
 
 
 def _has_own_equality(kind: type) -> bool:
-    return any("__eq__" in base.__dict__ for base in kind.__mro__[:-1])
+    own: Any = kind.__eq__
+    return own is not object.__eq__
 
 
 def static_key(value: Any) -> Any:
     """Return a hashable key of a value: by type and value; floats by bits, arrays by bytes, dataclasses by field.
+
+    Objects of other classes count by their own equality and hash. One that was changed in place is equal to itself, of
+    which its hash tells.
 
     Raises
     ------
@@ -206,5 +217,4 @@ def static_key(value: Any) -> Any:
         return kind, *((name, static_key(getattr(value, name))) for name in (*names, *more))
     if callable(value) or not _has_own_equality(kind):
         return ByIdentity(value)
-    hash(value)
-    return kind, value
+    return kind, hash(value), value

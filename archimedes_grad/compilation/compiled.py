@@ -130,11 +130,12 @@ class CompiledFunction(MadeByRecipe, Generic[P, R]):
             together = merged([path.derived for path in paths.by_outcomes.values()])
             if together is not None:
                 paths.merged = new_fast_path(
-                    together, specialisation.layout, bound.trees, bound.values, weakref.ref(paths)
-                )
+                    together, specialisation.layout, specialisation.key.of_values, bound.trees, bound.values,
+                    weakref.ref(paths),
+                )  # fmt: skip
                 return
             for path in paths.by_outcomes.values():
-                add_guards(path, specialisation.layout, bound)
+                add_guards(path, specialisation, bound)
 
     def _run(self, specialisation: Specialisation, bound: BoundArguments) -> Any:
         paths = specialisation.paths
@@ -157,11 +158,9 @@ class CompiledFunction(MadeByRecipe, Generic[P, R]):
         """Take over specialisations that travelled, where the form of call is not known here."""
         with self._tracing:
             for written in learnt:
-                new = from_packed(written, self._max_paths)
+                new = from_packed(self._signature.name, written, self._max_paths)
                 if new is not None:
-                    key = key_of(self._signature.name, new.layout, new.trees, new.leaves, new.samples)
-                    key = self._with_strides(key, new.strides)
-                    self._specialisations.setdefault(key, new)
+                    self._specialisations.setdefault(self._with_strides(new.key, new.strides), new)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.__name__}{self._signature.signature}>"
@@ -345,12 +344,12 @@ class CompiledFunction(MadeByRecipe, Generic[P, R]):
 
     def _specialised(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Specialisation, BoundArguments]:
         bound, layout = self._bound(args, kwargs)
-        key = key_of(self._signature.name, layout, bound.trees, bound.leaves, bound.values)
+        form = key_of(self._signature.name, layout, bound.trees, bound.leaves, bound.values)
         with self._tracing:
-            key = self._with_strides(key, tuple(leaf.strides for leaf in bound.leaves))
+            key = self._with_strides(form, tuple(leaf.strides for leaf in bound.leaves))
             found = self._specialisations.get(key)
             if found is None:
-                found = new_specialisation(bound, layout, self._max_paths)
+                found = new_specialisation(form, bound, layout, self._max_paths)
                 self._specialisations[key] = found
                 if len(self._specialisations) > MAX_SPECIALISATIONS:
                     self._specialisations.popitem(last=False)

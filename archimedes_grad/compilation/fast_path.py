@@ -24,7 +24,7 @@ import dataclasses
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,13 +92,15 @@ class Promotion(NamedTuple):
 
 
 def new_fast_path(
-    derived: Derived, layout: Layout, trees: dict[int, Template], values: list[Any], path: Callable[[], Any],
-    promotion: Promotion | None = None,
+    derived: Derived, layout: Layout, keys: Sequence[Any], trees: dict[int, Template], values: list[Any],
+    path: Callable[[], Any], promotion: Promotion | None = None,
 ) -> FastPath:  # fmt: skip
     """Return the fast path for calls of one form.
 
     Parameters
     ----------
+    keys
+        For each value of the call, its part of the key: what a static one was when the call came.
     trees
         For the position of each value of the call, how leaves make it up.
     values
@@ -110,7 +112,7 @@ def new_fast_path(
     """
     source = _Source(derived, layout, path, promotion)
     for position, tree in trees.items():
-        source.argument(position, tree, values)
+        source.argument(position, keys[position], tree, values)
     source.finish()
     return source.compiled()
 
@@ -145,10 +147,13 @@ class _Source:
 
     # --- taking the arguments apart -------------------------------------------------------------
 
-    def argument(self, position: int, tree: Template, values: list[Any]) -> None:
+    def argument(self, position: int, key: Any, tree: Template, values: list[Any]) -> None:
         """Check one value of the call and name its leaves ``l0``, ``l1``, ..."""
         value = f"v{position}"
-        if tree.structure is None or isinstance(tree.structure, ComplexForm):
+        if position in self.layout.static and is_mutable(tree.constant):
+            # The same object may hold something else by now.
+            self.checks.append(f"if static_key({value}) != {self.name('key', key)}: return MISS")
+        elif tree.structure is None or isinstance(tree.structure, ComplexForm):
             self._leaf(value, tree, values)
         else:
             self._tree(value, tree.structure, iter(tree.children), values)
@@ -225,10 +230,6 @@ class _Source:
         return f" and strides_in_memory({value}) == {self.name('strides', leaf.strides)}"
 
     def _static(self, value: str, constant: Any) -> None:
-        if is_mutable(constant):
-            # The same object may hold something else by now.
-            self.checks.append(f"if static_key({value}) != {self.name('key', static_key(constant))}: return MISS")
-            return
         known = self.name("static", constant)
         same = f"{value} is not {known}"
         if type(constant) in _COMPARED_BY_VALUE:

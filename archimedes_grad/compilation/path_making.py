@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.compilation.evaluation import WORTH_COMPILING, evaluated_by
 from archimedes_grad.compilation.fast_path import Promotion, new_fast_path
 from archimedes_grad.compilation.merging import guards_alone
@@ -64,7 +63,9 @@ class PathMaker:
             path = Path(paths, derived, {"trace": traced - start, "differentiate": differentiated - traced})
             evaluated, path.engine = evaluated_by(derived, graph.engine)
             promotion = self._promotion(path, specialisation, replaced) if graph.engine == "auto" else None
-            path.fast_path = new_fast_path(evaluated, layout, bound.trees, bound.values, path.reference, promotion)
+            path.fast_path = new_fast_path(
+                evaluated, layout, specialisation.key.of_values, bound.trees, bound.values, path.reference, promotion
+            )
             path.seconds["compile"] = time.perf_counter() - differentiated
         return path
 
@@ -87,7 +88,8 @@ class PathMaker:
         """Return what puts the native engine in the interpreter's place once evaluations have proved worth it."""
         # Weak, as the path holds its promotion.
         path_reference = path.reference
-        layout, trees, samples = specialisation.layout, specialisation.trees, specialisation.samples
+        layout, keys = specialisation.layout, specialisation.key.of_values
+        trees, samples = specialisation.trees, specialisation.samples
 
         def promote() -> None:
             promoted = path_reference()
@@ -99,7 +101,7 @@ class PathMaker:
                 derived = self.transformation(graph, layout)
             evaluated, engine = evaluated_by(derived, "native")
             slow = promoted.fast_path
-            promoted.fast_path = new_fast_path(evaluated, layout, dict(trees), list(samples), path_reference)
+            promoted.fast_path = new_fast_path(evaluated, layout, keys, dict(trees), list(samples), path_reference)
             promoted.derived, promoted.engine = derived, engine
             if (tell := replaced()) is not None:
                 tell(slow.call, promoted.fast_path.call)
@@ -107,10 +109,11 @@ class PathMaker:
         return Promotion(WORTH_COMPILING, promote)
 
 
-def add_guards(path: Path, layout: Layout, bound: BoundArguments) -> None:
+def add_guards(path: Path, specialisation: Specialisation, bound: BoundArguments) -> None:
     """Give a path guards that can be evaluated before it, where that pays."""
     if path.derived.n_guards and not path.guards_were_sought:
         path.guards_were_sought = True
         alone = guards_alone(path.derived)
         if alone is not None:
-            path.guards = new_fast_path(alone, layout, bound.trees, bound.values, path.reference)
+            layout, keys = specialisation.layout, specialisation.key.of_values
+            path.guards = new_fast_path(alone, layout, keys, bound.trees, bound.values, path.reference)

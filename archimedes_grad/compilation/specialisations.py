@@ -6,7 +6,7 @@ import enum
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import casadi as cs
 import numpy as np
@@ -26,6 +26,22 @@ from archimedes_grad.tracing.graph import Leaf, Template
 from archimedes_grad.tracing.trace import BoundArguments
 
 
+class FormKey(NamedTuple):
+    """What all calls of one form have in common, and no other call has.
+
+    Attributes
+    ----------
+    n_positional, keywords
+        How many positional values there are, and the keywords in the order given.
+    of_values
+        For each value of the call.
+    """
+
+    n_positional: int
+    keywords: tuple[str, ...]
+    of_values: tuple[Any, ...]
+
+
 @dataclass(eq=False, repr=False)
 class Specialisation:
     """What is compiled for one form of call, shapes, dtypes and static values: one path or several.
@@ -34,12 +50,15 @@ class Specialisation:
 
     Attributes
     ----------
+    key
+        As it was when the first call of this form came: a static value may have been changed since.
     layout, trees, leaves
         How the values of the call fall to the parameters, and what they are made of.
     samples
         For each leaf a value of the type, dtype and shape that a call of this form has, not its entries.
     """
 
+    key: FormKey
     layout: Layout
     trees: Mapping[int, Template]
     leaves: Sequence[Leaf]
@@ -58,10 +77,10 @@ class Specialisation:
         return len(paths) != 1 or paths[0].derived.goes_by_strides
 
 
-def new_specialisation(bound: BoundArguments, layout: Layout, max_paths: int) -> Specialisation:
+def new_specialisation(key: FormKey, bound: BoundArguments, layout: Layout, max_paths: int) -> Specialisation:
     """Return a specialisation without paths for the form of a call."""
     samples = [_sample(value) for value in bound.values]
-    return Specialisation(layout, bound.trees, tuple(bound.leaves), samples, Paths(max_paths))
+    return Specialisation(key, layout, bound.trees, tuple(bound.leaves), samples, Paths(max_paths))
 
 
 def _sample(value: Any) -> Any:
@@ -72,17 +91,16 @@ def _sample(value: Any) -> Any:
 
 def key_of(
     owner: str, layout: Layout, trees: Mapping[int, Template], leaves: Sequence[Leaf], values: Sequence[Any]
-) -> Any:
-    """Return what all calls of one form have in common, and no other call has.
+) -> FormKey:
+    """Return the key of a call.
 
     Raises
     ------
     TypeError
         If a static argument cannot be a key.
     """
-    parts: list[Any] = [layout.n_positional, layout.keywords]
-    parts += (_key_of(owner, tree, leaves, values, layout.names[position]) for position, tree in trees.items())
-    return tuple(parts)
+    of_values = (_key_of(owner, tree, leaves, values, layout.names[position]) for position, tree in trees.items())
+    return FormKey(layout.n_positional, layout.keywords, tuple(of_values))
 
 
 def _key_of(owner: str, tree: Template, leaves: Sequence[Leaf], values: Sequence[Any], name: str) -> Any:
@@ -115,8 +133,8 @@ def as_packed(name: str, specialisations: Sequence[Specialisation]) -> list[Pack
     """Return those specialisations that can travel, their functions in CasADi's own serialised form.
 
     Left out are those that CasADi cannot load again, above all what calls back into Python (``arc.callback``,
-    factorisations by NumPy), and those with a static value that cannot be pickled, or that counts by its identity, so
-    that none is equal to it elsewhere: their form of call is traced anew.
+    factorisations by NumPy), and those with a static value that was changed since, cannot be pickled, or counts by its
+    identity, so that none is equal to it elsewhere: their form of call is traced anew.
     """
     written = []
     for known in specialisations:
@@ -135,7 +153,7 @@ def as_packed(name: str, specialisations: Sequence[Specialisation]) -> list[Pack
     return written
 
 
-def from_packed(packed_known: Packed, max_paths: int) -> Specialisation | None:
+def from_packed(name: str, packed_known: Packed, max_paths: int) -> Specialisation | None:
     """Return a specialisation that travelled; None where another version wrote it, or a class is missing."""
     versions, written = pickle.loads(packed_known.written)
     if versions != _VERSIONS:
@@ -148,20 +166,27 @@ def from_packed(packed_known: Packed, max_paths: int) -> Specialisation | None:
     samples = [
         np.broadcast_to(np.zeros((), size[0]), size[1]) if isinstance(size, tuple) else size for size in sizes
     ]
-    known = Specialisation(layout, trees, leaves, samples, Paths(max_paths))
+    key = key_of(name, layout, trees, leaves, samples)
+    known = Specialisation(key, layout, trees, leaves, samples, Paths(max_paths))
     for derived in all_derived:
         if derived.graph.large_products:
             use_one_thread()
         path = Path(known.paths, derived, {})
         evaluated, path.engine = evaluated_by(derived, derived.graph.engine)
-        path.fast_path = new_fast_path(evaluated, layout, dict(trees), samples, path.reference)
+        path.fast_path = new_fast_path(evaluated, layout, key.of_values, dict(trees), samples, path.reference)
         known.paths.add(path)
     return known
 
 
 def _can_be_asked_for(known: Specialisation, name: str) -> bool:
-    """Whether a call elsewhere can have the same key."""
-    return _is_found_elsewhere(key_of(name, known.layout, known.trees, known.leaves, known.samples))
+    """Whether a call elsewhere can have the same key, and does so with the static values that travel."""
+    if not _is_found_elsewhere(known.key):
+        return False
+    try:
+        return key_of(name, known.layout, known.trees, known.leaves, known.samples) == known.key
+    except TypeError:
+        # What a static value holds by now cannot be a key.
+        return False
 
 
 def _is_found_elsewhere(key: Any) -> bool:

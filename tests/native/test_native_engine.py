@@ -297,6 +297,22 @@ def test_auto_puts_the_compiled_function_in_the_interpreters_place(function, siz
     np.testing.assert_allclose(gradient(x), first, rtol=1e-13, atol=1e-14)
 
 
+def test_auto_compiles_for_the_static_value_that_was_traced(monkeypatch):
+    starts = []
+    monkeypatch.setattr("archimedes_grad.compilation.path_making.WORTH_COMPILING", 0.0)
+    monkeypatch.setattr(
+        "archimedes_grad.compilation.fast_path._in_thread", lambda start: lambda: starts.append(start)
+    )
+    compiled = arc.compile(lambda x, factors: x * factors[0], static_argnames="factors", engine="auto")
+    x, factors = np.ones(3), [2.0]
+    np.testing.assert_array_equal(compiled(x, factors), [2.0, 2.0, 2.0])
+    factors[0] = 5.0
+    starts.pop()()
+    assert compiled.explain(x, [2.0]).engine == "native"
+    np.testing.assert_array_equal(compiled(x, factors), [5.0, 5.0, 5.0])
+    np.testing.assert_array_equal(compiled(x, [2.0]), [2.0, 2.0, 2.0])
+
+
 # --- the cache and the compiler -------------------------------------------------------------------
 
 
