@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 import threading
+import time
 import traceback
 
 import casadi as cs
@@ -61,7 +62,22 @@ def branched():
     arc.compile(lambda x: np.sum(x[:3]) if x[0] > 0 else x[1])(X * random.choice((-1, 1)))
 
 
-WORK = {function.__name__: function for function in (traced, differentiated, called, called_back, numeric, branched)}
+def slopes_of_another_thread():
+    results = []
+    thread = threading.Thread(target=lambda: results.append(arc.grad(loop)(X)), daemon=True)
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def waited():
+    arc.grad(lambda x: np.sum(x * slopes_of_another_thread()))(X)
+
+
+WORK = {
+    function.__name__: function
+    for function in (traced, differentiated, called, called_back, numeric, branched, waited)
+}
 
 
 def state(what):
@@ -124,6 +140,14 @@ def until_interrupted(work, delay):
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def others_have_ended():
+    """Wait for threads whose caller was interrupted; one that was just being started then may wait for ever."""
+    time.sleep(0.05)
+    for thread in set(threading.enumerate()) - {threading.main_thread()}:
+        if thread.is_alive():
+            thread.join(timeout=1)
+
+
 def main(what, count, seed):
     draw = random.Random(seed)
     slope = np.cos(X[:-1]) * X[1:]
@@ -135,6 +159,7 @@ def main(what, count, seed):
             interrupted += 1
         else:
             other += 1
+        others_have_ended()
         wrong = state(what)
         if wrong:
             sys.exit(f"after {interrupted} interrupts: {', '.join(wrong)}")

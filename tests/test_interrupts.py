@@ -12,7 +12,7 @@ SCRIPT = Path(__file__).with_name("interrupted.py")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="interval timers")
-@pytest.mark.parametrize("what", ["traced", "differentiated", "called", "called_back", "numeric", "branched"])
+@pytest.mark.parametrize("what", ["traced", "differentiated", "called", "called_back", "numeric", "branched", "waited"])
 def test_an_interrupt_leaves_a_usable_state(what):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, str(SCRIPT), what, str(COUNT), "0"]

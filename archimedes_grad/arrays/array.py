@@ -23,7 +23,7 @@ from archimedes_grad.arrays.array_methods import ArrayMethods
 from archimedes_grad.arrays.decisions import decided_integer, decided_truth
 from archimedes_grad.arrays.operators import Operators
 from archimedes_grad.arrays.plain_numbers import is_formatting, plain_number_error, require_truth_asked_by_python
-from archimedes_grad.arrays.trace_state import current_trace, note_strides, note_write, trace_error
+from archimedes_grad.arrays.trace_state import current_trace, note_strides, note_write, outlived, trace_error
 from archimedes_grad.nodes.gather import Shape, flat, geometry_of, reshaped, viewed
 from archimedes_grad.nodes.strided import Geometry
 
@@ -218,6 +218,8 @@ class SymbolicArray(Operators, ArrayMethods):
         if not kwargs and len(inputs) == 1 and method == "__call__" and type(self.value) is _float64:
             rule = dispatch.ELEMENTWISE.get(ufunc)
             if rule is not None and ufunc.nout == 1:
+                if current_trace() is None:
+                    raise outlived()
                 return SymbolicArray(rule(self._node), ufunc(self.value))
         return dispatch.ufunc_rule(ufunc, method)(*_without_labels(inputs), **kwargs)
 

@@ -23,11 +23,11 @@ def new_array(node: cs.MX, value: Any) -> SymbolicArray:
 
     ``node`` may be a single entry for a whole shape (CasADi's own broadcasting leaves it so).
     """
-    if type(value) is not np.ndarray:
-        return holding(node, value)
     trace = current_trace()
     if trace is None:
         raise outlived()
+    if type(value) is not np.ndarray:
+        return holding(node, value)
     trace.array_nodes += 1
     trace.array_entries += value.size
     if value.base is not None or not value.flags.writeable:

@@ -15,10 +15,9 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.constants import scalar_node
-from archimedes_grad.arrays.trace_state import trace_error
+from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
 
 _float64 = np.float64
-_binary_node = cs.MX.binary
 
 _Operator = Callable[[Any, Any], Any]
 
@@ -89,6 +88,12 @@ def _reflected(general: _Operator) -> _Operator:
 
 def _is_fraction(other: Any) -> bool:
     return type(other) not in _KNOWN and not isinstance(other, _NUMPYS) and isinstance(other, numbers.Rational)
+
+
+def _binary_node(opcode: int, a: cs.MX, b: cs.MX) -> cs.MX:
+    if current_trace() is None:
+        raise outlived()
+    return cs.MX.binary(opcode, a, b)
 
 
 def _product(a: Any, b: Any) -> Any:

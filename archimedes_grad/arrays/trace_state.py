@@ -277,7 +277,8 @@ def message_at_line(what: str, way_on: str, line: UserLine | None) -> str:
 
 
 _NOT_KEPT = (
-    "Do not keep traced values beyond the call (in a global, an attribute or a default argument): return what you need."
+    "Do not keep traced values beyond the call (in a global, an attribute or a default argument), nor give them to "
+    "other threads: return what you need."
 )
 
 
@@ -293,5 +294,7 @@ def leaked(symbol: cs.MX) -> TraceError:
 def outlived(owner: str = "") -> TraceError:
     """Return the error for a traced value used where no trace is under way."""
     return trace_error(
-        f"{owner}a traced value of another call that has ended was used; a number or an array was expected.", _NOT_KEPT
+        f"{owner}a traced value of another call that has ended, or of one in another thread, was used; a number or an "
+        f"array was expected.",
+        _NOT_KEPT,
     )

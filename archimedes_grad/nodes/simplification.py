@@ -2,7 +2,7 @@
 
 The flag is process-wide, and users' own CasADi models live under it too. So are NumPy's constructors while
 a trace replaces them (``literals.py``). Hence one trace or derivative sweep at a time, re-entrant for
-gradients inside traced functions.
+gradients inside traced functions. An owner that waits for another thread lends both: what it waits for may trace.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ _lock = threading.RLock()
 # The thread that is inside ``owned``, or None. Written under the lock.
 _owner: int | None = None
 
+# What the flag was before the owner came. Written under the lock.
+_outside = True
+
 # Without the function of Python around it: at the entry of that an interrupt could come between.
 _set_simplification: Callable[[bool], None] = _casadi.GlobalOptions_setSimplificationOnTheFly
 
@@ -32,17 +35,44 @@ def owned(work: Callable[[], Result]) -> Result:
     Inside, ``forward_nodes`` and ``derivative_sweep`` take no lock: where an interrupt keeps one of them from putting
     the flag back, it is put back here.
     """
-    global _owner
+    global _owner, _outside
     if _owner == threading.get_ident():
         return work()
     with _lock:
-        before = cs.GlobalOptions.getSimplificationOnTheFly()
+        before = _outside = cs.GlobalOptions.getSimplificationOnTheFly()
         try:
             _owner = threading.get_ident()
             return work()
         finally:
             _owner = None
             _set_simplification(before)
+
+
+def lent(wait: Callable[[], Result]) -> Result:
+    """Wait for other threads, as the owner; meanwhile one of them may own the flag, which is as it was before.
+
+    The owner has it again afterwards, whatever interrupts.
+    """
+    global _owner, _outside
+    owner, before, inside = _owner, _outside, cs.GlobalOptions.getSimplificationOnTheFly()
+    try:
+        _owner = None
+        _set_simplification(before)
+        _lock.release()
+        return wait()
+    finally:
+        interrupt = None
+        while True:
+            try:
+                if not _lock._is_owned():  # type: ignore[attr-defined]
+                    _lock.acquire()
+                _owner, _outside = owner, before
+                _set_simplification(inside)
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
 
 @contextmanager

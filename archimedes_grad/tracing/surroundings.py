@@ -14,7 +14,7 @@ import numpy as np
 
 from archimedes_grad.arrays import shuffles, trace_state
 from archimedes_grad.arrays.trace_state import Trace, current_trace
-from archimedes_grad.nodes.simplification import forward_nodes, owned
+from archimedes_grad.nodes.simplification import forward_nodes, lent, owned
 from archimedes_grad.tracing import foreign, literals
 
 Result = TypeVar("Result")
@@ -30,9 +30,7 @@ def _under_way(trace: Trace, work: Callable[[], Result]) -> Result:
 
     def put_back() -> None:
         if parent is None:
-            literals.restore()
-            foreign.restore()
-            shuffles.restore()
+            _restore()
             np.seterr(**errors)
         trace_state.set_under_way(parent, active)
 
@@ -41,13 +39,47 @@ def _under_way(trace: Trace, work: Callable[[], Result]) -> Result:
         if parent is None:
             # Under the tracing lock there is one outermost trace at a time, in whatever thread.
             np.seterr(all="ignore")
-            literals.replace()
-            foreign.replace()
+            _replace()
         with forward_nodes():
             return work()
     finally:
-        try:
-            put_back()
-        except KeyboardInterrupt:
-            put_back()
-            raise
+        _done(put_back)
+
+
+def suspended(wait: Callable[[], Result]) -> Result:
+    """Wait for other threads within a trace, which is not under way for so long: they may trace."""
+    trace, active = current_trace(), trace_state.active_traces
+
+    def go_on() -> None:
+        trace_state.set_under_way(trace, active)
+        _replace()
+
+    def waiting() -> Result:
+        trace_state.set_under_way(None, 0)
+        _restore()
+        return lent(wait)
+
+    try:
+        return waiting()
+    finally:
+        _done(go_on)
+
+
+def _replace() -> None:
+    literals.replace()
+    foreign.replace()
+
+
+def _restore() -> None:
+    literals.restore()
+    foreign.restore()
+    shuffles.restore()
+
+
+def _done(work: Callable[[], None]) -> None:
+    """Do what can be done twice, again where it was interrupted."""
+    try:
+        work()
+    except KeyboardInterrupt:
+        work()
+        raise

@@ -10,7 +10,8 @@ from typing import Any
 import casadi as cs
 import numpy as np
 
-import archimedes_grad.rules  # noqa: F401  # registers the rules
+import archimedes_grad.rules  # registers the rules
+import archimedes_grad.tracing.waits  # noqa: F401  # registers what waits for threads
 from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arguments.specs import (
     as_array,
