@@ -280,7 +280,7 @@ class SymbolicArray(Operators, ArrayMethods):
 
     def tolist(self) -> Any:
         """Return nested lists of traced entries."""
-        return [entry.tolist() for entry in self] if self.ndim else self
+        return [entry.tolist() for entry in self] if self.ndim else self[()]
 
     # --- what decides the path of the user's code -----------------------------------------------
 

@@ -149,7 +149,7 @@ def _of_parts(real: Any, imag: Any) -> Any:
     shape = np.broadcast_shapes(np.shape(real), np.shape(imag))
     result = np.empty_like(real if np.ndim(real) else imag, np.result_type(real, imag, np.complex64), shape=shape)
     result.real, result.imag = real, imag
-    return result[()]
+    return result if isinstance(real, np.ndarray) else result[()]
 
 
 def complex_rule(function: Callable[..., Any]) -> dispatch.Rule:

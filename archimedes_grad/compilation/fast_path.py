@@ -185,7 +185,7 @@ class _Source:
 
     def _leaf(self, value: str, leaf: Template, values: list[Any]) -> None:
         if isinstance(leaf.structure, ComplexForm):
-            self._complex(value, leaf.structure, [child.output for child in leaf.children])
+            self._complex(value, leaf.structure, [child.output for child in leaf.children], values)
             return
         if leaf.output is None:
             self._static(value, leaf.constant)
@@ -193,7 +193,7 @@ class _Source:
         index = leaf.output
         spec = self.leaves[index]
         given = values[index]
-        if isinstance(given, np.ndarray) and spec.shape != ():
+        if isinstance(given, np.ndarray):
             dtype = self.name("dtype", given.dtype)
             shape = self.name("shape", spec.shape)
             same = f"type({value}) is ndarray and {value}.dtype is {dtype} and {value}.shape == {shape}"
@@ -208,10 +208,10 @@ class _Source:
                 self.checks.append(f"if not {limits.min} <= {value} <= {limits.max}: return MISS")
         self.checks.append(f"l{index} = {value}")
 
-    def _complex(self, value: str, form: ComplexForm, parts: list[Any]) -> None:
+    def _complex(self, value: str, form: ComplexForm, parts: list[Any], values: list[Any]) -> None:
         shape = self.leaves[parts[0]].shape
         same = f"type({value}) is {self.name('type', complex if form.is_python else form.dtype.type)}"
-        if shape != ():
+        if isinstance(values[parts[0]], np.ndarray):
             same = f"type({value}) is ndarray and {value}.dtype is {self.name('dtype', form.dtype)}"
             same += f" and {value}.shape == {self.name('shape', shape)}{self._lies_alike(value, self.leaves[parts[0]])}"
         self.checks.append(f"if not ({same}): return MISS")

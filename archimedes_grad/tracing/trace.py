@@ -142,7 +142,11 @@ class BoundArguments:
         python_type = type(value) if type(value) in (float, int) and not differentiated else None
         strides = strides_in_memory(np.asarray(value_of(array)))
         self.leaves.append(Leaf(position, shown, array.shape, dtype, differentiated, python_type, strides))
-        self.values.append(array if python_type is None else value)
+        if python_type is not None:
+            array = value
+        elif type(array) is np.ndarray and isinstance(value, float | int | np.generic):
+            array = array[()]  # A number, and no array without axes.
+        self.values.append(array)
         return Template(output=len(self.leaves) - 1)
 
     def _complex(self, position: int, value: Any, array: Any, shown: str, differentiated: bool) -> Template:
@@ -152,14 +156,14 @@ class BoundArguments:
                 f"{self.name}: argument {shown!r} has dtype {array.dtype}; a {role} argument must hold real numbers "
                 f"here. Pass its parts, .real and .imag, as two arguments."
             )
-        given = value if type(value) is complex else array
+        given = value if isinstance(value, complex | np.generic) else array
         both = []
         for name in ("real", "imag"):
             part = getattr(given, name)
             if type(given) is np.ndarray:
                 part = laid_out(part, part.dtype, strides_in_memory(given))
             both.append(self._leaf(position, part, f"{shown}.{name}", False))
-        return Template(structure=ComplexForm(array.dtype, given is not array), children=tuple(both))
+        return Template(structure=ComplexForm(array.dtype, type(value) is complex), children=tuple(both))
 
     def _as_array(self, value: Any, shown: str) -> Any:
         unlike = unlike_arrays(value)
@@ -346,7 +350,7 @@ def _carried_value(leaf: Leaf, value: Any) -> Any:
     if leaf.python_type is not None:
         return value
     copied = laid_out(value, leaf.dtype, leaf.strides)
-    return copied if leaf.shape else copied[()]
+    return copied if isinstance(value, np.ndarray) else copied[()]
 
 
 def auxiliary_pair(name: str, returned: Any) -> tuple[Any, Any]:

@@ -69,7 +69,7 @@ class Structure:
 
 
 def apart(owner: str, what: str, tree: Any) -> tuple[list[Any], Structure]:
-    """Return the numbers of a tree (traced arrays, ndarrays, plain numbers as 0-d arrays), and its structure.
+    """Return the numbers of a tree (traced arrays, ndarrays, plain numbers as NumPy's), and its structure.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def apart(owner: str, what: str, tree: Any) -> tuple[list[Any], Structure]:
 
 
 def as_number(leaf: Any) -> Any:
-    """Return a leaf as traced array or ndarray; None where it holds no real numbers."""
+    """Return a leaf as traced array, ndarray or number of NumPy's; None where it holds no real numbers."""
     leaf = gathered(leaf)
     if isinstance(leaf, SymbolicArray):
         if current_trace() is None:
@@ -107,7 +107,7 @@ def as_number(leaf: Any) -> Any:
     if isinstance(leaf, np.ndarray | np.generic | int | float):
         array = np.asarray(leaf)
         if array.dtype.kind in "fiub":
-            return array
+            return array if isinstance(leaf, np.ndarray) else array[()]
     return None
 
 
@@ -330,7 +330,7 @@ def side_by_side(node: cs.MX, rows: int) -> cs.MX:
     return node if node.size1() == rows else cs.reshape(node, rows, node.numel() // rows if rows else 0)
 
 
-def placeholder(number: Any, shape: Shape) -> npt.NDArray[Any]:
+def placeholder(number: Any, shape: Shape) -> Any:
     """Return the first slice of a number along its first axis, or ones where it has none."""
     value = value_of(number)
-    return np.array(value[0]) if len(value) else np.ones(shape, value.dtype)
+    return (np.array(value[0]) if len(value) else np.ones(shape, value.dtype))[()]

@@ -194,7 +194,7 @@ class _Call:
     def _evaluated(self, flat: npt.NDArray[Any]) -> tuple[Any, Any]:
         values = list(self.bound.values)
         for leaf, part in zip(self.wanted, self._parts(flat), strict=True):
-            values[leaf] = part if part.shape else part[()]
+            values[leaf] = part if isinstance(values[leaf], np.ndarray) else part[()]
         values = [
             laid_out(value, value.dtype, leaf.strides) if isinstance(value, np.ndarray) else value
             for value, leaf in zip(values, self.bound.leaves, strict=True)
