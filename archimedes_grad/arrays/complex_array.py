@@ -1,7 +1,7 @@
 """``ComplexArray``: a pair of traced arrays that NumPy code takes for one of complex numbers.
 
-Graphs are real. Complex numbers live inside a traced function, between an argument or a Fourier transform and the
-magnitude, say: as real and imaginary part. What a function returns, and what is differentiated, is real.
+Graphs are real. Complex numbers live inside a traced function as real and imaginary part, and so they come in as
+arguments and go out as results. What is differentiated, and its derivatives, are real.
 """
 
 from __future__ import annotations
@@ -121,12 +121,12 @@ class ComplexArray(EntriesOfSymbolicArray):
 
 
 class ComplexForm(NamedTuple):
-    """In the place of a tree's structure: how an argument of complex numbers is made of two real ones.
+    """In the place of a tree's structure: how an argument or a result of complex numbers is made of two real ones.
 
     Attributes
     ----------
     dtype
-        Of the argument.
+        Of the complex numbers.
     is_python
         Whether it is Python's number, which takes on the dtype of the arrays that it meets.
     """
@@ -135,11 +135,16 @@ class ComplexForm(NamedTuple):
     is_python: bool
 
     def unflatten(self, both: Any) -> Any:
-        """Return the argument, traced if its parts are."""
+        """Return the complex numbers, traced if their parts are."""
         real, imag = both
         if isinstance(real, SymbolicArray) or isinstance(imag, SymbolicArray):
             return ComplexArray(real, imag)
-        return _of_parts(real, imag)
+        if isinstance(real, np.ndarray):
+            result = np.empty(real.shape, self.dtype)
+            result.real, result.imag = real, imag
+            return result
+        number = complex(real, imag)
+        return number if self.is_python else self.dtype.type(number)
 
 
 def _of_parts(real: Any, imag: Any) -> Any:

@@ -314,6 +314,9 @@ class _Source:
             return f"r{template.output}"
         if template.structure is tuple:
             return f"({''.join(self._built(child) + ', ' for child in template.children)})"
+        if isinstance(template.structure, ComplexForm):
+            both = ", ".join(map(self._built, template.children))
+            return f"{self.name('complex', template.structure.unflatten)}(({both}))"
         if template.structure is not None:
             return self._built_tree(template.structure, iter(template.children))
         constant = template.constant

@@ -9,6 +9,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arguments.signature import Layout
+from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.derivatives.branches import separated
 from archimedes_grad.derivatives.representation import Derived, Representation, derived
 from archimedes_grad.nodes.simplification import derivative_sweep
@@ -96,7 +97,8 @@ def _as_float(value: Template) -> Template:
 
 
 def require_numbers(name: str, result: Template) -> None:
-    """Raise TypeError where a result has no number in it: its derivative would be as empty, without a word."""
+    """Raise TypeError where a result is complex, or has no number: its derivative would be as empty, without a word."""
+    _require_real(name, result)
     if not _has_number(result):
         constant = result.constant
         returned = "None (is a return missing?)" if constant is None else f"a {type(constant).__name__}"
@@ -117,6 +119,7 @@ def _has_number(template: Template) -> bool:
 
 def require_scalar(name: str, result: Template, outputs: Sequence[Output] = ()) -> None:
     """Raise ValueError where the result is not one scalar of shape (), TypeError where it is no real number."""
+    _require_real(name, result)
     constant = result.constant
     if result.output is None and (result.structure is not None or constant is None):
         returned = "None (is a return missing?)" if result.structure is None else "a tree of outputs"
@@ -135,6 +138,17 @@ def require_scalar(name: str, result: Template, outputs: Sequence[Output] = ()) 
             f"{name}: a gradient needs a function that returns one scalar of shape (), and this returns an "
             f"array of shape {output.shape}. Use arc.jac for the derivative of an array, or reduce it (np.sum)."
         )
+
+
+def _require_real(name: str, result: Template) -> None:
+    if isinstance(result.structure, ComplexForm):
+        raise TypeError(
+            f"{name}: a derivative needs a function that returns real numbers, and this returns complex ones of dtype "
+            f"{result.structure.dtype}. Return a part (.real, .imag), the magnitude (np.abs), the phase (np.angle), or "
+            f"both parts in a tuple."
+        )
+    for child in result.children:
+        _require_real(name, child)
 
 
 def reverse_sweep(representation: Representation, wanted: list[int]) -> list[Any]:

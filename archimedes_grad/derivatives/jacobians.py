@@ -56,8 +56,8 @@ def sparse_jacobian_function(graph: Graph, layout: Layout) -> Derived:
     graph = separated(graph)
     leaf = _only_leaf(graph, layout, "jac")
     result = graph.result
+    require_numbers(graph.name, result)
     require_one_output(graph.name, result.structure is not None and result.output is None)
-    require_numbers(graph.name, graph.result)
     if result.output is None:
         # On another path it may be computed.
         representation = Representation(graph)

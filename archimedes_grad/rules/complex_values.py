@@ -237,4 +237,5 @@ def where(condition: Any, x: Any, y: Any) -> ComplexArray:
     return paired(np.where(condition, a, c), np.where(condition, 0.0 if b is None else b, 0.0 if d is None else d))
 
 
+COMPLEX[np.ones_like] = lambda a, *args, **kwargs: paired(np.ones_like(a.real), np.zeros_like(a.real))
 COMPLEX[np.zeros_like] = lambda a, *args, **kwargs: paired(np.zeros_like(a.real), np.zeros_like(a.real))

@@ -22,7 +22,7 @@ from archimedes_grad.arguments.specs import (
     unlike_arrays,
 )
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.complex_array import ComplexForm
+from archimedes_grad.arrays.complex_array import ComplexArray, ComplexForm
 from archimedes_grad.arrays.new_arrays import holding
 from archimedes_grad.arrays.operands import gathered, node_of, value_of
 from archimedes_grad.arrays.trace_state import Guard, Trace, current_trace, leaked, outlived, trace_error
@@ -411,6 +411,9 @@ class _Outputs:
                 )
             # Who holds the array may write to it.
             return Template(constant=value.copy() if isinstance(value, np.ndarray) else value)
+        if isinstance(value, ComplexArray):
+            both = (self._leaf(value.real), self._leaf(value.imag))
+            return Template(structure=ComplexForm(value.dtype, False), children=both)
         self.nodes.append(node_of(value))
         self.outputs.append(Output(value.shape, value.dtype, not isinstance(value.value, np.ndarray)))
         return Template(output=len(self.nodes) - 1)

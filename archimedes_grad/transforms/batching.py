@@ -12,6 +12,7 @@ import numpy as np
 
 from archimedes_grad.arguments.signature import CallSignature, name_of
 from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree, leaves_of
+from archimedes_grad.arrays.complex_array import ComplexArray, ComplexForm
 from archimedes_grad.arrays.operands import node_of, value_of
 from archimedes_grad.compilation.compiled import CompiledFunction
 from archimedes_grad.derivatives.autodiff import value_function
@@ -213,13 +214,30 @@ class _Call:
         def on_item(*values: Any) -> Any:
             return self.f(*values[:n_positional], **dict(zip(self.keywords, values[n_positional:], strict=True)))
 
-        body = traced_body(self.owner, on_item, self.items, self.names, closed_over([self.f]), with_complex=True)
-        structure: Structure = body.structure
-        axes = _axes_of_leaves("out_axes", self.out_axes, structure.build([0] * len(body.outputs)), "the result")
+        body = traced_body(
+            self.owner, on_item, self.items, self.names, closed_over([self.f]), split=self._by_parts, with_complex=True
+        )
+        structure, forms = body.structure
+        axes = _axes_of_leaves("out_axes", self.out_axes, structure.build([0] * len(forms)), "the result")
         static = {k for k, _ in structure.static}
         number_axes = [axis for k, axis in enumerate(axes) if k not in static]
-        stacks = zip(self._stacked(body), number_axes, strict=True)
-        return structure.build([self._placed(body, k, stack, axis) for k, (stack, axis) in enumerate(stacks)])
+        stacks = enumerate(self._stacked(body))
+        results = []
+        for form, axis in zip(forms, number_axes, strict=True):
+            parts = [self._placed(body, *next(stacks), axis) for _ in range(1 if form is None else 2)]
+            results.append(parts[0] if form is None else form.unflatten(parts))
+        return structure.build(results)
+
+    def _by_parts(self, returned: Any) -> tuple[list[Any], tuple[Structure, list[ComplexForm | None]]]:
+        """Return the numbers of a result, complex ones by their parts; its structure, and the forms of these."""
+        numbers, structure = apart(self.owner, "the result", returned)
+        parts: list[Any] = []
+        forms: list[ComplexForm | None] = []
+        for number in numbers:
+            is_complex = isinstance(number, ComplexArray)
+            parts += (number.real, number.imag) if is_complex else (number,)
+            forms.append(ComplexForm(number.dtype, False) if is_complex else None)
+        return parts, (structure, forms)
 
     def _stacked(self, body: Body) -> list[Any]:
         outputs = [stacked(output, self.n) for output in body.outputs]

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from archimedes_grad.arguments.signature import Layout
 from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree, leaves_of, shown_structure
 from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.new_arrays import holding, new_array
 from archimedes_grad.arrays.operands import gathered, value_of
@@ -130,7 +131,15 @@ def _own(leaf: Any) -> Any:
 
 
 def as_traced(number: Any) -> SymbolicArray:
-    """Return a number as traced array."""
+    """Return a real number as traced array.
+
+    Raises
+    ------
+    TraceError
+        If it is complex.
+    """
+    if isinstance(number, ComplexArray):
+        return number.node
     if isinstance(number, SymbolicArray):
         return number
     return new_array(constant_node(number), np.array(number)[()])
