@@ -8,6 +8,7 @@ import pytest
 from helpers import assert_same, check, check_gradient, check_value, numeric_gradient, sample, weighted
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import as_strided
 from strategies import advanced_index, any_index, arrays, basic_index, shapes
 
 import archimedes_grad as arc
@@ -552,6 +553,102 @@ def test_views_of_a_captured_array_are_constants():
     table = np.arange(6.0)
     view = table[::2]
     assert_same(arc.grad(lambda x: np.sum(x * view))(np.ones(3)), np.array([0.0, 2.0, 4.0]))
+
+
+def _strided(x, shape, strides, start=0, **options):
+    """Return a window of entries at strides that are counted in entries."""
+    return as_strided(x[start:], shape, [step * x.itemsize for step in strides], **options)
+
+
+def _written_through_strides(x):
+    x = x.copy()
+    diagonal = as_strided(x, (2,), (3 * x.strides[0],))
+    diagonal[...] = 5 * x[1]
+    return x, diagonal
+
+
+def _written_through_strided_windows(x):
+    x = x.copy()
+    _strided(x, (4, 3), (1, 1))[1, 2] = 9
+    return x
+
+
+STRIDED = {
+    "as it is": lambda x: as_strided(x),
+    "every second": lambda x: _strided(x, (3,), (2,)),
+    "windows": lambda x: _strided(x, (4, 3), (1, 1)),
+    "backwards": lambda x: as_strided(x[5:], (6,), (-x.itemsize,)),
+    "repeated": lambda x: _strided(x, (4, 2), (0, 1), 1),
+    "no entries": lambda x: _strided(x, (0, 2), (100, 1)),
+    "beyond a view": lambda x: _strided(x[2:4], (2,), (2,)),
+    "of a matrix": lambda x: as_strided(np.reshape(x, (2, 3)).copy(), (2, 2, 2), (24, 8, 8)),
+    "of a transposed one": lambda x: as_strided(np.reshape(x, (2, 3)).T, (3, 2), (8, 24)),
+    "of a number": lambda x: as_strided(x[0], (3,), (0,)),
+    "by name": lambda x: as_strided(x, shape=(2,), strides=(16,), writeable=False) * 2,
+    "written to": _written_through_strides,
+    "windows that are written to": _written_through_strided_windows,
+}
+
+
+@pytest.mark.parametrize("function", STRIDED.values(), ids=STRIDED)
+def test_memory_is_read_at_any_strides(function):
+    x = np.arange(6.0)
+    check_value(function, x)
+    check_gradient(lambda x: function(np.sin(x)), x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides", "start"),
+    [((7,), (8,), 0), ((2,), (-8,), 0), ((6,), (8,), 1), ((2,), (4,), 0), ((2, 2), (8, 48), 0)],
+)
+def test_memory_that_is_not_the_arrays_is_refused(shape, strides, start):
+    with pytest.raises(arc.TraceError, match=r"beyond the entries(.|\n)*test_views.py(.|\n)*sliding_window_view"):
+        arc.grad(lambda x: np.sum(as_strided(x[start:], shape, strides)))(np.arange(6.0))
+
+
+VIEWS_BY_METHOD = {
+    "a view": lambda x: x.view(),
+    "in its own dtype": lambda x: x.view(x.dtype),
+    "as an ndarray": lambda x: x.view(np.ndarray),
+    "as an ndarray, by name": lambda x: x.view(type=np.ndarray),
+    "of a view": lambda x: x[1:].view(),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS_BY_METHOD.values(), ids=VIEWS_BY_METHOD)
+@pytest.mark.parametrize("dtype", [float, np.float32, int, complex])
+def test_views_of_the_same_dtype(view, dtype):
+    def function(x):
+        x = x * 1
+        y = view(x)
+        y[0] = 7
+        return x, y, y is x
+
+    x = np.arange(4).astype(dtype)
+    for ours, theirs in zip(arc.compile(function)(x), function(x), strict=True):
+        assert_same(ours, theirs)
+
+
+def test_views_that_are_made_read_only_are_so_alone():
+    def function(x):
+        y = x.copy()
+        view = y.view()
+        view.flags.writeable = False
+        with pytest.raises(ValueError, match="read-only"):
+            view[0] = 1.0
+        y[0] = 3 * x[1]
+        return view, view.flags.writeable, y.flags.writeable
+
+    for ours, theirs in zip(arc.compile(function)(np.arange(3.0)), function(np.arange(3.0)), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_views_of_numbers_and_of_other_dtypes():
+    assert arc.compile(lambda x: x.view())(2.0) == 2.0
+    assert arc.compile(lambda x: np.shape(x.view()))(np.array(2.0)) == ()
+    for dtype in (np.int64, np.uint8, np.float32, np.matrix):
+        with pytest.raises(arc.TraceError, match=r"not bytes in memory(.|\n)*test_views.py"):
+            arc.compile(lambda x, dtype=dtype: x.view(dtype))(np.ones(2))
 
 
 def _windows_of_a_copy(x, **options):

@@ -209,7 +209,8 @@ class SymbolicArray(Operators, ArrayMethods):
         def __iter__(self) -> Iterator[Any]: ...
 
     else:
-        # Numbers have no length and cannot be iterated over. Where nothing is said, `__getitem__` would do.
+        # Numbers have no length and cannot be iterated over. Where nothing is said, `__getitem__` would do, silently:
+        # the IndexError of x[0] ends a loop. What hasattr does not find, `iter` does not find either.
         __iter__ = None
 
     # --- what goes to the rules -----------------------------------------------------------------

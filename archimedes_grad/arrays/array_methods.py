@@ -103,11 +103,6 @@ class ArrayMethods:
     tobytes = _refused("tobytes", _NO_MEMORY)
     tofile = _refused("tofile", _NO_MEMORY)
     tostring = _refused("tostring", _NO_MEMORY)
-    _other_view = _refused("view", _NO_MEMORY + " For another dtype use astype, for a view of all entries x.view().")
-
-    def view(self, *others: Any, **named: Any) -> Any:
-        """A view of all entries; none of another dtype or class."""
-        return self._other_view(*others, **named) if others or named else self[...]  # type: ignore[index]
 
     @property
     def T(self) -> Any:  # noqa: N802
@@ -153,6 +148,14 @@ class ArrayMethods:
 
     conj = conjugate
 
+    def view(self: Any, dtype: Any = None, type: Any = None) -> Any:
+        """As ``numpy.ndarray.view`` in the array's own dtype."""
+        if dtype is np.ndarray:
+            dtype, type = None, dtype
+        if type not in (None, np.ndarray) or (dtype is not None and np.dtype(dtype) != self.dtype):
+            _refused("view of another dtype or class", _NO_MEMORY + " For another dtype use astype.")(self)
+        return self[...] if isinstance(self.value, np.ndarray) else self
+
     def flatten(self, order: str = "C") -> Any:
         """Return a flat copy."""
         return np.ravel(self, order=order).copy()  # type: ignore[call-overload]
@@ -176,6 +179,12 @@ class ArrayMethods:
         """The strides of the value in the run being traced."""
         note_strides()
         return np.asarray(self.value).strides  # type: ignore[attr-defined]
+
+    @property
+    def flags(self) -> Any:
+        """How the value lies in memory, and whether it may be written to."""
+        note_strides()
+        return np.asarray(self.value).flags  # type: ignore[attr-defined]
 
     @property
     def device(self) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 
 import casadi as cs
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from archimedes_grad.arrays.array import SymbolicArray
-from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
+from archimedes_grad.arrays.dispatch import FUNCTIONS, INTERCEPTED, implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import (
     array_of,
@@ -23,7 +24,7 @@ from archimedes_grad.arrays.operands import (
     value_of,
     values_in,
 )
-from archimedes_grad.arrays.trace_state import note_strides
+from archimedes_grad.arrays.trace_state import note_strides, trace_error
 from archimedes_grad.nodes.gather import reshaped, stored_shape
 from archimedes_grad.nodes.strided import laid_out_as
 from archimedes_grad.rules.branches import note_choice
@@ -177,6 +178,25 @@ def _chosen(condition: Any, x: Any, y: Any, shape: tuple[int, ...]) -> cs.MX:
     taken_x, taken_y = full_node(x, shape), full_node(y, shape)
     note_choice(taken_x, taken_y)
     return select_signed(negated(zero), taken_x, taken_y)
+
+
+def _as_strided(original: Callable[..., Any], x: Any, *args: Any, **kwargs: Any) -> Any:
+    """The memory of an array read at any strides: a view."""
+    x = np.asarray(gathered(x))  # Of a number an array without axes.
+    note_strides()
+    value = original(x.value, *args, **kwargs)
+    memory = x.value if x.root is None else x.root.value
+    (first, last), (lowest, highest) = byte_bounds(value), byte_bounds(memory)
+    if value.size and (first < lowest or last > highest or any(stride % memory.itemsize for stride in value.strides)):
+        raise trace_error(
+            f"as_strided reaches beyond the entries of a traced array of shape {x.shape}, or between them: got shape "
+            f"{value.shape} and strides {value.strides}, and steps of {memory.itemsize} bytes within it were expected.",
+            "Count the strides in x.strides, or take the entries by sliding_window_view or by an index.",
+        )
+    return moved(x, value, lambda: np.zeros(value.shape, np.intp))
+
+
+INTERCEPTED[np.lib.stride_tricks.as_strided] = _as_strided
 
 
 @implements(np.tril)

@@ -150,12 +150,10 @@ def _attribute_of_memory(error: AttributeError) -> TraceError | None:
     name = error.name or ""
     if not isinstance(error.obj, SymbolicArray) or not hasattr(np.ndarray, name):
         return None
-    way_on = "Do it outside the differentiated function."
-    if name == "__array_interface__":
-        way_on = "For windows on an array, as by as_strided, write np.lib.stride_tricks.sliding_window_view."
     return trace_error(
-        f"A traced array has no {name}: it holds expressions, not bytes in memory.", way_on, line_that_raised(error)
-    )
+        f"A traced array has no {name}: it holds expressions, not bytes in memory.",
+        "Do it outside the differentiated function.", line_that_raised(error),
+    )  # fmt: skip
 
 
 def _by_scipy(error: BaseException) -> TraceError | None:

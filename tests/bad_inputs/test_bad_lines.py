@@ -62,8 +62,8 @@ ROWS = {
     "bytes": line(lambda x: x.tobytes(), "no method tobytes", "not bytes in memory", "outside the differentiated", X),
     "a view of another dtype": line(lambda x: x.view(int), "no method view", "not bytes in memory", "use astype", X),
     "windows by strides": line(
-        lambda x: np.lib.stride_tricks.as_strided(x, (2, 2), x.strides * 2), "no __array_interface__",
-        "not bytes in memory", "sliding_window_view", X,
+        lambda x: np.lib.stride_tricks.as_strided(x, (len(x) + 1,)), "beyond the entries",
+        "within it were expected", "sliding_window_view", X,
     ),
     "addresses": line(lambda x: x.ctypes.data, "no ctypes", "not bytes in memory", "outside the differentiated", X),
     "a mean by Python's module": line(
@@ -105,8 +105,8 @@ ROWS = {
         "Bound it",
     ),
     "complex zeros": line(
-        lambda x: arc.zeros(3, dtype=complex) * x, "was used or returned", "only real ones are",
-        "its parts (.real, .imag)",
+        lambda x: arc.cond(x > 0, lambda x: arc.zeros(3, dtype=complex) * x, lambda x: x, x), "was used or returned",
+        "only real ones are", "its parts (.real, .imag)",
     ),
     "text in an array": line(
         lambda x: arc.array([x, "a"])[0], "has dtype <U32", "hold real numbers", "a list or tuple of their own",

@@ -94,6 +94,19 @@ def test_labels_are_missed_with_a_way_on(use):
         arc.grad(use)(X)
 
 
-def test_methods_of_pandas_that_look_into_memory_are_refused():
-    with pytest.raises(arc.TraceError, match="not bytes in memory"):
-        arc.grad(lambda w: np.sum(FRAME.mul(w)))(np.ones(2))
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda w: np.sum(FRAME.mul(w)), lambda w: np.sum(FRAME.add(w).to_numpy() ** 2),
+        lambda w: FRAME.mul(w).sum().sum(), lambda w: np.sum(FRAME.mul(w).mean().values ** 2),
+    ],
+)  # fmt: skip
+def test_frames_that_methods_of_pandas_make_of_traced_values_hold_these(function):
+    w = np.array([0.5, 2.0])
+    np.testing.assert_allclose(arc.compile(function)(w), function(w), rtol=1e-14)
+    np.testing.assert_allclose(arc.grad(function)(w), arc.grad(function, method="adaptive")(w), rtol=1e-8)
+
+
+def test_frames_that_copy_entries_are_refused():
+    with pytest.raises(arc.TraceError, match=r"plain float"):
+        arc.grad(lambda w: pd.DataFrame({"a": w}).sum().iloc[0])(np.ones(2))

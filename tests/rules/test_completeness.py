@@ -54,4 +54,4 @@ def test_methods_of_ndarray():
 
     offered = {name for name in dir(np.ndarray) if not name.startswith("_") and hasattr(np.zeros((1, 1)), name)}
     missing = offered - set(dir(SymbolicArray))
-    assert missing == {"ctypes", "data", "flags"}
+    assert missing == {"ctypes", "data"}
