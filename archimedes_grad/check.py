@@ -12,7 +12,7 @@ import numpy.typing as npt
 from archimedes_grad.arguments.signature import CallSignature, name_of
 from archimedes_grad.arguments.specs import leaves_of
 from archimedes_grad.numeric import derivative
-from archimedes_grad.tracing.trace import described
+from archimedes_grad.tracing.bound_arguments import described
 from archimedes_grad.transforms.bodies import (
     apart,
     as_number,

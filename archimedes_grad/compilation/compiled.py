@@ -31,7 +31,7 @@ from archimedes_grad.compilation.specialisations import (
 from archimedes_grad.derivatives.autodiff import value_function
 from archimedes_grad.derivatives.representation import Transformation
 from archimedes_grad.errors import PathLimitWarning, TraceError, warn_caller
-from archimedes_grad.tracing.trace import BoundArguments
+from archimedes_grad.tracing.bound_arguments import BoundArguments
 
 if TYPE_CHECKING:
     import pathlib

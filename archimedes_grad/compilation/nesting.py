@@ -19,7 +19,8 @@ from archimedes_grad.engines.vm import evaluated
 from archimedes_grad.nodes.functions import called
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.rules.branches import chooses
-from archimedes_grad.tracing.trace import BoundArguments, guards_outside, trace
+from archimedes_grad.tracing.bound_arguments import BoundArguments
+from archimedes_grad.tracing.trace import guards_outside, trace
 
 
 def nested_call(

@@ -18,9 +18,10 @@ from archimedes_grad.derivatives.autodiff import differentiable_function
 from archimedes_grad.derivatives.representation import Derived, Transformation
 from archimedes_grad.engines.selection import default_engine
 from archimedes_grad.nodes.patterns import forgotten_afterwards
+from archimedes_grad.tracing.bound_arguments import BoundArguments
 from archimedes_grad.tracing.graph import Graph
 from archimedes_grad.tracing.progress import unwatched, watched
-from archimedes_grad.tracing.trace import BoundArguments, trace
+from archimedes_grad.tracing.trace import trace
 
 #: What evaluates a call: positional arguments and keywords to the result.
 Call = Callable[[tuple[Any, ...], dict[str, Any]], Any]

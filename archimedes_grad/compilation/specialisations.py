@@ -22,8 +22,8 @@ from archimedes_grad.compilation.paths import Path, Paths
 from archimedes_grad.compilation.pickling import Packed, found_at, packed, unpacked
 from archimedes_grad.derivatives.representation import Derived
 from archimedes_grad.nodes.blas import use_one_thread
+from archimedes_grad.tracing.bound_arguments import BoundArguments
 from archimedes_grad.tracing.graph import Leaf, Template
-from archimedes_grad.tracing.trace import BoundArguments
 
 
 class FormKey(NamedTuple):

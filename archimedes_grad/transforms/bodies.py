@@ -33,9 +33,10 @@ from archimedes_grad.nodes.functions import called
 from archimedes_grad.nodes.gather import Shape, reshaped
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.rules.branches import chooses
+from archimedes_grad.tracing.bound_arguments import BoundArguments
 from archimedes_grad.tracing.closures import standing_for
 from archimedes_grad.tracing.graph import Graph, Output
-from archimedes_grad.tracing.trace import BoundArguments, trace
+from archimedes_grad.tracing.trace import trace
 
 #: Bodies evaluated more often than this in all are never expanded into the graph around them.
 _LARGEST_INLINED = 20_000

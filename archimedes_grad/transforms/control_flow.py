@@ -21,9 +21,9 @@ from archimedes_grad.nodes.gather import stored_shape
 from archimedes_grad.nodes.loops import Loop, checkpoints, looped
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.rules.branches import note_choice
+from archimedes_grad.tracing.bound_arguments import described
 from archimedes_grad.tracing.closures import closed_over
 from archimedes_grad.tracing.graph import Output
-from archimedes_grad.tracing.trace import described
 from archimedes_grad.transforms.bodies import (
     Body,
     Structure,

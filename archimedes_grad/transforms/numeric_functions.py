@@ -26,8 +26,9 @@ from archimedes_grad.derivatives.jacobians import require_one_argument, require_
 from archimedes_grad.errors import FallbackWarning, TraceError, warn_caller
 from archimedes_grad.nodes.strided import laid_out
 from archimedes_grad.numeric.functions import real_output
+from archimedes_grad.tracing.bound_arguments import BoundArguments
 from archimedes_grad.tracing.graph import Template
-from archimedes_grad.tracing.trace import BoundArguments, auxiliary_pair
+from archimedes_grad.tracing.trace import auxiliary_pair
 
 
 class NumericFunction(MadeByRecipe):
