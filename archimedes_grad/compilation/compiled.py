@@ -127,14 +127,15 @@ class CompiledFunction(MadeByRecipe, Generic[P, R]):
         paths = specialisation.paths
         with self._tracing:
             paths.misses = 0
-            together = merged([path.derived for path in paths.by_outcomes.values()])
+            known = list(paths.by_outcomes.values())  # Other threads add to them meanwhile.
+            together = merged([path.derived for path in known])
             if together is not None:
                 paths.merged = new_fast_path(
                     together, specialisation.layout, specialisation.key.of_values, bound.trees, bound.values,
                     weakref.ref(paths),
                 )  # fmt: skip
                 return
-            for path in paths.by_outcomes.values():
+            for path in known:
                 add_guards(path, specialisation, bound)
 
     def _run(self, specialisation: Specialisation, bound: BoundArguments) -> Any:
@@ -194,7 +195,7 @@ class CompiledFunction(MadeByRecipe, Generic[P, R]):
             name=self.__name__, method="symbolic", engine=path.engine, representation=derived.representation,
             reason=derived.reason, n_operations=sum(operation_counts(derived.function).values()),
             n_specialisations=len(self._specialisations), seconds=dict(path.seconds),
-            paths=len(paths.by_outcomes), hits=[p.fast_path.hits[0] for p in paths.by_outcomes.values()],
+            paths=len(paths.by_outcomes), hits=[p.fast_path.hits[0] for p in list(paths.by_outcomes.values())],
             decisions=paths.decisions(),
         )  # fmt: skip
 

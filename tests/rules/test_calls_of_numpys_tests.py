@@ -124,9 +124,6 @@ REFUSED = {
         lambda x: scipy.linalg.cho_solve((np.stack([np.outer(x, x)] * 2), np.array([True, False])), np.ones(3)),
         "cho_solve got a traced stack of matrices",
     ),
-    "a function of SciPy that looks for a dtype": (
-        lambda x: scipy.linalg.rsf2csf(np.outer(x, x), np.eye(3))[0], "rsf2csf got a traced value",
-    ),
 }  # fmt: skip
 
 

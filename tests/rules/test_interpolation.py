@@ -149,9 +149,6 @@ def test_bad_input_raises_what_numpy_raises(call):
     assert str(traced.value) == str(plain.value)
 
 
-@pytest.mark.parametrize("call", [
-    lambda x: np.roots(x * x), lambda x: np.interp(1.0, x, x * 1j),
-])  # fmt: skip
-def test_what_has_no_real_result_is_refused(call):
+def test_complex_values_between_nodes_are_refused():
     with pytest.raises(arc.TraceError):
-        arc.compile(call)(np.array([1.0, 2.0, 4.0]))
+        arc.compile(lambda x: np.interp(1.0, x, x * 1j))(np.array([1.0, 2.0, 4.0]))
