@@ -88,7 +88,14 @@ class Gated(Rebuilding):
 
 def _cannot_fail(function: cs.Function) -> bool:
     """Tell whether a function can be evaluated anywhere; of those that it calls, others tell."""
-    return function.class_name() in _GRAPHS or hash(function) in REGULAR_POINTS
+    return hash(function) in REGULAR_POINTS or (function.class_name() in _GRAPHS and not _solves(function))
+
+
+def _solves(function: cs.Function) -> bool:
+    """Tell whether a graph solves linear equations, whose matrix may be singular."""
+    if not function.is_a("MXFunction"):
+        return False
+    return any(function.instruction_id(k) == cs.OP_SOLVE for k in range(function.n_instructions()))
 
 
 class Seen(Rebuilding):

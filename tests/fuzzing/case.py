@@ -124,8 +124,6 @@ def called(function: Callable[..., Any], point: Point, *more: Any) -> Any:
     except arc.TraceError as error:
         raise Refused(str(error).splitlines()[0]) from error
     except ERRORS as error:
-        if "read-only" in str(error) and "flat" in point.names:
-            raise Refused(str(error)) from error  # a.flat of what lies in another order is no view here.
         if "support item assignment" in str(error) and {"fill", "put"} & {*point.names}:
             raise Refused(str(error)) from error  # NumPy writes into a copy of a number, and says nothing.
         if point.error is None:

@@ -1009,6 +1009,18 @@ def test_choices_within_branches_not_taken_let_no_nan_of_what_comes_in_through()
     check_program(program, [np.float64(1.3)], [np.float64(np.nan)])
 
 
+def test_equations_that_derivatives_solve_get_no_singular_matrix_where_they_do_not_count():
+    # The derivative of a factorisation is a graph that solves; it got a matrix of equal entries.
+    def program(x):
+        rows = np.stack([x, 2 * x])
+        triangle = np.linalg.qr(rows.T @ rows + np.eye(2))[1]
+        return np.sum(np.sin(arc.cond(np.mean(x) > -0.7, lambda t: rows, lambda t: 2 * t * t, triangle)))
+
+    x, direction = np.array([0.5323, -0.7077]), np.array([1.0, 0.5])
+    product = arc.jvp(arc.grad(program))(x, direction)
+    np.testing.assert_allclose(product, -(np.sin(x) + 4 * np.sin(2 * x)) * direction, rtol=1e-12)
+
+
 def test_loops_that_start_from_a_constant_and_take_no_step():
     x = np.array([0.064, -0.044])
 

@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import cloudpickle
@@ -303,21 +304,33 @@ def _in_trees(case: Case) -> None:
 
 
 def _laid_out(case: Case) -> None:
-    """Arguments that are views of other arrays, of any order of axes, read-only."""
+    """Arguments that are views of other arrays, of any order of axes, read-only, where NumPy gives the same of them."""
     derivative = case.derivative()
 
     def of_views(*args: Any) -> Any:
-        return derivative(*map(_as_view, args, range(len(args))))
+        views = [_as_view(x, kind) for kind, x in enumerate(args)]
+        for view in views:
+            if isinstance(view, np.ndarray):
+                view.flags.writeable = False
+        return derivative(*views)
 
-    require_the_same(case, of_views, "of views")
+    alike = {k: gradient for k, gradient in case.gradients.items() if _goes_by_no_layout(case, case.points[k])}
+    require_the_same(replace(case, gradients=alike), of_views, "of views")
 
 
 def _as_view(x: Any, kind: int) -> Any:
     if not np.ndim(x):
         return np.broadcast_to(x, ()) if kind % 2 else x
-    view = np.repeat(x, 2, axis=-1)[..., ::2] if kind % 2 else np.flip(np.flip(x, 0).copy(), 0)
-    view.flags.writeable = False
-    return view
+    return np.repeat(x, 2, axis=-1)[..., ::2] if kind % 2 else np.flip(np.flip(x, 0).copy(), 0)
+
+
+def _goes_by_no_layout(case: Case, point: Point) -> bool:
+    """Tell whether NumPy gives the same of views: what is reshaped of them is a copy at times, which writes miss."""
+    own, of_views = (
+        outputs_of(case.program(*args))
+        for args in (point.fresh(), [_as_view(x, kind) for kind, x in enumerate(point.fresh())])
+    )
+    return all(np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True) for a, b in zip(own, of_views, strict=True))
 
 
 def _again(case: Case) -> None:
