@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -56,8 +57,8 @@ def _turned(hyperbolic: Callable[[Any], Any]) -> Callable[[Any], Any]:
 COMPLEX[np.sin] = _turned(sinh)
 COMPLEX[np.tan] = _turned(tanh)
 COMPLEX[np.cos] = lambda x: cosh(ComplexArray(-x.imag, x.real))
-COMPLEX[np.log2] = lambda x: np.log(x) * (1 / np.log(2.0))
-COMPLEX[np.log10] = lambda x: np.log(x) * (1 / np.log(10.0))
+COMPLEX[np.log2] = lambda x: np.log(x) * (1 / math.log(2.0))
+COMPLEX[np.log10] = lambda x: np.log(x) * (1 / math.log(10.0))
 
 # --- what is asked of entries ---------------------------------------------------------------------
 

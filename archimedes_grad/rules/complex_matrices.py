@@ -30,7 +30,7 @@ from archimedes_grad.rules.matrix_kinds import EPS, columns, folded, inverse_whe
 
 def _both(operand: Any) -> tuple[Any, Any]:
     real, imag = parts(gathered(operand))
-    return real, np.zeros(np.shape(value_of(real))) if imag is None else imag
+    return real, np.zeros_like(value_of(real)) if imag is None else imag
 
 
 @implements_complex(np.linalg.solve)
@@ -46,7 +46,7 @@ def solve(a: Any, b: Any) -> ComplexArray:
 @implements_complex(np.linalg.inv)
 def inv(a: Any) -> ComplexArray:
     """The inverse of each matrix of a stack."""
-    solution: ComplexArray = solve(a, np.broadcast_to(np.eye(a.shape[-1]), a.shape))
+    solution: ComplexArray = solve(a, np.broadcast_to(np.eye(a.shape[-1], dtype=a.real.dtype), a.shape))
     return solution
 
 

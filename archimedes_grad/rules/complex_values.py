@@ -194,10 +194,25 @@ def angle(z: ComplexArray, deg: bool = False) -> Any:
 # --- functions that do the same to both parts -----------------------------------------------------
 
 
+#: Keywords that are numbers beside the entries, which have parts as these do.
+_NUMBERS = frozenset({"append", "constant_values", "end_values", "initial", "prepend"})
+
+
+def _of_part(number: int, keywords: dict[str, Any]) -> dict[str, Any]:
+    return {name: _part(given, number) if name in _NUMBERS else given for name, given in keywords.items()}
+
+
+def _part(given: Any, number: int) -> Any:
+    given = gathered(given)
+    part = parts(given if isinstance(given, SymbolicArray) else np.asarray(given))[number]
+    return np.zeros(np.shape(value_of(given))) if part is None else part
+
+
 def _of_each_part(function: _Rule) -> _Rule:
     def rule(z: Any, *args: Any, **kwargs: Any) -> Any:
-        real, imag = parts(gathered(z))
-        first, second = function(real, *args, **kwargs), function(imag, *args, **kwargs)
+        first, second = (
+            function(part, *args, **_of_part(number, kwargs)) for number, part in enumerate(parts(gathered(z)))
+        )
         if isinstance(first, list | tuple):
             return type(first)(ComplexArray(a, b) for a, b in zip(first, second, strict=True))
         return ComplexArray(first, second)
@@ -207,7 +222,7 @@ def _of_each_part(function: _Rule) -> _Rule:
 
 _EACH: tuple[_Rule, ...] = (
     np.array_split, np.broadcast_to, np.cumsum, np.diagonal, np.diff, np.expand_dims, np.flip, np.fliplr, np.flipud,
-    np.linalg.diagonal, np.matrix_transpose, np.mean, np.moveaxis, np.nansum, np.ravel, np.repeat, np.reshape, np.roll,
+    np.linalg.diagonal, np.matrix_transpose, np.mean, np.moveaxis, np.ravel, np.repeat, np.reshape, np.roll,
     np.rot90, np.split, np.squeeze, np.sum, np.swapaxes, np.take, np.tile, np.trace, np.transpose, np.pad, np.copy,
     np.atleast_1d, np.atleast_2d, np.tril, np.triu, np.diag, np.delete, np.gradient,
     np.fft.fftshift, np.fft.ifftshift,
@@ -237,5 +252,22 @@ def where(condition: Any, x: Any, y: Any) -> ComplexArray:
     return paired(np.where(condition, a, c), np.where(condition, 0.0 if b is None else b, 0.0 if d is None else d))
 
 
-COMPLEX[np.ones_like] = lambda a, *args, **kwargs: paired(np.ones_like(a.real), np.zeros_like(a.real))
-COMPLEX[np.zeros_like] = lambda a, *args, **kwargs: paired(np.zeros_like(a.real), np.zeros_like(a.real))
+@implements_complex(np.nansum)
+def nansum(a: Any, *args: Any, **kwargs: Any) -> Any:
+    """The sum of the entries of which no part is nan."""
+    return np.sum(np.where(np.isnan(a), 0.0, a), *args, **kwargs)
+
+
+def _filled_like(function: _Rule) -> _Rule:
+    def rule(a: ComplexArray, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if np.dtype(dtype if dtype is not None else a.dtype).kind != "c":
+            return function(a.real, dtype, *args, **kwargs)
+        of_parts = None if dtype is None else np.zeros((), dtype).real.dtype
+        real = function(a.real, of_parts, *args, **kwargs)
+        return paired(real, np.zeros_like(real))
+
+    return rule
+
+
+for _function in (np.ones_like, np.zeros_like):
+    COMPLEX[_function] = _filled_like(_function)

@@ -367,6 +367,11 @@ def _solve_toeplitz(original: Callable[..., Any], c_or_cr: Any, b: Any, check_fi
     return as_numpy_gives(np.linalg.solve(scipy.linalg.toeplitz(*pair), b), value)
 
 
+def _no_plain_numbers(original: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """Refuse traced values on their way into LAPACK: its interface loses a count of references where they refuse."""
+    raise TypeError("LAPACK takes plain numbers")
+
+
 def add_rules() -> None:
     """Register the rules; scipy.linalg has been imported."""
     import scipy.linalg as names
@@ -380,3 +385,4 @@ def add_rules() -> None:
         names.solve_toeplitz: _solve_toeplitz,
     }  # fmt: skip
     INTERCEPTED.update({function: intercepts_fallible(rule) for function, rule in rules.items()})
+    INTERCEPTED.update(dict.fromkeys((names.get_lapack_funcs, names.get_blas_funcs), _no_plain_numbers))
