@@ -66,20 +66,20 @@ def literal(structure: Any, dtype: npt.DTypeLike | None = None) -> SymbolicArray
         structure = structure.tolist()
     value = np.array(values_in(structure), dtype=dtype)
     if value.dtype.kind == "c":
-        return ComplexArray(*(literal(_part_of(structure, number), value.real.dtype) for number in (0, 1)))
+        return ComplexArray(*(literal(part_of(structure, number), value.real.dtype) for number in (0, 1)))
     require_real(value)
     nodes = [flat(node_of(entry)) for entry in _entries(structure)]
     node = reshaped(cs.vertcat(*nodes), value.shape)
     return new_array(cast_node(node, np.dtype(np.float64), value.dtype), value)
 
 
-def _part_of(structure: Any, number: int) -> Any:
-    """Return nested sequences with the real (0) or imaginary (1) part of each entry."""
+def part_of(structure: Any, number: int) -> Any:
+    """Return the real (0) or imaginary (1) part of an operand, or of each entry of nested sequences."""
     if type(structure) in (list, tuple):
-        return [_part_of(item, number) for item in structure]
+        return [part_of(item, number) for item in structure]
     entry = gathered(structure)
     part = parts(entry)[number]
-    return np.zeros(np.shape(value_of(entry))) if part is None else part
+    return np.zeros_like(value_of(entry)) if part is None else part
 
 
 def _entries(structure: Any) -> Iterator[Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from archimedes_grad.arrays.complex_array import ComplexArray, parts
 from archimedes_grad.arrays.dispatch import COMPLEX
 from archimedes_grad.arrays.new_arrays import new_array
-from archimedes_grad.arrays.operands import full_node, gathered, value_of
+from archimedes_grad.arrays.operands import full_node, gathered, part_of, value_of
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules.complex_values import implements_complex, paired
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
@@ -29,8 +29,8 @@ from archimedes_grad.rules.matrix_kinds import EPS, columns, folded, inverse_whe
 
 
 def _both(operand: Any) -> tuple[Any, Any]:
-    real, imag = parts(gathered(operand))
-    return real, np.zeros_like(value_of(real)) if imag is None else imag
+    operand = gathered(operand)
+    return part_of(operand, 0), part_of(operand, 1)
 
 
 @implements_complex(np.linalg.solve)

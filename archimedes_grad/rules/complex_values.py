@@ -11,7 +11,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexArray, parts
 from archimedes_grad.arrays.dispatch import COMPLEX
-from archimedes_grad.arrays.operands import gathered, value_of
+from archimedes_grad.arrays.operands import gathered, part_of, value_of
 from archimedes_grad.rules.creation import constant
 
 _Rule = Callable[..., Any]
@@ -199,13 +199,7 @@ _NUMBERS = frozenset({"append", "constant_values", "end_values", "initial", "pre
 
 
 def _of_part(number: int, keywords: dict[str, Any]) -> dict[str, Any]:
-    return {name: _part(given, number) if name in _NUMBERS else given for name, given in keywords.items()}
-
-
-def _part(given: Any, number: int) -> Any:
-    given = gathered(given)
-    part = parts(given if isinstance(given, SymbolicArray) else np.asarray(given))[number]
-    return np.zeros(np.shape(value_of(given))) if part is None else part
+    return {name: part_of(given, number) if name in _NUMBERS else given for name, given in keywords.items()}
 
 
 def _of_each_part(function: _Rule) -> _Rule:
@@ -233,9 +227,8 @@ for _function in _EACH:
 
 def _of_each_part_of_all(function: _Rule) -> _Rule:
     def rule(arrays: Any, *args: Any, **kwargs: Any) -> Any:
-        pairs = [parts(array) for array in arrays]
-        imaginary = [np.zeros_like(value_of(a)) if b is None else b for a, b in pairs]
-        return ComplexArray(function([a for a, _ in pairs], *args, **kwargs), function(imaginary, *args, **kwargs))
+        both = [[part_of(array, number) for array in arrays] for number in (0, 1)]
+        return ComplexArray(*(function(each, *args, **kwargs) for each in both))
 
     return rule
 
