@@ -218,6 +218,16 @@ def _in_stacks(function: Callable[..., Any]) -> Callable[..., Any]:
     return of_stack
 
 
+def _solve(a: Any, b: Any) -> Any:
+    """np.linalg.solve: of a vector, or of matrices in stacks that broadcast."""
+    a, b = np.asarray(a), np.asarray(b)
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = np.broadcast_to(a, stack + a.shape[-2:]), b if b.ndim == 1 else np.broadcast_to(b, stack + b.shape[-2:])
+    if b.ndim == 1 or not stack:
+        return _in_stacks(lambda a: _eliminated(a, b)[0])(a)
+    return np.array([_solve(one, other) for one, other in zip(a, b, strict=True)])
+
+
 def _long(function: Callable[..., Any], of_numpy: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that is NumPy's own for doubles, and another for extended precision."""
 
@@ -241,7 +251,7 @@ class Namespace:
 
 _linalg = Namespace(
     np.linalg,
-    solve=_long(_in_stacks(lambda a, b: _eliminated(a, b)[0]), np.linalg.solve),
+    solve=_long(_solve, np.linalg.solve),
     inv=_long(_in_stacks(lambda a: _eliminated(a, np.eye(len(a)))[0]), np.linalg.inv),
     det=_long(_in_stacks(_det), np.linalg.det),
     slogdet=_long(_in_stacks(_slogdet), np.linalg.slogdet),

@@ -185,6 +185,17 @@ def _with_own_errors(x: Any) -> Any:
     return np.where(np.abs(x) < _UNITS * _UNITS_OF_DERIVATIVES * EPS, 0.0, np.asarray(result)).view(Drawn)
 
 
+def _argpartition(x: Any, kth: Any, axis: int | None = -1) -> Any:
+    """Take any of tied entries, as machines do."""
+    x = np.asarray(x)
+    if Drawn.draws is None or x.ndim == 0:
+        return np.argpartition(x, kth, axis)
+    if axis is None:
+        x, axis = x.ravel(), 0
+    order = Drawn.draws.permutation(x.shape[axis])
+    return order[np.argpartition(np.take(x, order, axis), kth, axis)]
+
+
 def _with_own_array(program: Callable[..., Any]) -> Callable[..., Any]:
     """Return a program whose derivatives, ``np.array`` and functions of SciPy keep to this arithmetic."""
 
@@ -194,7 +205,7 @@ def _with_own_array(program: Callable[..., Any]) -> Callable[..., Any]:
 
     special, arc = program.__globals__["special"], program.__globals__["arc"]
     names = {
-        **program.__globals__, "np": Namespace(program.__globals__["np"], array=array),
+        **program.__globals__, "np": Namespace(program.__globals__["np"], array=array, argpartition=_argpartition),
         "special": _Special(special, **{name: _drawing(getattr(special, name)) for name in _OF_SCIPY}),
         "arc": Namespace(arc, **{name: _drawing_derivatives(getattr(arc, name)) for name in _DERIVATIVES}),
     }  # fmt: skip

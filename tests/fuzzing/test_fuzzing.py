@@ -125,6 +125,16 @@ def test_the_reference_of_linear_algebra_keeps_extended_precision():
     assert np.max(np.abs(a.astype(LONG) @ exact[0] - b)) < 1e-17
 
 
+@pytest.mark.parametrize("shapes", [
+    ((3, 3), (3,)), ((2, 3, 3), (3,)), ((2, 3, 3), (3, 4)), ((3, 3), (2, 3, 4)), ((5, 1, 3, 3), (2, 3, 1)),
+])  # fmt: skip
+def test_the_reference_solves_in_stacks(shapes):
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=shape) for shape in shapes)
+    exact = reference(lambda a, b: np.linalg.solve(a, b))(a.astype(LONG), b.astype(LONG))
+    np.testing.assert_allclose(exact.astype(float), np.linalg.solve(a, b), rtol=1e-10)
+
+
 @pytest.mark.parametrize("order", [0, 1, 2])
 def test_the_reference_of_kv_is_that_of_mpmath(order):
     import mpmath
@@ -157,6 +167,12 @@ def test_a_decision_within_rounding_is_no_finding_and_a_wrong_value_is_one():
         require_value(swapped, point, "swapped")
     with pytest.raises(AssertionError):
         require_value(np.roll(orders(x), 1), point, "rolled")
+    tied = lambda x: np.argpartition(np.digitize(x, [0.0]), 0)
+    point = truth(tied, [x])
+    with pytest.raises(Unsure):
+        require_value(tied(x)[[1, 0, 2, 3, 4]], point, "another of those that are tied")
+    with pytest.raises(AssertionError):
+        require_value(np.array([0, 1, 2, 3, 4]), point, "one that is larger")
     at_border = np.array([0.5, 0.5, -1.0, 0.0, 2.0])
     for exact in (lambda x: x > 0.5, lambda x: np.argsort(x, kind="stable"), lambda x: 0.5 * x >= 0.25):
         point, value = truth(exact, [at_border]), exact(at_border)

@@ -164,7 +164,7 @@ def truth(program: Callable[..., Any], args: Sequence[Any]) -> Point:
     plain, direction = reference(program), directions_of(args)
     Effort.begin(_EFFORT)
     wide = [np.asarray(x, float if np.asarray(x).dtype == np.float32 else None)[()] for x in args]
-    if {"linalg", "fft"} & set(point.names) and not all(np.isfinite(x).all() for x in wide):
+    if {"linalg", "fft", "polyfit"} & set(point.names) and not all(np.isfinite(x).all() for x in wide):
         raise Unsure  # What is not finite spreads as the factorisation is computed.
     point.with_drawn_errors = lambda: runs(plain, copy.deepcopy(wide))
     point.has_complex_numbers = _has_complex_numbers(program.__code__)
