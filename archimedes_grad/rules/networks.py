@@ -139,14 +139,20 @@ def _row_numbers(rows: int, columns: int) -> MX:
 
 
 def sorted_rows(matrix: MX) -> MX:
-    """Return each column of a matrix in ascending order, nan last; tied entries share the gradient."""
+    """Return each column of a matrix in ascending order, nan last.
+
+    Pairs are exchanged whole, and tied ones stay. ``fmin`` and ``fmax`` would share slopes between these, which is
+    right for first derivatives alone: the square of each entry would have half its second derivative.
+    """
     rows, columns = matrix.shape
     if rows <= 1 or columns == 0:
         return matrix
     finite, missing = _without_nan(matrix)
 
     def exchange(lower: list[MX], upper: list[MX]) -> tuple[list[MX], list[MX]]:
-        return ([_binary(cs.OP_FMIN, lower[0], upper[0])], [_binary(cs.OP_FMAX, lower[0], upper[0])])
+        (low,), (high,) = lower, upper
+        swap = _binary(cs.OP_LT, high, low)
+        return [select(swap, high, low)], [select(swap, low, high)]
 
     (ordered,) = _network([finite], [math.inf], exchange)
     first_missing = sub(scalar_node(rows), _column_totals(missing))

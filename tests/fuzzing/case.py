@@ -18,6 +18,7 @@ from .truth import (
     directions_of,
     dot,
     require_alike,
+    require_no_singularity_within_rounding,
     require_number,
     require_value,
     scale_of,
@@ -127,6 +128,8 @@ def called(function: Callable[..., Any], point: Point, *more: Any) -> Any:
         if "support item assignment" in str(error) and {"fill", "put"} & {*point.names}:
             raise Refused(str(error)) from error  # NumPy writes into a copy of a number, and says nothing.
         if point.error is None:
+            if isinstance(error, np.linalg.LinAlgError):
+                require_no_singularity_within_rounding(point)
             raise AssertionError(f"raises {type(error).__name__}: {error}") from error
         # A choice traces both branches, so that the one not taken may raise first. And a plain number, which has no
         # entries and no products, is one of NumPy in a graph, which has none either: both raise, each in its words.

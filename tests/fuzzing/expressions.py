@@ -92,6 +92,8 @@ def indexed(d: Draw, scope: Scope) -> str | None:
 def index(d: Draw, scope: Scope, a: str) -> str:
     """Return the text of an index that fits an array."""
     shape = np.shape(scope.value(a))
+    if not shape:
+        return "..."  # An array whose values are not tame any more, as what it is a view of was written to.
     if d.happens(1, 6):
         whole = scope.pick(d, kind="i", fits=lambda x: bool(np.all((x >= 0) & (x < shape[0]))))
         if whole is not None and (scope.branches or np.shape(scope.value(whole))):

@@ -11,7 +11,7 @@ import archimedes_grad as arc
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, FUNCTIONS
 
 from .campaign import failure, made_small, ways_of
-from .case import Counts, Refused
+from .case import Counts, Refused, called
 from .oracle import check
 from .plain_transforms import reference
 from .programs import programs, random_program
@@ -198,6 +198,17 @@ def test_a_factorisation_that_no_output_reads_need_not_raise_and_one_that_is_rea
         point = truth(read, [no_polynomial if "roots" in read.__code__.co_names else coefficients])
         assert point.error is np.linalg.LinAlgError
         assert not point.error_is_unread
+
+
+def test_a_matrix_that_is_singular_but_for_rounding_may_raise_and_a_regular_one_may_not():
+    def failing(x):
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    x = np.array([1.5793, -1.8897, 0.6063])
+    with pytest.raises(Unsure):
+        called(failing, truth(lambda x: np.linalg.solve(np.outer(x, x), x), [x]))
+    with pytest.raises(AssertionError):
+        called(failing, truth(lambda x: np.linalg.solve(np.outer(x, x) + np.eye(3), x), [x]))
 
 
 def test_a_branch_by_rounding_may_have_another_dtype():

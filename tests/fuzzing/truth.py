@@ -312,6 +312,19 @@ def _require_no_decision_within_rounding(point: Point, k: int, wrong: Any, toler
         raise Unsure
 
 
+def require_no_singularity_within_rounding(point: Point) -> None:
+    """Raise Unsure where other rounding errors change an output altogether: a matrix is singular but for rounding."""
+    try:
+        without, *others = point.with_drawn_errors()
+    except np.linalg.LinAlgError:
+        raise Unsure from None
+    except Exception:  # A program that does not run in this arithmetic is judged without it.
+        return
+    for results in others:
+        if any(bool(np.any(_apart(x, y, 0.1 * scale_of(y)))) for x, y in zip(results, without, strict=True)):
+            raise Unsure
+
+
 def _rounding(expected: Any, exact: Differences, point: Point) -> Any:
     """Return what rounding may change: some units of the largest entry and of the slope, and NumPy's own error."""
     eps = point.eps

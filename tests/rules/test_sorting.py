@@ -121,6 +121,17 @@ def test_the_gradient_of_a_sort_goes_back_to_where_entries_came_from():
     assert gradient(np.array([1.0, 1.0, 0.0])).sum() == 111
 
 
+@pytest.mark.parametrize("n", [4, 60], ids=["in the graph", "by NumPy"])
+def test_what_tied_entries_enter_alike_has_its_true_second_derivatives(n):
+    x = np.repeat(np.array([0.5, -0.4, 1.5, 0.0])[: n // 2], 2 if n == 4 else n // 4)
+    np.testing.assert_array_equal(arc.jac(np.sort)(x).sum(0), np.ones(n))
+    for function in (
+        lambda x: np.sum(np.sort(x) ** 2), lambda x: np.sum(np.partition(x, 1) ** 2),
+        lambda x: np.sum(np.quantile(x, np.arange(n) / (n - 1)) ** 2),
+    ):  # fmt: skip
+        np.testing.assert_allclose(arc.hess(function)(x), 2 * np.eye(n), atol=1e-12)
+
+
 def test_dtypes_are_numpys():
     whole = sample((9,), "whole")
     for function in (np.sort, np.argmax, lambda x: np.sort(x > 0), lambda x: np.argmax(x > 0),
