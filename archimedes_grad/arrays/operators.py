@@ -15,6 +15,7 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.constants import scalar_node
+from archimedes_grad.arrays.dispatch import ELEMENTWISE
 from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
 
 _float64 = np.float64
@@ -121,7 +122,7 @@ def _operator(
             if (kind is float or kind is int) and (other or not adds):
                 node = _binary_node(opcode, self._node, scalar_node(other))
                 return type(self)(node, function(value, other))
-            if kind is type(self) and type(other.value) is _float64:
+            if kind is type(self) and type(other.value) is _float64 and other is not self:
                 node = _binary_node(opcode, self._node, other._node)
                 return kind(node, function(value, other.value))
         return general(self, other) if type(other) in _KNOWN else asked(self, other)
@@ -230,7 +231,9 @@ class Operators:
     def __pow__(self: Any, other: Any) -> Any:
         # Squares and cubes are products: pow costs several times as much, and its derivative again.
         if type(self.value) is _float64 and type(other) in (int, float) and other in (2, 3):
-            node = _binary_node(cs.OP_MUL, self._node, self._node)
+            if current_trace() is None:
+                raise outlived()
+            node = ELEMENTWISE[np.square](self._node)
             if other == 3:
                 node = _binary_node(cs.OP_MUL, node, self._node)
             return type(self)(node, self.value**other)

@@ -17,6 +17,7 @@ from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND
 from archimedes_grad.arrays.operands import truncated
 from archimedes_grad.rules.branches import note_choice
+from archimedes_grad.rules.lengths import hypot, product, square
 from archimedes_grad.rules.words import (
     add,
     div,
@@ -32,7 +33,6 @@ from archimedes_grad.rules.words import (
     sqrt,
     sub,
     zero_or_one,
-    zero_unless,
 )
 
 MX = cs.MX
@@ -74,10 +74,6 @@ def _sign(x: MX) -> MX:
 
 def _exp2(x: MX) -> MX:
     return _binary(cs.OP_POW, scalar_node(2.0), x)
-
-
-def _square(x: MX) -> MX:
-    return mul(x, x)
 
 
 def _cbrt(x: MX) -> MX:
@@ -197,12 +193,6 @@ def _rint(x: MX) -> MX:
     return _binary(cs.OP_COPYSIGN, _unary(cs.OP_FLOOR, rounded), x)
 
 
-def _hypot(x: MX, y: MX) -> MX:
-    both_zero = _binary(cs.OP_AND, is_zero(x), is_zero(y))
-    # At the origin hypot is taken of (1, 0) and cut out: value and gradient are 0 there.
-    return zero_unless(negated(both_zero), _binary(cs.OP_HYPOT, add(x, both_zero), y))
-
-
 def _arctan2(y: MX, x: MX) -> MX:
     # The slope divides by x**2 + y**2: tiny operands are scaled up, by a power of 2 that leaves the angle as it is.
     # At the origin the angle is taken of (0, 1) or (0, -1), and the scale 0 makes the slopes 0.
@@ -253,7 +243,7 @@ def _power_by_number(x: MX, exponent: float) -> MX:
     if exponent == 1:
         return x
     if exponent == 2:
-        return mul(x, x)
+        return square(x)
     if exponent == 3:
         return mul(mul(x, x), x)
     if exponent == -1:
@@ -346,9 +336,9 @@ _ONE_OPERAND = frozenset({
 
 ELEMENTWISE.update({
     # arithmetic
-    np.add: _sum, np.subtract: _difference, np.multiply: mul, np.true_divide: div,
+    np.add: _sum, np.subtract: _difference, np.multiply: product, np.true_divide: div,
     np.negative: _with(cs.OP_NEG), np.positive: _identity, np.conjugate: _identity,
-    np.reciprocal: _reciprocal, np.square: _square, np.sqrt: sqrt, np.cbrt: _cbrt,
+    np.reciprocal: _reciprocal, np.square: square, np.sqrt: sqrt, np.cbrt: _cbrt,
     np.power: _power, np.float_power: _power,
     np.absolute: _with(cs.OP_FABS), np.fabs: _with(cs.OP_FABS), np.sign: _sign,
     np.remainder: _remainder, np.fmod: _with(cs.OP_FMOD), np.floor_divide: _floor_divide, np.divmod: _divmod,
@@ -362,7 +352,7 @@ ELEMENTWISE.update({
     np.arcsin: _with(cs.OP_ASIN), np.arccos: _with(cs.OP_ACOS), np.arctan: _with(cs.OP_ATAN),
     np.sinh: _with(cs.OP_SINH), np.cosh: _with(cs.OP_COSH), np.tanh: _with(cs.OP_TANH),
     np.arcsinh: _with(cs.OP_ASINH), np.arccosh: _with(cs.OP_ACOSH), np.arctanh: _with(cs.OP_ATANH),
-    np.arctan2: _arctan2, np.hypot: _hypot,
+    np.arctan2: _arctan2, np.hypot: hypot,
     np.deg2rad: _scaled(math.pi / 180), np.radians: _scaled(math.pi / 180),
     np.rad2deg: _scaled(180 / math.pi), np.degrees: _scaled(180 / math.pi),
     # rounding
@@ -384,5 +374,5 @@ ELEMENTWISE_BY_KIND.update({
     (np.remainder, "i"): _integer_remainder, (np.floor_divide, "i"): _integer_floor_divide,
     (np.divmod, "i"): _integer_divmod, (np.fmod, "i"): _integer_fmod,
     (np.floor, "i"): _identity, (np.ceil, "i"): _identity, (np.trunc, "i"): _identity, (np.rint, "i"): _identity,
-    (np.square, "i"): _square, (np.reciprocal, "i"): _integer_reciprocal,
+    (np.square, "i"): square, (np.reciprocal, "i"): _integer_reciprocal,
 })  # fmt: skip

@@ -22,8 +22,8 @@ from archimedes_grad.rules.contractions import as_float
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.decompositions import called, numpy_value
 from archimedes_grad.rules.lapack import note_call
+from archimedes_grad.rules.lengths import root_of_sum_of_squares
 from archimedes_grad.rules.reductions import reduced_axes
-from archimedes_grad.rules.words import root_of_sum_of_squares
 
 # --- equations ------------------------------------------------------------------------------------
 

@@ -19,9 +19,10 @@ from archimedes_grad.nodes.broadcasts import is_large_sum, sum_with_ones
 from archimedes_grad.nodes.gather import EXTREMES, Shape, flat, reshaped
 from archimedes_grad.nodes.patterns import repeated_across, seen_as, sum_of_all
 from archimedes_grad.rules.composition import NO_VALUE, assigned, counted, given
+from archimedes_grad.rules.lengths import root_of_sum_of_squares
 from archimedes_grad.rules.running import last_result
 from archimedes_grad.rules.ufuncs import numpys_out
-from archimedes_grad.rules.words import add, is_nan, mul, negated, only_where, root_of_sum_of_squares
+from archimedes_grad.rules.words import add, is_nan, mul, negated, only_where
 
 #: Up to this length a sum is built by additions alone, which expands to scalars without products by one.
 _SHORT_SUM = 1024

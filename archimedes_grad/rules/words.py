@@ -90,12 +90,6 @@ def sqrt(x: MX) -> MX:
     return _unary(cs.OP_SQRT, x)
 
 
-def root_of_sum_of_squares(total: MX) -> MX:
-    """sqrt(total), with slope 0 at 0: the subgradient of least norm of a norm."""
-    positive = _binary(cs.OP_NE, total, scalar_node(0))
-    return zero_unless(positive, sqrt(add(total, negated(positive))))
-
-
 def zero_or_one(x: MX, zero: MX) -> MX:
     """x, with its sign, where it is 0 (where ``zero`` is 1), else 1."""
     return sub(only_where(zero, x), sub(zero, scalar_node(1.0)))
