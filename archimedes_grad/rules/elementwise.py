@@ -17,7 +17,7 @@ from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND
 from archimedes_grad.arrays.operands import truncated
 from archimedes_grad.rules.branches import note_choice
-from archimedes_grad.rules.lengths import hypot, product, square
+from archimedes_grad.rules.lengths import even, hypot, product, square
 from archimedes_grad.rules.words import (
     add,
     div,
@@ -348,9 +348,9 @@ ELEMENTWISE.update({
     np.log: log, np.log2: _log_to_base(2.0), np.log10: _log_to_base(10.0), np.log1p: _with(cs.OP_LOG1P),
     np.logaddexp: _logaddexp, np.logaddexp2: _logaddexp2,
     # trigonometry
-    np.sin: _with(cs.OP_SIN), np.cos: _with(cs.OP_COS), np.tan: _with(cs.OP_TAN),
+    np.sin: _with(cs.OP_SIN), np.cos: even(_with(cs.OP_COS), -1.0), np.tan: _with(cs.OP_TAN),
     np.arcsin: _with(cs.OP_ASIN), np.arccos: _with(cs.OP_ACOS), np.arctan: _with(cs.OP_ATAN),
-    np.sinh: _with(cs.OP_SINH), np.cosh: _with(cs.OP_COSH), np.tanh: _with(cs.OP_TANH),
+    np.sinh: _with(cs.OP_SINH), np.cosh: even(_with(cs.OP_COSH), 1.0), np.tanh: _with(cs.OP_TANH),
     np.arcsinh: _with(cs.OP_ASINH), np.arccosh: _with(cs.OP_ACOSH), np.arctanh: _with(cs.OP_ATANH),
     np.arctan2: _arctan2, np.hypot: hypot,
     np.deg2rad: _scaled(math.pi / 180), np.radians: _scaled(math.pi / 180),

@@ -20,6 +20,8 @@ _SQUARES = {
     "norm, reshaped": lambda x: np.sum(np.linalg.norm(np.outer(x, [0.6, 0.8]), axis=1, keepdims=True) ** 2),
     "hypot": lambda x: np.hypot(x[0], x[1]) ** 2, "hypot of many": lambda x: np.sum(np.hypot(0.6 * x, 0.8 * x) ** 2),
     "hypot with a constant": lambda x: np.sum(np.hypot(x, 0.0) ** 2),
+    "multiple": lambda x: (3 * np.linalg.norm(x) / 1.5) ** 2 / 4,
+    "quotient": lambda x: np.sum((-np.abs(x) / (2 + x)) ** 2 * (2 + x) ** 2),
     "std": lambda x: np.std(np.array([x[0], -x[0]])) ** 2 + x[1] ** 2,
 }  # fmt: skip
 
@@ -35,6 +37,17 @@ def test_squares_of_lengths(square, point):
     np.testing.assert_allclose(arc.hvp(square)(x, direction), 2 * direction, rtol=1e-13)
 
 
+@pytest.mark.parametrize(("function", "curvature"), [
+    (lambda x: np.cos(np.linalg.norm(x)), -1), (lambda x: np.cosh(np.linalg.norm(x)), 1),
+    (lambda x: np.sum(np.cos(2 * np.abs(x))), -4), (lambda x: np.sum(np.cosh(np.hypot(x, 0.0)[::-1])), 1),
+])  # fmt: skip
+def test_even_functions_of_lengths(function, curvature):
+    at_zero = np.zeros(2)
+    np.testing.assert_array_equal(arc.grad(function)(at_zero), [0, 0])
+    np.testing.assert_array_equal(arc.hess(function)(at_zero), curvature * np.eye(2))
+    np.testing.assert_array_equal(arc.compile(function)(np.array([0.3, -2.0])), function(np.array([0.3, -2.0])))
+
+
 def test_what_is_added_to_a_length_or_chosen_beside_it_is_no_length():
     at_zero = np.zeros(2)
     for function, curvature in (
@@ -48,7 +61,7 @@ def test_what_is_added_to_a_length_or_chosen_beside_it_is_no_length():
 def test_other_smooth_functions_of_what_has_a_kink_have_the_second_derivatives_of_its_slope():
     at_zero = np.zeros(2)
     for function, curvature in (
-        (lambda x: np.cosh(np.linalg.norm(x)), 0), (lambda x: np.sum(np.maximum(x, 0) ** 2 + np.minimum(x, 0) ** 2), 1),
+        (lambda x: np.sinc(np.linalg.norm(x)), 0), (lambda x: np.sum(np.maximum(x, 0) ** 2 + np.minimum(x, 0) ** 2), 1),
     ):  # fmt: skip
         np.testing.assert_array_equal(arc.hess(function)(at_zero), curvature * np.eye(2))
 
