@@ -35,8 +35,8 @@ def square(x: MX) -> MX:
     """x * x, with the second derivatives of the square where x is a length, entries or a multiple of one."""
     if x.op() == cs.OP_FABS:
         return mul(x.dep(0), x.dep(0))
-    where_zero = _square_where_zero(x)
-    return mul(x, x) if where_zero is None else add(mul(x, x), where_zero)
+    squared = _squared_at_zero(x)
+    return mul(x, x) if squared is None else add(mul(x, x), only_where(*squared))
 
 
 def product(x: MX, y: MX) -> MX:
@@ -50,53 +50,65 @@ def even(rule: Callable[[MX], MX], curvature: float) -> Callable[[MX], MX]:
     """Return the rule of an even function with its second derivative at 0, of a length too."""
 
     def with_curvature(x: MX) -> MX:
-        where_zero = _square_where_zero(x)
-        return rule(x) if where_zero is None else add(rule(x), mul(where_zero, scalar_node(curvature / 2)))
+        squared = _squared_at_zero(x)
+        if squared is None:
+            return rule(x)
+        vanishes, square = squared
+        return add(rule(x), only_where(vanishes, mul(square, scalar_node(curvature / 2))))
 
     return with_curvature
 
 
-def _square_where_zero(x: MX, depth: int = 4) -> MX | None:
-    """Return the square of x where it is 0 as a length is, else 0; None where x is no length, entries or multiple.
+def _squared_at_zero(x: MX, depth: int = 4) -> tuple[MX, MX] | None:
+    """Return where x is 0 as a length is, and its square by what it is the root of, which has the right derivatives.
 
-    That is made of what x is the root of, so that it has the derivatives of the square.
+    None where x is no length, entries or multiple of one.
     """
     operation = x.op()
-    if operation in _OF_ONE:
-        inner = _square_where_zero(x.dep(0), depth - 1) if depth else None
-        return None if inner is None else _OF_ONE[operation](inner, x)
+    if operation in _OF_ONE and depth:
+        found = _squared_at_zero(x.dep(0), depth - 1)
+        return None if found is None else _OF_ONE[operation](*found, x)
     if operation == cs.OP_SUB and depth:  # From -0.0, as arrays are negated.
-        inner = _square_where_zero(x.dep(1), depth - 1)
-        return inner if inner is not None and hash(x.dep(0)) == hash(scalar_node(-0.0)) else None
+        found = _squared_at_zero(x.dep(1), depth - 1)
+        return found if found is not None and hash(x.dep(0)) == hash(scalar_node(-0.0)) else None
     if operation == cs.OP_MUL and depth:
         for length, factor in ((x.dep(0), x.dep(1)), (x.dep(1), x.dep(0))):
-            inner = _square_where_zero(length, depth - 1)
-            if inner is not None:
-                return mul(inner, mul(factor, factor))
+            found = _squared_at_zero(length, depth - 1)
+            if found is not None:
+                return found[0], mul(found[1], mul(factor, factor))
     if operation == cs.OP_FABS:
-        return only_where(is_zero(x), mul(x.dep(0), x.dep(0)))
+        return is_zero(x), mul(x.dep(0), x.dep(0))
     if operation == cs.OP_ADD and x.dep(1).is_constant() and x.dep(1).is_zero():
         x = x.dep(0)  # As ``zero_unless`` has it.
     return _cut_out(x.dep(0), x.dep(1)) if x.op() == cs.OP_IF_ELSE_ZERO else None
 
 
-def _cut_out(condition: MX, root: MX) -> MX | None:
-    """Return the square of a root that its rule has cut out where it is 0; None for what else is under conditions."""
+def _cut_out(condition: MX, root: MX) -> tuple[MX, MX] | None:
+    """Return where a root is 0 that its rule has cut out there, and its square; None for what else is cut out."""
     if root.op() == cs.OP_SQRT and condition.op() == cs.OP_NE and root.dep(0).op() == cs.OP_ADD:
         total, vanishes = root.dep(0).dep(0), root.dep(0).dep(1)
         if vanishes.op() == cs.OP_NOT and hash(vanishes.dep(0)) == hash(condition):
-            return only_where(vanishes, total)
+            return vanishes, total
     if root.op() == cs.OP_HYPOT and condition.op() == cs.OP_NOT:
         # At the origin hypot is taken of 1 more.
         first, second = sub(root.dep(0), condition.dep(0)), root.dep(1)
-        return only_where(condition.dep(0), add(mul(first, first), mul(second, second)))
+        return condition.dep(0), add(mul(first, first), mul(second, second))
     return None
 
 
-#: Operations whose first operand may be a length -> the square of the result, by that of the length.
-_OF_ONE: dict[int, Callable[[MX, MX], MX]] = {
-    cs.OP_NEG: lambda squared, x: squared, cs.OP_TWICE: lambda squared, x: mul(squared, scalar_node(4.0)),
-    cs.OP_DIV: lambda squared, x: div(squared, mul(x.dep(1), x.dep(1))),
-    cs.OP_RESHAPE: lambda squared, x: cs.reshape(squared, *x.shape),
-    cs.OP_GETNONZEROS: lambda squared, x: cs.reshape(squared.get_nz(False, x.mapping().nonzeros()), *x.shape),
-}
+def _entries(of: MX, taken: MX) -> MX:
+    """Return the entries of a node at the places at which another one takes those of its operand."""
+    return cs.reshape(of if taken.op() == cs.OP_RESHAPE else of.get_nz(False, taken.mapping().nonzeros()), *taken.shape)
+
+
+def _both_taken(vanishes: MX, square: MX, x: MX) -> tuple[MX, MX]:
+    return _entries(vanishes, x), _entries(square, x)
+
+
+#: Operations whose first operand may be a length -> where the result is 0 and its square, by those of the length.
+_OF_ONE: dict[int, Callable[[MX, MX, MX], tuple[MX, MX]]] = {
+    cs.OP_NEG: lambda vanishes, square, x: (vanishes, square),
+    cs.OP_TWICE: lambda vanishes, square, x: (vanishes, mul(square, scalar_node(4.0))),
+    cs.OP_DIV: lambda vanishes, square, x: (vanishes, div(square, mul(x.dep(1), x.dep(1)))),
+    cs.OP_RESHAPE: _both_taken, cs.OP_GETNONZEROS: _both_taken,
+}  # fmt: skip

@@ -66,6 +66,17 @@ def test_other_smooth_functions_of_what_has_a_kink_have_the_second_derivatives_o
         np.testing.assert_array_equal(arc.hess(function)(at_zero), curvature * np.eye(2))
 
 
+def test_multiples_that_are_not_finite_are_numpys():
+    x, factors = np.array([3.0, -4.0]), np.array([0.0, np.inf, np.nan, 2.0])
+    with np.errstate(all="ignore"):
+        for function in (
+            lambda x: (np.linalg.norm(x) / factors) ** 2, lambda x: (np.linalg.norm(x) * factors) ** 2,
+            lambda x: np.cos(np.linalg.norm(x) * factors), lambda x: np.cosh(np.abs(x)[:, None] / factors),
+        ):  # fmt: skip
+            for at in (x, 0 * x):
+                np.testing.assert_array_equal(arc.compile(function)(at), function(at))
+
+
 def test_squares_of_lengths_are_numpys_to_the_last_digit():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(2, 1000)) * 10.0 ** rng.integers(-180, 180, (2, 1000))
