@@ -312,7 +312,7 @@ _MPMATH: dict[str, Callable[..., Any]] = {
     "expit": lambda m, x: 1 / (1 + m.exp(-x)), "erfc": lambda m, x: m.erfc(x), "gamma": lambda m, x: m.gamma(x),
     "log_ndtr": lambda m, x: m.log(m.ncdf(x)), "j0": lambda m, x: m.besselj(0, x), "i1": lambda m, x: m.besseli(1, x),
     "erfcx": lambda m, x: m.exp(x * x) * m.erfc(x), "y0": lambda m, x: m.bessely(0, x),
-    "spence": lambda m, x: m.re(m.polylog(2, 1 - x)), "ellipk": lambda m, x: m.ellipk(x),
+    "spence": lambda m, x: m.re(m.polylog(2, 1 - x)) if x >= 0 else m.nan, "ellipk": lambda m, x: m.ellipk(x),
     "dawsn": lambda m, x: m.sqrt(m.pi) / 2 * m.exp(-x * x) * m.erfi(x), "entr": lambda m, x: -x * m.log(x),
     "exprel": lambda m, x: m.expm1(x) / x if x else m.mpf(1), "i0e": lambda m, x: m.exp(-abs(x)) * m.besseli(0, x),
     "logit": lambda m, x: m.log(x / (1 - x)),
