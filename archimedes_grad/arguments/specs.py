@@ -179,7 +179,9 @@ def _has_own_equality(kind: type) -> bool:
 
 
 def static_key(value: Any) -> Any:
-    """Return a hashable key of a value: by type and value; floats by bits, arrays by bytes, dataclasses by field.
+    """Return a hashable key of a value: by type and value; floats by bits, dataclasses by field.
+
+    Arrays count by their bytes, and by how they lie in memory where that is not in C order.
 
     Objects of other classes count by their own equality and hash. One that was changed in place is equal to itself, of
     which its hash tells.
@@ -195,9 +197,10 @@ def static_key(value: Any) -> Any:
     if kind is complex:
         return complex, struct.pack("dd", value.real, value.imag)
     if isinstance(value, np.ndarray):
+        strides = None if value.flags.c_contiguous else value.strides
         if value.dtype == object:
-            return np.ndarray, "object", value.shape, tuple(static_key(item) for item in value.flat)
-        return np.ndarray, kind, value.shape, value.dtype, value.tobytes()
+            return np.ndarray, "object", value.shape, strides, tuple(static_key(item) for item in value.flat)
+        return np.ndarray, kind, value.shape, strides, value.dtype, value.tobytes()
     if isinstance(value, np.generic):
         return kind, value.dtype.str, value.tobytes()
     if kind in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):

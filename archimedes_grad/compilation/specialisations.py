@@ -133,8 +133,8 @@ def as_packed(name: str, specialisations: Sequence[Specialisation]) -> list[Pack
     """Return those specialisations that can travel, their functions in CasADi's own serialised form.
 
     Left out are those that CasADi cannot load again, above all what calls back into Python (``arc.callback``,
-    factorisations by NumPy), and those with a static value that was changed since, cannot be pickled, or counts by its
-    identity, so that none is equal to it elsewhere: their form of call is traced anew.
+    factorisations by NumPy), and those with a static value that was changed since, cannot be pickled, arrives as
+    another, or counts by its identity, so that none is equal to it elsewhere: their form of call is traced anew.
     """
     written = []
     for known in specialisations:
@@ -183,9 +183,10 @@ def _can_be_asked_for(known: Specialisation, name: str) -> bool:
     if not _is_found_elsewhere(known.key):
         return False
     try:
-        return key_of(name, known.layout, known.trees, known.leaves, known.samples) == known.key
-    except TypeError:
-        # What a static value holds by now cannot be a key.
+        arriving = unpacked(packed(dict(known.trees), name))
+        return key_of(name, known.layout, arriving, known.leaves, known.samples) == known.key
+    except (TypeError, pickle.PicklingError):
+        # What a static value holds by now cannot be a key, or be written.
         return False
 
 

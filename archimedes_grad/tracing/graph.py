@@ -14,6 +14,7 @@ from archimedes_grad.arguments.specs import flatten
 from archimedes_grad.arrays.trace_state import Guard
 from archimedes_grad.nodes.gather import Shape
 from archimedes_grad.nodes.loops import Loop
+from archimedes_grad.nodes.strided import laid_out, strides_in_memory
 
 
 class Leaf(NamedTuple):
@@ -95,8 +96,10 @@ class Template(NamedTuple):
             return tuple(child.build(outputs) for child in self.children)
         if self.structure is not None:
             return self.structure.unflatten([child.build(outputs) for child in self.children])
+        if type(self.constant) is np.ndarray:
+            return laid_out(self.constant, self.constant.dtype, strides_in_memory(self.constant))
         if isinstance(self.constant, np.ndarray):
-            return self.constant.copy()
+            return self.constant.copy(order="K")
         return self.constant
 
 
