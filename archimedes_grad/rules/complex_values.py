@@ -11,7 +11,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexArray, parts
 from archimedes_grad.arrays.dispatch import COMPLEX
-from archimedes_grad.arrays.operands import gathered, part_of, value_of
+from archimedes_grad.arrays.operands import gathered, is_traced, part_of, value_of
 from archimedes_grad.rules.creation import constant
 
 _Rule = Callable[..., Any]
@@ -45,7 +45,7 @@ def _filled(part: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
         return constant(filled) if shape else filled[()]  # Traced: it may be written to.
     cast = part if part.dtype == dtype else part.astype(dtype)
     if not shape:
-        return cast[()]
+        return cast[()] if isinstance(cast.value, np.ndarray) else cast
     return cast if cast.shape == shape else np.broadcast_to(cast, shape).copy()
 
 
@@ -149,8 +149,11 @@ def exp(x: Any) -> ComplexArray:
     """e to the power of x."""
     size = np.exp(x.real)
     # A real number stays one: infinity times the sine of 0 is nan.
-    endless_and_real = np.logical_and(x.imag == 0, np.logical_not(np.isfinite(size)))
-    return paired(size * np.cos(x.imag), np.where(endless_and_real, x.imag, size * np.sin(x.imag)))
+    endless_and_real = (x.imag == 0) & ~np.isfinite(size)
+    # Of an infinite one the size stays, whatever the angle (C99, annex G).
+    any_angle = np.isinf(x.real) & ~np.isfinite(x.imag)
+    angle = np.where(any_angle, 0.0, x.imag)
+    return paired(size * np.cos(angle), np.where(endless_and_real, x.imag, size * np.sin(angle)))
 
 
 @implements_complex(np.log)
@@ -181,7 +184,25 @@ def power(x: Any, y: Any) -> Any:
         for _ in range(int(y)):
             result = result * x
         return result if y else paired(np.ones_like(x.real), None)
-    return np.exp(y * np.log(x if isinstance(x, ComplexArray) else paired(*parts(x))))
+    base = x if isinstance(x, ComplexArray) else paired(*parts(x))
+    zero = x == 0
+    return _chosen(zero, _power_of_zero(base, y), np.exp(y * np.log(_chosen(zero, 1.0, base))))
+
+
+def _power_of_zero(x: ComplexArray, y: Any) -> Any:
+    """0 to the power of y, with its slopes by x; where further ones depend on y, they are infinite."""
+    c, d = parts(y)
+    linear = np.logical_and(c == 1, True if d is None else d == 0)
+    curved = (x.real + x.imag) ** np.where(c > 1, 1.5, 0.5).astype(x.real.dtype)
+    vanishing = _chosen(linear, x, paired(curved, curved))
+    return _chosen(y == 0, 1.0, _chosen(c > 0, vanishing, complex(np.nan, np.nan)))
+
+
+def _chosen(condition: Any, x: Any, y: Any) -> Any:
+    """Return x or y by a condition; one alone where the condition is plain and the same everywhere."""
+    if is_traced(condition) or np.any(condition) != np.all(condition):
+        return np.where(condition, x, y)
+    return x if np.all(condition) else y
 
 
 @implements_complex(np.angle)

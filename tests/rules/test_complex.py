@@ -161,6 +161,63 @@ def test_complex_zeros_hold_what_is_written_to_them():
     check(f, X)
 
 
+EXPONENTS = [0, 1, 2, 3.0, 70, -1, -2.5, 0.5, 1.5, 0j, 2 + 0j, 1j, 1 + 1j, -1 + 1j, np.inf, -np.inf, np.nan]
+
+
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+def test_powers_of_zero_beside_others(dtype):
+    bases = np.array([0, 0.5 - 2j, 0, 1j, complex(-0.0, 0.0)], dtype)
+    with np.errstate(all="ignore"):
+        for exponent in (*EXPONENTS, np.array([0.0, 2.0, 1.0, -1.0, 0.5]), np.array([0j, 1j, 1 + 1j, 2, -1j])):
+            expected = bases**exponent
+            whole = [arc.compile(lambda z: z**exponent)(bases), arc.compile(lambda z, y: z**y)(bases, exponent)]
+            if isinstance(exponent, np.ndarray):
+                whole.append(arc.compile(lambda y: bases**y)(exponent))
+            for got in whole:
+                assert got.dtype == expected.dtype
+                np.testing.assert_allclose(got, expected, rtol=1e-5 if dtype == np.complex64 else 1e-13)
+        for exponent in EXPONENTS:
+            expected = np.complex128(0.0) ** exponent
+            np.testing.assert_array_equal(arc.compile(lambda z, y: z**y)(0j, exponent), expected)
+            np.testing.assert_array_equal(arc.compile(lambda x: x ** (exponent + 0j))(0.0), expected)
+
+
+def test_slopes_of_powers_of_zero():
+    def powers(x, y):
+        return both((x[0] + 1j * x[1]) ** y)
+
+    exponents = np.array([0.0, 1.0, 1.5, 2.0, 3.0])
+    by_x, by_y = arc.jac(powers, argnums=(0, 1))(np.zeros(2), exponents)
+    expected = np.zeros((2, 5, 2))
+    expected[:, 1] = np.eye(2)
+    np.testing.assert_array_equal(by_x, expected)
+    np.testing.assert_array_equal(by_y, np.zeros((2, 5, 5)))
+    for y in (2, 3):  # Products, whose further derivatives are right, too.
+        x = np.array([1e-3, -2e-3])
+        second = arc.jac(arc.jac(lambda x: powers(x, y)))
+        np.testing.assert_allclose(second(np.zeros(2)), second(x), atol=0.02)
+    assert not np.isfinite(arc.jac(powers)(np.zeros(2), 0.5)).any()
+    assert not np.isfinite(arc.hess(lambda x: powers(x, exponents)[0, 3])(np.zeros(2))).any()
+
+
+def test_slopes_beside_a_power_of_zero():
+    waves = 1j * np.arange(4.0)
+    check(lambda a: both(waves ** (1 + a**2)), np.array(0.7))
+    check(lambda a: both(waves ** (1 + 0 * a)), np.array(1.0))
+    check(lambda x: both((x * waves) ** 1.5), np.array([0.3, 1.5, -2.0, 0.4]))
+
+
+INFINITE = [complex(a, b) for a in (-np.inf, np.inf, np.nan, -1e3, 1e3) for b in (0.0, 2.0, np.inf, -np.inf, np.nan)]
+
+
+def test_exponentials_of_infinite_numbers():
+    with np.errstate(all="ignore"):
+        expected = np.exp(np.array(INFINITE))
+    np.testing.assert_array_equal(arc.compile(np.exp)(np.array(INFINITE)), expected)
+    for z, one in zip(INFINITE, expected, strict=True):
+        np.testing.assert_array_equal(arc.compile(np.exp)(z), one)
+
+
 def test_what_is_asked_of_complex_entries():
     def asked(x):
         z = np.exp(1j * x)
