@@ -133,10 +133,15 @@ def _require_number(function: Callable[..., Any], result: Any) -> None:
         )
 
 
-def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
+def composed(*functions: Callable[..., Any], apart: str | None = None) -> Callable[[Rule], Rule]:
     """Register a NumPy program as the rule of functions with its signature.
 
     ``out=`` is taken care of here where the program has such a parameter.
+
+    Parameters
+    ----------
+    apart
+        An argument whose lists are no arrays, but of several, each with a dtype of its own.
     """
 
     def register(program: Rule) -> Rule:
@@ -148,7 +153,8 @@ def composed(*functions: Callable[..., Any]) -> Callable[[Rule], Rule]:
             arguments = bound.arguments
             out = arguments.get("out")
             for name, argument in arguments.items():
-                arguments[name] = gathered_argument(argument)
+                several = name == apart and isinstance(argument, list | tuple)
+                arguments[name] = [*map(gathered_argument, argument)] if several else gathered_argument(argument)
             if out is not None:
                 # NumPy writes into a copy, and judges shape and dtype of out= by it.
                 target = np.array(require_target(out, f"np.{functions[0].__name__}").value)

@@ -85,9 +85,9 @@ def eig(a: Any) -> Any:
     Up to NumPy 2.4 they are real where all eigenvalues are, which is decided; where nothing can be, they have to be.
     """
     a = gathered(a)
-    if not a.size or _are_complex() or decides():
+    if _are_complex() or decides():
         pairs = complex_rule(np.linalg.eig)(a)
-        if not a.size or _are_complex() or np.any(pairs[0].imag != 0):
+        if _are_complex() or np.any(pairs[0].imag != 0):
             return pairs
         return type(pairs)(*(pair.real for pair in pairs))
     value = numpy_value(np.linalg.eig, a)

@@ -90,7 +90,7 @@ def _totals(bins: Any, count: int, weights: Any) -> Any:
     return found.totals(as_traced(bins), as_traced(weights), count)
 
 
-@composed(np.histogramdd)
+@composed(np.histogramdd, apart="bins")
 def histogramdd(sample: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """How many points, or how much weight, lies in each cell of a grid, and the edges of each axis."""
     columns = _columns(sample)
@@ -130,7 +130,7 @@ def _columns(sample: Any) -> list[Any]:
     return [sample[:, k] for k in range(sample.shape[1])]
 
 
-@composed(np.histogram2d)
+@composed(np.histogram2d, apart="bins")
 def histogram2d(x: Any, y: Any, bins: Any = 10, range: Any = None, density: Any = None, weights: Any = None) -> Any:
     """How many points, or how much weight, lies in each cell of a plane grid, and the edges."""
     number = len(bins) if isinstance(bins, list | tuple) else np.ndim(value_of(bins)) and np.shape(value_of(bins))[0]

@@ -48,11 +48,15 @@ def trim_zeros(filt: Any, trim: Any = "fb", axis: Any = None) -> Any:
     filt = gathered(filt)
     keywords = {} if axis is None else {"axis": axis}
     value = np.trim_zeros(value_of(filt), trim, **keywords)
+    trimmed = reduced_axes(axis, np.ndim(value))
+    if not trimmed:
+        # Up to NumPy 2.3 the number in an array without axes, later what is given.
+        return filt if isinstance(value, type(value_of(filt))) else filt[()]
     present = np.not_equal(filt, 0)
     if not bool(np.any(present)):
         return filt[tuple(slice(0, n) for n in np.shape(value))]
     kept = [slice(None)] * filt.ndim
-    for place in reduced_axes(axis, filt.ndim):
+    for place in trimmed:
         along = np.any(present, axis=tuple(k for k in range(filt.ndim) if k != place))
         start = int(np.argmax(along)) if "f" in trim.lower() else 0
         stop = filt.shape[place] - (int(np.argmax(along[::-1])) if "b" in trim.lower() else 0)

@@ -33,6 +33,18 @@ CALLS = {
     "histogram2d, edges of both": (np.histogram2d, SQUARE[0], SQUARE[1], np.linspace(-1.0, 1.0, 4)),
     "pad what has no entries": (lambda x: np.pad(x, ((3,), (0,), (1,)), mode="wrap"), np.zeros((2, 0, 2))),
     "pad what has no entries, by a ramp": (lambda x: np.pad(x, ((3,), (1,)), mode="constant"), np.zeros((2, 0))),
+    "trim an array without axes": (np.trim_zeros, np.array(3.0)),
+    "histogramdd, whole edges beside others": (
+        lambda x, e: np.histogramdd(x, [e, [-1, 0, 1], np.arange(-1, 2, dtype=np.int8)]),
+        SQUARE, np.array([-1.0, 0.5, 1.0]),
+    ),
+    "histogram2d, whole edges beside others": (
+        lambda x, e: np.histogram2d(x[0], x[1], [e, np.array([-1, 0, 1])]), SQUARE, np.array([-1.0, 0.5, 1.0]),
+    ),
+    "eigenvalues of nothing": (np.linalg.eigvals, np.zeros((0, 0))),
+    "eigenvalues of no matrices": (np.linalg.eigvals, np.zeros((0, 2, 2), np.float32)),
+    "eigenvectors of nothing": (lambda a: tuple(np.linalg.eig(a)), np.zeros((2, 0, 0))),
+    "eigenvalues of a complex matrix of nothing": (np.linalg.eigvals, np.zeros((0, 0), complex)),
     "place an empty list among whole numbers": (lambda x: placed(x, np.zeros(3), []), np.arange(3)),
     "place a list of floats among whole numbers": (lambda x: placed(x, [1, 0, 1], [5.7]), np.arange(3)),
     "vander of small whole numbers": (np.vander, SMALL),
@@ -102,6 +114,13 @@ def _require_same(got, expected):
 def test_as_numpy(case):
     function, *arguments = CALLS[case]
     _require_same(arc.compile(lambda *args: function(*args))(*arguments), function(*arguments))
+
+
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.4.0", reason="this NumPy trims along axes only")
+def test_what_is_trimmed_along_no_axis_is_returned():
+    for x in (0.0, np.zeros((2, 3))):
+        _require_same(arc.compile(lambda x: np.trim_zeros(x, axis=()))(x), np.trim_zeros(x, axis=()))
+        assert arc.compile(lambda x: np.trim_zeros(x, axis=()) is x)(x)
 
 
 ONE_TRIANGLE = np.where(np.triu(np.ones((3, 3)), 1) > 0, np.nan, SQUARE + 3 * np.eye(3))
