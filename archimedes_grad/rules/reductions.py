@@ -84,15 +84,20 @@ def _reduction(
         if where is not True:
             identity = _identity(ufunc)
             a = np.where(where, a, np.asarray(identity, dtype=a.dtype if identity in (0, 1) else float))
-        array = as_traced(a).astype(np.asarray(value).dtype, copy=False)
+        dtype = np.asarray(value).dtype
+        array = as_traced(a).astype(dtype, copy=False)
+        first = None if initial is NO_VALUE or initial is None else as_traced(gathered(initial)).astype(dtype)
         axes = reduced_axes(axis, array.ndim)
         if 0 in array.shape:
             node = constant_node(np.full(np.shape(value), _identity(ufunc), dtype=float))
+        elif ufunc is np.multiply and first is not None:
+            # Where products overflow their order counts, and the last digits hang on it.
+            return assigned(out, new_array(reshaped(_product(array, axes, first.node), np.shape(value)), value))
         else:
             node = reshaped(reduce_node(array, axes), np.shape(value))
         result = new_array(node, value)
-        if initial is not NO_VALUE and initial is not None:
-            result = new_array(ufunc(result, initial).node, value)
+        if first is not None:
+            result = new_array(ufunc(result, first).node, value)
         return assigned(out, result)
 
     return rule
@@ -139,9 +144,12 @@ def folded(matrix: cs.MX, combine: Callable[[cs.MX, cs.MX], cs.MX]) -> cs.MX:
     return matrix
 
 
-def _product(array: SymbolicArray, axes: tuple[int, ...]) -> cs.MX:
+def _product(array: SymbolicArray, axes: tuple[int, ...], first: cs.MX | None = None) -> cs.MX:
     matrix = reduced_columns(array, axes)
-    return last_result(flat(matrix), matrix.size1(), mul)
+    entries, width = flat(matrix), matrix.size1()
+    if first is not None:
+        entries = cs.vertcat(cs.repmat(first, width, 1), entries)
+    return last_result(entries, width, mul)
 
 
 def _extreme(ufunc: np.ufunc) -> Callable[[SymbolicArray, tuple[int, ...]], cs.MX]:

@@ -3,6 +3,7 @@
 ``python -m recorded_calls`` records all such calls and compares them.
 """
 
+import functools
 import inspect
 import sys
 
@@ -114,6 +115,27 @@ def _require_same(got, expected):
 def test_as_numpy(case):
     function, *arguments = CALLS[case]
     _require_same(arc.compile(lambda *args: function(*args))(*arguments), function(*arguments))
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 2), 2])
+def test_products_begin_with_the_initial_value(axis):
+    x = np.exp(np.sin(np.arange(3.0 * 40 * 2))).reshape(3, 40, 2)
+    for program in (
+        lambda x, c: np.prod(x, axis=axis, initial=c), lambda x, c: np.nanprod(x, axis, initial=c),
+        lambda x, c: np.multiply.reduce(x, axis, initial=c), lambda x, c: x.prod(axis, initial=c, where=x > 1),
+    ):
+        np.testing.assert_array_equal(arc.compile(program)(x, 0.3), program(x, 0.3))
+    slope = arc.grad(lambda c, x: np.sum(np.prod(x, axis=axis, initial=c)))(0.3, x)
+    np.testing.assert_allclose(slope, np.sum(np.prod(x, axis=axis)))
+    assert arc.compile(lambda x: np.prod(x, initial=1e-200))(np.array([1e200, 1e200])) == 1e200
+
+
+@pytest.mark.parametrize("function", [np.sum, np.prod, np.max, np.min])
+def test_initial_values_are_cast_as_the_entries_are(function):
+    for entries in (np.array([2, 3]), np.array([0.1, 0.7], np.float32), np.zeros(0, int)):
+        for initial in (2.5, np.float64(0.3), True):
+            program = functools.partial(function, initial=initial)
+            _require_same(arc.compile(lambda x: program(x))(entries), program(entries))
 
 
 @pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.4.0", reason="this NumPy trims along axes only")
