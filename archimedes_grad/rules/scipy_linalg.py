@@ -78,6 +78,10 @@ def _solve(
     options = {"lower": lower, "transposed": transposed, "check_finite": check_finite}
     options |= {} if assume_a is None else {"assume_a": assume_a}
     value = numpy_value(lambda x, y: original(x, y, **options), a, b)
+    if np.size(value_of(a)) == 1:
+        # One number divides right sides of any shape.
+        quotients = np.linalg.solve(np.reshape(a, (1, 1)), np.reshape(b, (1, -1)))
+        return as_numpy_gives(np.reshape(quotients, np.shape(value)), value)
     if assume_a in _SYMMETRIC:
         a = _symmetric(a, lower)
     elif assume_a in _TRIANGULAR:
@@ -148,6 +152,10 @@ def _det(original: Callable[..., Any], a: Any, *args: Any, **options: Any) -> An
 def _lstsq(original: Callable[..., Any], a: Any, b: Any, cond: Any = None, *args: Any, **options: Any) -> Any:
     a, b = one_matrix("lstsq", a), gathered(b)
     value = original(value_of(a), value_of(b), cond, *args, **options)
+    if not np.size(value_of(a)):
+        # Without unknowns b itself is left, also where it has no entries.
+        without_unknowns = np.shape(value_of(a))[1] == 0
+        return value[0], np.sum(np.square(b), axis=0) if without_unknowns else value[1], *value[2:]
     x, misfits, rank, s = np.linalg.lstsq(a, b, cond if cond is not None else np.finfo(np.float64).eps)
     if value[3] is None:
         # One of LAPACK's drivers computes neither residues nor singular values.

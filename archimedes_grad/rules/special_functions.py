@@ -115,6 +115,12 @@ def _factorial(original: Callable[..., Any], n: Any, *args: Any, **keywords: Any
     return as_numpy_gives(np.where(np.less(n, 0), 0.0, smooth), value)
 
 
+def _multifactorial(original: Callable[..., Any], n: Any, *args: Any, **keywords: Any) -> Any:
+    """Return multifactorials of nothing, by SciPy: others are refused there."""
+    n = gathered(n)
+    return original(n if np.size(value_of(n)) else value_of(n), *args, **keywords)
+
+
 def _comb(original: Callable[..., Any], N: Any, k: Any, *args: Any, repetition: bool = False, **keywords: Any) -> Any:
     N, k = gathered(N), gathered(k)
     value = original(value_of(N), value_of(k), *args, repetition=repetition, **keywords)
@@ -191,7 +197,7 @@ def add_functions() -> None:
         scipy.special.logsumexp: _logsumexp, scipy.special.softmax: _softmax,
         scipy.special.log_softmax: _log_softmax, scipy.special.multigammaln: _multigammaln,
         scipy.special.polygamma: _polygamma, scipy.special.factorial: _factorial, scipy.special.comb: _comb,
-        scipy.special.perm: _perm,
+        scipy.special.perm: _perm, scipy.special.factorial2: _multifactorial, scipy.special.factorialk: _multifactorial,
     })  # fmt: skip
     for name, parity in (("spherical_jn", 1.0), ("spherical_yn", -1.0), ("spherical_in", 1.0), ("spherical_kn", -1.0)):
         INTERCEPTED[getattr(scipy.special, name)] = _spherical(name, parity)

@@ -85,6 +85,19 @@ CALLS = {
     "eigenvectors by a driver": (lambda a: scipy.linalg.eigh(a + a.T, driver="ev"), SQUARE + np.eye(3)),
     "singular vectors by a driver": (lambda a: scipy.linalg.svd(a, lapack_driver="gesvd"), SQUARE + np.eye(3)),
     "least squares by a driver": (lambda a, b: scipy.linalg.lstsq(a, b, lapack_driver="gelsy"), TALL, TALL[:, 0]),
+    "least squares of nothing": (scipy.linalg.lstsq, np.zeros((0, 0)), np.zeros(0)),
+    "least squares of nothing, several": (scipy.linalg.lstsq, np.zeros((0, 0)), np.zeros((0, 2))),
+    "least squares without unknowns": (scipy.linalg.lstsq, np.zeros((3, 0)), SQUARE[0]),
+    "least squares without equations": (scipy.linalg.lstsq, np.zeros((0, 2)), np.zeros((0, 3))),
+    "double factorials of no complex numbers": (
+        lambda n: scipy.special.factorial2(n, extend="complex"), np.zeros((0, 3), np.complex64),
+    ),
+    "triple factorials of no complex numbers": (
+        lambda n: scipy.special.factorialk(n, 3, extend="complex"), np.zeros(0, complex),
+    ),
+    "an equation of one number": (scipy.linalg.solve, SQUARE[:1, 1:2], SQUARE[0]),
+    "an equation of a number without axes": (scipy.linalg.solve, 2.0, SQUARE[0]),
+    "an equation of numbers": (lambda a, b: scipy.linalg.solve(a, b, assume_a="pos"), 2.0, 3.0),
     "choices with repetition": (
         lambda n, k: scipy.special.comb(n, k, repetition=True),
         np.array([0.0, 0.0, 1.0, 3.0, -1.0, 4.5]), np.array([0.0, 1.0, 0.0, 2.0, 2.0, 0.0]),
@@ -143,6 +156,19 @@ def test_what_is_trimmed_along_no_axis_is_returned():
     for x in (0.0, np.zeros((2, 3))):
         _require_same(arc.compile(lambda x: np.trim_zeros(x, axis=()))(x), np.trim_zeros(x, axis=()))
         assert arc.compile(lambda x: np.trim_zeros(x, axis=()) is x)(x)
+
+
+def test_slopes_of_equations_of_one_number_and_of_residues_without_unknowns():
+    def by_number(a, b):
+        return scipy.linalg.solve(a, b)
+
+    by_a, by_b = arc.jac(by_number, argnums=(0, 1))(2.0, SQUARE[0])
+    np.testing.assert_allclose(by_a, -SQUARE[0] / 4)
+    np.testing.assert_allclose(by_b, np.eye(3) / 2)
+    with pytest.raises(np.linalg.LinAlgError):
+        arc.compile(by_number)(0.0, SQUARE[0])
+    residue = arc.grad(lambda b: scipy.linalg.lstsq(np.zeros((3, 0)) * b[0], b)[1])
+    np.testing.assert_allclose(residue(SQUARE[0]), 2 * SQUARE[0])
 
 
 ONE_TRIANGLE = np.where(np.triu(np.ones((3, 3)), 1) > 0, np.nan, SQUARE + 3 * np.eye(3))
