@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import struct
 import types
 from collections import deque
@@ -23,6 +24,9 @@ _NAMESPACE = "archimedes_grad"
 _LARGEST_INTEGER = 2**53
 _CONTAINERS = (dict, list, tuple, deque)
 _registered_dataclasses: set[type] = set()
+
+#: What the attributes of a dataclass are computed by, whenever they are asked for.
+_FOLLOWING_FIELDS: tuple[type, ...] = (property, functools.cached_property)
 
 #: Classes with an equality of their own whose instances stay as they are.
 _UNCHANGING = (str, bytes, int, float, complex, np.generic, slice, frozenset)
@@ -92,9 +96,18 @@ def _register_dataclass(cls: type) -> None:
     import optree
 
     names = tuple(field.name for field in dataclasses.fields(cls))
+    of_class = beside_fields(cls)
 
     def take_apart(instance: Any) -> tuple[Any, ...]:
-        return tuple(getattr(instance, name) for name in names), names, names
+        for name in of_class.keys() & getattr(instance, "__dict__", {}).keys():
+            raise TypeError(
+                f"a {cls.__name__} came that holds {name} beside its fields, where its class has another; one that is "
+                f"a tree is its fields alone. Make {name} a field by an annotation"
+            )
+        try:
+            return tuple(getattr(instance, name) for name in names), names, names
+        except AttributeError as error:
+            raise TypeError(f"a {cls.__name__} came whose field {error.name} is not set. Set it, if to None") from error
 
     def put_together(_: Any, children: Any) -> Any:
         instance: Any = object.__new__(cls)
@@ -104,6 +117,16 @@ def _register_dataclass(cls: type) -> None:
 
     optree.register_pytree_node(cls, take_apart, put_together, namespace=_NAMESPACE)
     _registered_dataclasses.add(cls)
+
+
+def beside_fields(cls: Any) -> dict[str, Any]:
+    """Return what a dataclass has as a class, and an instance may hold otherwise without a field for it."""
+    found = {name: held for base in reversed(cls.__mro__[:-1]) for name, held in vars(base).items()}
+    fields = {field.name for field in dataclasses.fields(cls)}
+    return {
+        name: held for name, held in found.items()
+        if name not in fields and not name.startswith("__") and not isinstance(held, _FOLLOWING_FIELDS)
+    }  # fmt: skip
 
 
 def is_static_by_nature(value: Any) -> bool:

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from archimedes_grad.arguments.signature import Layout
-from archimedes_grad.arguments.specs import flatten, is_mutable, key_orders, static_key
+from archimedes_grad.arguments.specs import beside_fields, flatten, is_mutable, key_orders, static_key
 from archimedes_grad.arrays.complex_array import ComplexForm
 from archimedes_grad.derivatives.representation import Derived
 from archimedes_grad.engines.vm import DIRECT_FROM, Slot, failures, forget_failure, raise_failure, raise_in_words
@@ -179,6 +179,9 @@ class _Source:
             # In the order in which they came, which the function may go by.
             sized = f" or (*{value},) != {self.name('keys', (*structure.unflatten(range(structure.num_leaves)),))}"
         self.checks.append(f"if type({value}) is not {self.name('kind', kind)}{sized}: return MISS")
+        for attribute, held in beside_fields(kind).items() if dataclasses.is_dataclass(kind) else ():
+            if not hasattr(held, "__get__"):  # methods
+                self.checks.append(f"if {value}.{attribute} is not {self.name('held', held)}: return MISS")
         for i, (access, child) in enumerate(zip(accesses, children, strict=True)):
             self.checks.append(f"{value}_{i} = {access}")
             self._tree(f"{value}_{i}", child, leaves, values)

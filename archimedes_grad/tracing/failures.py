@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -90,6 +91,14 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
             error.add_note(f"If a traced value is written there: {NO_PLACE_FOR_TRACED}")
         if isinstance(error, AttributeError) and (of_memory := _attribute_of_memory(error)) is not None:
             raise of_memory from None
+        if isinstance(error, AttributeError) and dataclasses.is_dataclass(error.obj):
+            error.add_note(
+                message_at_line(
+                    "A dataclass that is a tree is its fields alone; what __post_init__ sets beside them is not there.",
+                    f"Make {error.name} a property, which follows the fields, or a field of its own.",
+                    line_that_raised(error),
+                )
+            )
         loop = re.search(_OBJECT_LOOP, str(error)) or _method_of_ufunc(error)
         if loop is None and not isinstance(error, AttributeError) and SymbolicArray.__name__ in str(error):
             if came_through_masked_arrays(error):
