@@ -12,6 +12,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexArray, parts
 from archimedes_grad.arrays.dispatch import COMPLEX
 from archimedes_grad.arrays.operands import gathered, is_traced, part_of, value_of
+from archimedes_grad.rules.composition import chosen
 from archimedes_grad.rules.creation import constant
 
 _Rule = Callable[..., Any]
@@ -152,7 +153,7 @@ def exp(x: Any) -> ComplexArray:
     endless_and_real = (x.imag == 0) & ~np.isfinite(size)
     # Of an infinite one the size stays, whatever the angle (C99, annex G).
     any_angle = np.isinf(x.real) & ~np.isfinite(x.imag)
-    angle = np.where(any_angle, 0.0, x.imag)
+    angle = chosen(any_angle, 0.0, x.imag)
     return paired(size * np.cos(angle), np.where(endless_and_real, x.imag, size * np.sin(angle)))
 
 
@@ -184,25 +185,29 @@ def power(x: Any, y: Any) -> Any:
         for _ in range(int(y)):
             result = result * x
         return result if y else paired(np.ones_like(x.real), None)
-    base = x if isinstance(x, ComplexArray) else paired(*parts(x))
-    zero = x == 0
-    return _chosen(zero, _power_of_zero(base, y), np.exp(y * np.log(_chosen(zero, 1.0, base))))
+    a, b = parts(x)
+    base = x if isinstance(x, ComplexArray) else paired(a, b)
+    zero = (a == 0) & (True if b is None else b == 0)
+    # At 0 the power of 1 is computed, and not taken.
+    general = np.exp(y * np.log(paired(base.real + zero, base.imag)))
+    return _one_of(zero, _power_of_zero(base, zero, y), general)
 
 
-def _power_of_zero(x: ComplexArray, y: Any) -> Any:
-    """0 to the power of y, with its slopes by x; where further ones depend on y, they are infinite."""
+def _power_of_zero(x: ComplexArray, zero: Any, y: Any) -> Any:
+    """0 to the power of y, where x is 0, with its slopes by x; where further ones depend on y, they are infinite."""
     c, d = parts(y)
     linear = np.logical_and(c == 1, True if d is None else d == 0)
-    curved = (x.real + x.imag) ** np.where(c > 1, 1.5, 0.5).astype(x.real.dtype)
-    vanishing = _chosen(linear, x, paired(curved, curved))
-    return _chosen(y == 0, 1.0, _chosen(c > 0, vanishing, complex(np.nan, np.nan)))
+    curved = chosen(zero, x.real + x.imag, 0.0) ** np.where(c > 1, 1.5, 0.5).astype(x.real.dtype)
+    vanishing = _one_of(linear, x, paired(curved, curved))
+    return _one_of(y == 0, 1.0, _one_of(c > 0, vanishing, complex(np.nan, np.nan)))
 
 
-def _chosen(condition: Any, x: Any, y: Any) -> Any:
+def _one_of(condition: Any, x: Any, y: Any) -> Any:
     """Return x or y by a condition; one alone where the condition is plain and the same everywhere."""
-    if is_traced(condition) or np.any(condition) != np.all(condition):
-        return np.where(condition, x, y)
-    return x if np.all(condition) else y
+    if not is_traced(condition) and np.any(condition) == np.all(condition):
+        return x if np.all(condition) else y
+    (a, b), (c, d) = parts(x), parts(y)
+    return paired(chosen(condition, a, c), chosen(condition, 0.0 if b is None else b, 0.0 if d is None else d))
 
 
 @implements_complex(np.angle)
