@@ -7,6 +7,7 @@ the fast path of a call can tell from one number that no trace is under way at a
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,9 @@ class Trace:
         Whether a node cannot be expanded to scalars (a call of LAPACK).
     has_several_outputs
         Whether a loop, a choice or a batch gives more than one output, of which some may not be read.
+    lengths
+        Nodes with a kink at 0 and a smooth square, by their hashes, and kept alive: see ``rules/lengths.py``. Each with
+        what gives where it is 0, and its square.
     loops
         The loops, by the hashes of their Functions, which are kept alive along with them.
     failure
@@ -124,6 +128,7 @@ class Trace:
         "guards",
         "has_several_outputs",
         "large_products",
+        "lengths",
         "loops",
         "may_be_view",
         "n_decisions",
@@ -161,6 +166,7 @@ class Trace:
         self.can_fail = False
         self.opaque = False
         self.has_several_outputs = False
+        self.lengths: dict[int, tuple[cs.MX, Callable[[], tuple[cs.MX, cs.MX]]]] = {}
         self.loops: dict[int, tuple[cs.Function, Loop]] = {}
         self.conditions: list[cs.MX] = []
         self.failure = "Singular matrix"

@@ -17,7 +17,7 @@ from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND
 from archimedes_grad.arrays.operands import truncated
 from archimedes_grad.rules.branches import note_choice
-from archimedes_grad.rules.lengths import even, hypot, product, square
+from archimedes_grad.rules.lengths import absolute, even, hypot, product, square
 from archimedes_grad.rules.words import (
     add,
     div,
@@ -340,7 +340,7 @@ ELEMENTWISE.update({
     np.negative: _with(cs.OP_NEG), np.positive: _identity, np.conjugate: _identity,
     np.reciprocal: _reciprocal, np.square: square, np.sqrt: sqrt, np.cbrt: _cbrt,
     np.power: _power, np.float_power: _power,
-    np.absolute: _with(cs.OP_FABS), np.fabs: _with(cs.OP_FABS), np.sign: _sign,
+    np.absolute: absolute, np.fabs: absolute, np.sign: _sign,
     np.remainder: _remainder, np.fmod: _with(cs.OP_FMOD), np.floor_divide: _floor_divide, np.divmod: _divmod,
     np.copysign: _with(cs.OP_COPYSIGN), np.heaviside: _heaviside, np.ldexp: _ldexp, np.modf: _modf,
     # exponentials and logarithms
