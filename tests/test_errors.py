@@ -394,6 +394,29 @@ def test_the_users_exception_comes_through(transform, error):
     assert float(arc.grad(np.sin)(0.0)) == 1.0
 
 
+@pytest.mark.parametrize("kind", [ValueError, RuntimeError, TypeError, IndexError])
+def test_the_users_exception_may_show_a_traced_value(kind):
+    @arc.grad
+    def f(x):
+        if x[0] < 0:
+            raise kind(f"x[0] = {x[0]}, x = {x!r}")
+        return np.sum(x**2)
+
+    for _ in range(2):
+        with pytest.raises(kind, match=r"x\[0\] = .*-1.0") as caught:
+            f(np.array([-1.0, 2.0]))
+        assert not isinstance(caught.value, arc.TraceError)
+        np.testing.assert_array_equal(f(np.array([1.0, 2.0])), [2.0, 4.0])
+
+
+def test_an_exception_that_names_the_type_of_a_traced_value_is_explained():
+    def of_a_library(x):
+        raise TypeError(f"expected a tensor, got {type(x).__name__}")
+
+    with pytest.raises(arc.TraceError, match=r"(?s)does not take traced arrays.*expected a tensor.*Give it plain"):
+        arc.grad(of_a_library)(np.ones(2))
+
+
 def test_an_exception_in_a_nested_gradient_leaves_a_clean_state():
     def inner(y):
         raise OwnError

@@ -25,7 +25,8 @@ _IN_PLACE_OF_SCIPYS = {
     "scipy.interpolate": "Use np.interp, or a basis evaluated outside: spline(points) = basis(points) @ coefficients.",
     "scipy.optimize": "Use arc.implicit_root for a solution that is to be differentiated by its parameters.",
     "scipy.sparse.linalg": "Use arc.linear_solve, which takes sparse matrices.",
-    "scipy.sparse": "Write A @ x for a product, arc.linear_solve(A, b) for a solve; other uses need A.toarray().",
+    "scipy.sparse": "Write A @ x for a product, arc.linear_solve(A, b) for a solve; other uses need A.toarray(). A "
+    "matrix of traced entries: A = arc.zeros(shape), then np.add.at(A, (rows, columns), entries).",
     "scipy.spatial": "Write distances by NumPy: np.sqrt(np.sum((a[:, None] - b) ** 2, axis=-1)).",
 }
 

@@ -6,6 +6,7 @@ Frames of the library, of NumPy, CasADi and SciPy are passed over, and so are th
 from __future__ import annotations
 
 import linecache
+import opcode
 import os
 import sys
 from collections.abc import Iterator
@@ -107,6 +108,16 @@ def raised_by_user(error: BaseException) -> bool:
     return bool(frames) and not _is_skipped(frames[-1].f_code.co_filename)
 
 
+def raised_by_statement(error: BaseException) -> bool:
+    """Tell whether a ``raise`` of the user's raised an exception, and nothing that was called there."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    if traceback is None or not raised_by_user(error):
+        return False
+    return traceback.tb_frame.f_code.co_code[traceback.tb_lasti] == opcode.opmap["RAISE_VARARGS"]
+
+
 def line_that_raised(error: BaseException) -> UserLine | None:
     """Return the innermost line of the user's function that an exception came through, or None."""
     line = None
@@ -160,13 +171,14 @@ def _outermost_name(frames: list[FrameType]) -> str | None:
 
 def _public_name(frame: FrameType) -> str | None:
     """Return the name by which users know the function, or the class, that a frame of a library is of; or None."""
-    name = frame.f_code.co_name
-    if name.startswith("__") and "self" in frame.f_locals:
-        name = type(frame.f_locals["self"]).__name__
+    name = of_class = frame.f_code.co_name
+    if "self" in frame.f_locals:
+        of_class = type(frame.f_locals["self"]).__name__
+        name = of_class if name.startswith("__") else f"{of_class}.{name}"
     parts = frame.f_globals.get("__name__", "").split(".")
     for length in range(2, len(parts) + 1):
         module = ".".join(parts[:length])
-        if not parts[length - 1].startswith("_") and hasattr(sys.modules.get(module), name):
+        if not parts[length - 1].startswith("_") and hasattr(sys.modules.get(module), of_class):
             return f"{module}.{name}"
     return None
 

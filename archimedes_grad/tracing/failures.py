@@ -20,6 +20,7 @@ from archimedes_grad.arrays.user_code import (
     came_through_scipy,
     frames_of,
     line_that_raised,
+    raised_by_statement,
     raised_by_user,
     scipy_function_that_raised,
 )
@@ -41,6 +42,8 @@ _NO_ENTRIES = r"object of type '\w+' has no len\(\)|(argument of type )?'\w+' (o
 #: What methods of NumPy's random generators say of what is no ndarray; the first one of lists too.
 _NO_AXIS = r"Axis argument is only supported on ndarray objects"
 _NO_RANDOM_ORDER = r"Numpy IterAllButAxis requires an ndarray|Cannot convert \w+ to numpy.ndarray"
+#: What is said of the type of a traced value, and not of a value that is shown.
+_OF_TYPE = rf"{SymbolicArray.__name__}(?!\()"
 #: What NumPy makes of any error of float() where `flat` of a plain array is written.
 _WRITTEN_FLAT = r"Error setting single item of array"
 
@@ -100,6 +103,9 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
                 )
             )
         loop = re.search(_OBJECT_LOOP, str(error)) or _method_of_ufunc(error)
+        if raised_by_statement(error) and not re.search(_OF_TYPE, str(error)):
+            # The user's own, with a traced value shown in its message perhaps.
+            raise
         if loop is None and not isinstance(error, AttributeError) and SymbolicArray.__name__ in str(error):
             if came_through_masked_arrays(error):
                 raise _no_masked_array(error) from None
