@@ -1,4 +1,4 @@
-"""What NumPy writes as classes in Python and does not dispatch: ``vectorize``, ``ndenumerate``."""
+"""What NumPy writes as classes in Python and does not dispatch: ``vectorize``, ``ndenumerate``, ``errstate``."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import CALLING_BACK, INTERCEPTED
 from archimedes_grad.arrays.new_arrays import in_order_of
 from archimedes_grad.arrays.operands import array_of, dtype_of, gathered, is_traced, value_of
+from archimedes_grad.arrays.trace_state import trace_error
+from archimedes_grad.arrays.user_code import scipy_function_under_way
 
 _implementation: Any = np.lib._function_base_impl
 
@@ -118,7 +120,28 @@ def _ndenumerate(original: Callable[..., Any], self: Any, arr: Any) -> None:
     self.iter = _Entries(gathered(arr))
 
 
+def _without_raising(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Set how NumPy treats floating-point errors; the user's code may not ask that they are raised.
+
+    Graphs have inf and nan there, so that ``except FloatingPointError`` would decide by the values of this run alone.
+    """
+    before: dict[str, Any] = {**np.geterr()}
+    result = original(*args, **kwargs)
+    raised = [kind for kind, mode in np.geterr().items() if mode == "raise" != before[kind]]
+    if not raised or scipy_function_under_way() is not None:
+        return result
+    np.seterr(**before)
+    raise trace_error(
+        f"np.errstate or np.seterr got {raised[0]}='raise' in a traced function, whose operations raise nothing: they "
+        "give inf and nan.",
+        "Ask for it: if not np.all(np.isfinite(y)), or compare before you compute (if x > 0).",
+    )
+
+
 INTERCEPTED[np.vectorize._vectorize_call] = _vectorized  # type: ignore[attr-defined]
 CALLING_BACK.add(np.vectorize._vectorize_call)  # type: ignore[attr-defined]
 INTERCEPTED[np.vectorize._vectorize_call_with_signature] = _vectorized_with_signature  # type: ignore[attr-defined]
 INTERCEPTED[np.ndenumerate.__init__] = _ndenumerate
+for _sets_errors in (np.errstate.__enter__, np.seterr):
+    INTERCEPTED[_sets_errors] = _without_raising
+    CALLING_BACK.add(_sets_errors)

@@ -30,6 +30,14 @@ def decides(x):
     return x if x > 0 else -x
 
 
+def raises_within(x):
+    try:
+        with np.errstate(invalid="raise"):
+            return np.sum(np.sqrt(x))
+    except FloatingPointError:
+        return np.sum(x**2)
+
+
 LEAKED = []
 
 
@@ -91,6 +99,16 @@ ROWS = {
     ),
     "a root of SciPy, an error of its own class": line(
         lambda x: scipy.optimize.fsolve(lambda t: t - x, 0.0)[0], PLAIN_FLOAT, LOSES, "Use arc.implicit_root",
+    ),
+    "a sparse matrix of it": line(
+        lambda x: scipy.sparse.coo_array((x, ([0, 1, 2], [0, 1, 2]))).tocsc(), "scipy.sparse.coo_array.tocsc got",
+        "does not take", "np.add.at(A, (rows, columns), entries)", X,
+    ),
+    "errors raised by NumPy": line(
+        raises_within, "got invalid='raise' in a traced function", "give inf and nan", "np.all(np.isfinite(y))", X
+    ),
+    "errors raised by NumPy from now on": line(
+        lambda x: np.seterr(over="raise"), "got over='raise'", "raise nothing", "if x > 0", X
     ),
     "a size": line(lambda x: np.ones(x), "a single integer, got", "Sizes are whole numbers", "static_argnames"),
     "a sparse sum": line(
@@ -162,6 +180,18 @@ ROWS = {
 def test_bad_lines(case, monkeypatch):
     monkeypatch.setattr(decisions, "MAX_DECISIONS", 1000)
     check(ROWS[case])
+
+
+def test_errors_that_numpy_raises_around_plain_numbers_are_left_to_scipy():
+    def from_a_start(x):
+        # Its search of a line raises within, and catches, what floating-point errors NumPy meets.
+        found = scipy.optimize.minimize(lambda t: np.sum((t - 2.0) ** 2), np.zeros(2), method="BFGS").x
+        with np.errstate(all="ignore"):
+            return np.sum(x * found)
+
+    with np.errstate(all="raise"):
+        np.testing.assert_allclose(arc.grad(from_a_start)(np.ones(2)), 2.0, rtol=1e-6)
+        assert set(np.geterr().values()) == {"raise"}
 
 
 def test_an_error_that_c_code_drops_is_told_in_a_note():
