@@ -235,3 +235,32 @@ def test_a_new_process_differentiates(method):
     process.join()
     assert there == here
     assert process.exitcode == 0
+
+
+def test_a_queue_by_priority_compares_traced_values():
+    @arc.compile
+    def in_order(x):
+        line = queue.PriorityQueue()
+        for place, value in enumerate(x):
+            line.put((value, place))
+        first, second, third = (line.get() for _ in x)
+        with pytest.raises(queue.Empty):
+            line.get(block=False)
+        return first[0] + 10.0 * second[0] * second[1] + 100.0 * third[0]
+
+    for x in ([3.0, 1.0, 2.0], [1.0, 2.0, 3.0], [3.0, 2.0, 1.0]):
+        value = in_order(np.array(x))
+        assert value == 1.0 + 20.0 * x.index(2.0) + 300.0
+
+
+def test_a_full_queue_is_waited_for():
+    def waits(x):
+        line = queue.Queue(1)
+        line.put(x)
+        with pytest.raises(queue.Full):
+            line.put(x, timeout=0.01)
+        threading.Timer(0.05, line.get).start()
+        line.put(2.0 * x)
+        return line.get()
+
+    assert arc.compile(waits)(3.0) == 6.0

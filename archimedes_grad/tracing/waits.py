@@ -44,7 +44,22 @@ def _add_selectors() -> None:
 def _add_queues() -> None:
     import queue
 
-    _add(queue.Queue.get, queue.Queue.put, queue.Queue.join)
+    # What need not wait is done within the trace: a PriorityQueue compares what may be traced values.
+    def put(original: Callable[..., Any], self: Any, item: Any, block: bool = True, timeout: Any = None) -> None:
+        try:
+            original(self, item, block=False)
+        except queue.Full:
+            suspended(lambda: original(self, item, block, timeout))
+
+    def get(original: Callable[..., Any], self: Any, block: bool = True, timeout: Any = None) -> Any:
+        try:
+            return original(self, block=False)
+        except queue.Empty:
+            return suspended(lambda: original(self, block, timeout))
+
+    _add(queue.Queue.join)
+    INTERCEPTED.update({queue.Queue.put: put, queue.Queue.get: get})
+    CALLING_BACK.update((queue.Queue.put, queue.Queue.get))
 
 
 @when_imported("concurrent.futures")
