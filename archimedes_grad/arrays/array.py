@@ -222,6 +222,8 @@ class SymbolicArray(Operators, ArrayMethods):
                 if current_trace() is None:
                     raise outlived()
                 return SymbolicArray(rule(self._node), ufunc(self.value))
+        if any(type(operand) not in _KNOWN and _answers_ufuncs(type(operand)) for operand in inputs):
+            return NotImplemented
         return dispatch.ufunc_rule(ufunc, method)(*_without_labels(inputs), **kwargs)
 
     def __array_function__(
@@ -394,6 +396,11 @@ EntriesOfSymbolicArray.__name__ = SymbolicArray.__name__
 def _without_labels(operands: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return operands with the arrays of other libraries, a Series of pandas, as plain arrays."""
     return tuple([operand if type(operand) in _KNOWN else _plain(operand) for operand in operands])
+
+
+def _answers_ufuncs(kind: type) -> bool:
+    """Tell whether NumPy is to ask a class of another library or of the user's, which is no array, in our place."""
+    return hasattr(kind, "__array_ufunc__") and not hasattr(kind, "__array__") and not issubclass(kind, SymbolicArray)
 
 
 def _plain(operand: Any) -> Any:

@@ -81,6 +81,27 @@ def test_fractions_are_numbers(x, function):
     assert np.all(arc.compile(lambda x: x > Fraction(1, 2))(x))
 
 
+class Length(np.lib.mixins.NDArrayOperatorsMixin):
+    """A quantity that takes all ufuncs and is no array."""
+
+    def __init__(self, metres):
+        self.metres = metres
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        inputs = [operand.metres if isinstance(operand, Length) else operand for operand in inputs]
+        return Length(getattr(ufunc, method)(*inputs, **options))
+
+
+@pytest.mark.parametrize("function", [operator.mul, operator.sub, operator.truediv, np.multiply, np.hypot])
+@pytest.mark.parametrize("x", [np.float64(2.0), np.array([1.0, 2.0])], ids=["number", "array"])
+def test_a_class_that_takes_ufuncs_is_asked_from_either_side(x, function):
+    def metres(x):
+        length = Length(x + 1.0)
+        return function(x, length).metres + function(length, x).metres * np.exp(length).metres
+
+    check(metres, x)
+
+
 def test_fractions_are_compared_exactly_or_not_at_all():
     with pytest.raises(TypeError):
         arc.compile(lambda x: x == Fraction(1, 3))(1 / 3)
