@@ -13,7 +13,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import INTERCEPTED
-from archimedes_grad.arrays.operands import gathered, is_traced, value_of
+from archimedes_grad.arrays.operands import as_traced, gathered, is_traced, value_of
 
 _FAMILIES = {
     "polynomial": "poly", "chebyshev": "cheb", "legendre": "leg", "hermite": "herm", "hermite_e": "herme",
@@ -62,8 +62,50 @@ def _linear_in_coefficients(original: Callable[..., Any], c: Any, *args: Any, **
     return np.moveaxis(result, 0, axis)
 
 
+def _series(c: Any) -> Any:
+    """Return coefficients without the zeros at their end, which is decided by their values."""
+    return np.polynomial.polyutils.as_series([gathered(c)])[0]
+
+
+def _by_traced_series(original: Callable[..., Any], c1: Any, c2: Any) -> Any:
+    """A sum or difference: NumPy writes into the longer series, which may be the plain one."""
+    c1, c2 = (np.atleast_1d(gathered(c)) for c in (c1, c2))
+    return original(*((c1, c2) if np.iscomplexobj(c1) or np.iscomplexobj(c2) else map(as_traced, (c1, c2))))
+
+
+def _parts(original: Callable[..., Any], length: int) -> tuple[Any, Any]:
+    """Return what an affine function gives for the last one of some coefficients alone, and what each of them adds."""
+    units = np.eye(length)
+    of_last = original(units[-1])
+    return of_last, np.stack([original(unit + units[-1]) - of_last for unit in units])
+
+
+def _times_x(original: Callable[..., Any], c: Any) -> Any:
+    """A series times x: linear in its coefficients, but for the series 0, which has one."""
+    c = _series(c)
+    if len(c) == 1 and c[0] == 0:
+        return c
+    return np.tensordot(c, _parts(original, len(c))[1], 1)
+
+
+def _companion(original: Callable[..., Any], c: Any) -> Any:
+    """The companion matrix of a series: affine in what its coefficients are of the last one."""
+    c = _series(c)
+    original(value_of(c))
+    of_last, parts = _parts(original, len(c))
+    return of_last + np.tensordot(c[:-1] / c[-1], parts[:-1], 1)
+
+
+def _by_powers_of_z(original: Callable[..., Any], c: Any) -> Any:
+    """A Chebyshev series as one of z and 1/z."""
+    return np.concatenate([c[:0:-1] / 2, c[:1], c[1:] / 2])
+
+
 def add_rules() -> None:
     """Register the rules; numpy.polynomial has been imported."""
+    polyutils: Any = np.polynomial.polyutils
+    INTERCEPTED[polyutils._add] = INTERCEPTED[polyutils._sub] = _by_traced_series
+    INTERCEPTED[np.polynomial.chebyshev._cseries_to_zseries] = _by_powers_of_z
     for module, prefix in _FAMILIES.items():
         functions = vars(getattr(np.polynomial, module))
         value = functions[f"{prefix}val"]
@@ -73,4 +115,6 @@ def add_rules() -> None:
         INTERCEPTED[functions[f"{prefix}vander"]] = _powers_by(own)
         for name in ("der", "int"):
             INTERCEPTED[functions[prefix + name]] = _linear_in_coefficients
+        INTERCEPTED[functions[f"{prefix}mulx"]] = _times_x
+        INTERCEPTED[functions[f"{prefix}companion"]] = _companion
     INTERCEPTED[np.polynomial.polynomial.polyvalfromroots] = _at_points
