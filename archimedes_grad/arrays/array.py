@@ -24,6 +24,7 @@ from archimedes_grad.arrays.decisions import decided_integer, decided_truth
 from archimedes_grad.arrays.operators import Operators
 from archimedes_grad.arrays.plain_numbers import is_formatting, plain_number_error, require_truth_asked_by_python
 from archimedes_grad.arrays.trace_state import current_trace, note_strides, note_write, outlived, trace_error
+from archimedes_grad.arrays.whole_options import decided_options
 from archimedes_grad.nodes.gather import Shape, flat, geometry_of, reshaped, viewed
 from archimedes_grad.nodes.strided import Geometry
 
@@ -229,7 +230,7 @@ class SymbolicArray(Operators, ArrayMethods):
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        args = _without_labels(args)
+        args, kwargs = decided_options(function, _without_labels(args), kwargs)
         return dispatch.rule_of_call(function, args)(*args, **kwargs)
 
     def __getitem__(self, key: Any) -> Any:

@@ -1,0 +1,66 @@
+"""Whole numbers among the options of NumPy functions, as ``axis`` and ``n``: a traced one is decided.
+
+Rules let NumPy judge their options, and build by them: what they get is the number of this run, with a guard for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from archimedes_grad.arrays.trace_state import trace_error
+
+#: Parameters after the first that take whole numbers, or tuples of them, and no arrays to compute with.
+_WHOLE = frozenset({
+    "axis", "axes", "axis1", "axis2", "axisa", "axisb", "axisc", "source", "destination", "start", "k", "n", "N", "M",
+    "m", "kth", "deg", "s", "offset", "minlength", "max_work", "shape", "ind", "window_shape",
+})  # fmt: skip
+#: Those of np.linalg that choose a norm, by any number.
+_OF_NORMS = frozenset({"ord", "p"})
+
+
+def decided_options(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments of a call of a NumPy function with plain numbers for traced ones among its options."""
+    if not any(map(_may_be_decided, args[1:])) and not any(map(_may_be_decided, kwargs.values())):
+        return args, kwargs
+    names = _names_of(function)
+    later = (_decided(function, name, argument) for name, argument in zip(names[1:], args[1:], strict=False))
+    decided = {name: _decided(function, name, argument) for name, argument in kwargs.items()}
+    return (*args[:1], *later, *args[max(len(names), 1) :]), decided
+
+
+def _may_be_decided(option: Any) -> bool:
+    if type(option) in (list, tuple):
+        return any(map(_may_be_decided, option))
+    return hasattr(type(option), "decided") and not option.ndim
+
+
+@functools.cache
+def _names_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the parameters of a NumPy function by position, as far as they are known."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        # Of a function written in C: what it takes by name is known.
+        return ()
+    by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return tuple(parameter.name for parameter in parameters if parameter.kind in by_position)
+
+
+def _decided(function: Callable[..., Any], name: str, option: Any) -> Any:
+    of_norm = name in _OF_NORMS and function.__module__ == "numpy.linalg"
+    if not (name in _WHOLE or of_norm) or not _may_be_decided(option):
+        return option
+    if type(option) in (list, tuple):
+        return type(option)(_decided(function, name, part) for part in option)
+    if of_norm and option.dtype.kind not in "iu":
+        raise trace_error(
+            f"np.linalg got {name}= as a traced value, and which norm is computed is fixed.",
+            "Pass it through static_argnames, or write the norm: np.sum(np.abs(x) ** p) ** (1 / p).",
+        )
+    return operator.index(option)
