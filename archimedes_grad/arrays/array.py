@@ -230,8 +230,10 @@ class SymbolicArray(Operators, ArrayMethods):
     def __array_function__(
         self, function: Callable[..., Any], types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        args, kwargs = decided_options(function, _without_labels(args), kwargs)
-        return dispatch.rule_of_call(function, args)(*args, **kwargs)
+        args = _without_labels(args)
+        rule = dispatch.rule_of_call(function, args)
+        args, kwargs = decided_options(function, rule, args, kwargs)
+        return rule(*args, **kwargs)
 
     def __getitem__(self, key: Any) -> Any:
         value = self.value

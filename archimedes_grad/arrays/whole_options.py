@@ -23,12 +23,12 @@ _OF_NORMS = frozenset({"ord", "p"})
 
 
 def decided_options(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    function: Callable[..., Any], rule: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Return the arguments of a call of a NumPy function with plain numbers for traced ones among its options."""
     if not any(map(_may_be_decided, args[1:])) and not any(map(_may_be_decided, kwargs.values())):
         return args, kwargs
-    names = _names_of(function)
+    names = _names_of(function) or _names_of(rule)
     later = (_decided(function, name, argument) for name, argument in zip(names[1:], args[1:], strict=False))
     decided = {name: _decided(function, name, argument) for name, argument in kwargs.items()}
     return (*args[:1], *later, *args[max(len(names), 1) :]), decided
@@ -42,11 +42,10 @@ def _may_be_decided(option: Any) -> bool:
 
 @functools.cache
 def _names_of(function: Callable[..., Any]) -> tuple[str, ...]:
-    """Return the names of the parameters of a NumPy function by position, as far as they are known."""
+    """Return the names of parameters by position; none of a NumPy function written in C, which has no signature."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except ValueError:
-        # Of a function written in C: what it takes by name is known.
         return ()
     by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return tuple(parameter.name for parameter in parameters if parameter.kind in by_position)
@@ -63,4 +62,5 @@ def _decided(function: Callable[..., Any], name: str, option: Any) -> Any:
             f"np.linalg got {name}= as a traced value, and which norm is computed is fixed.",
             "Pass it through static_argnames, or write the norm: np.sum(np.abs(x) ** p) ** (1 / p).",
         )
-    return operator.index(option)
+    # The k of polyint are constants of integration.
+    return option if name == "k" and option.dtype.kind == "f" else operator.index(option)

@@ -248,3 +248,17 @@ def test_single_precision_is_kept_and_asked_for():
     z = np.array([1 + 2j, 3 - 1j])
     for dtype in (np.complex64, np.complex128):
         assert arc.compile(lambda z: np.real(z.astype(dtype)))(z).dtype == np.real(z.astype(dtype)).dtype
+
+
+@pytest.mark.parametrize("axis", [-1, 0, None])
+def test_sorted_by_real_parts_then_by_imaginary_ones(axis):
+    z = np.random.default_rng(0).normal(size=(3, 5, 2)).round(1).view(complex)[..., 0]
+    z[0, 1], z[0, 2], z[1] = complex(np.nan, 1.0), complex(0.1, np.nan), z[1, 0].real + 1j * z[1].imag
+    np.testing.assert_array_equal(arc.compile(lambda z: np.sort(z, axis=axis))(z), np.sort(z, axis=axis))
+
+    def weighted(x):
+        z = np.exp(1j * x) * x
+        z.sort()
+        return np.sum(np.arange(1.0, 5.0) * z.real + z.imag**2 * np.arange(4.0))
+
+    check(weighted, np.array([0.5, -1.0, 2.0, 0.2]))

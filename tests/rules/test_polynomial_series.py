@@ -80,6 +80,17 @@ def test_second_order(family):
     check_second_order(lambda x: value(x, COLUMNS), X)
 
 
+def test_complex_roots_and_real_ones():
+    function = np.polynomial.Polynomial
+
+    def distance(c):
+        return np.sum(np.abs(function(c).roots()[1:] - 1.0) ** 2)
+
+    for c in ([0.5, -1.0, 2.0], [2.0, 3.0, 1.0], [1.0, 1.0, 1.0, 3.0]):
+        check(distance, np.array(c))
+        assert_same(arc.compile(lambda c: function(c).roots())(np.array(c)), function(c).roots(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("c", [C, np.array([0.5, 2.0, 0.0]), np.zeros(2)], ids=["all", "zeros at the end", "zero"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_zeros_at_the_end_are_no_coefficients(family, c):
