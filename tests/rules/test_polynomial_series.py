@@ -54,7 +54,7 @@ CASES = {
     "power": (lambda f, P: lambda c: f("pow")(c, 3), X),
     "companion": (lambda f, P: lambda c: f("companion")(c), C),
     "companion of two": (lambda f, P: lambda c: f("companion")(c), C[:2]),
-    "real roots": (lambda f, P: lambda c: f("roots")(c), np.array([0.1, 3.0, 0.5])),
+    "real roots": (lambda f, P: lambda c: np.real(f("roots")(c)), np.array([0.1, 3.0, 0.5])),
     "fromroots": (lambda f, P: lambda r: f("fromroots")(r), X),
     "class": (lambda f, P: lambda x: P(C)(x), GRID),
     "class on a domain": (lambda f, P: lambda x: P(C, domain=[0.0, 3.0])(x), X),
