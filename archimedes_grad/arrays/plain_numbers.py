@@ -74,7 +74,7 @@ def plain_number_error(kind: str) -> TraceError:
     elif sys._getframe(2) is not frame:
         way_on = (
             "A NumPy function did it. If it got a list with traced values in it, make that an array first: "
-            "np.array([...])."
+            "np.array([...]). A size, as of np.hanning(n), comes by static_argnames."
         )
     elif _names_the_type(frame, kind):
         way_on = (

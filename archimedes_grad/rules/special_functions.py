@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +14,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.constants import scalar_node
 from archimedes_grad.arrays.dispatch import INTERCEPTED
 from archimedes_grad.arrays.new_arrays import new_array
-from archimedes_grad.arrays.operands import full_node, gathered, is_traced, value_of
+from archimedes_grad.arrays.operands import dtype_of, full_node, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.composition import as_numpy_gives
 from archimedes_grad.rules.creation import constant
@@ -112,7 +114,7 @@ def _factorial(original: Callable[..., Any], n: Any, *args: Any, **keywords: Any
     n = gathered(n)
     value = original(value_of(n), *args, **keywords)
     smooth = new_array(gamma((n + 1.0).node), np.asarray(value, dtype=float)[()])
-    return as_numpy_gives(np.where(np.less(n, 0), 0.0, smooth), value)
+    return _as_counted(np.where(np.less(n, 0), 0.0, smooth), value)
 
 
 def _multifactorial(original: Callable[..., Any], n: Any, *args: Any, **keywords: Any) -> Any:
@@ -131,13 +133,32 @@ def _comb(original: Callable[..., Any], N: Any, k: Any, *args: Any, repetition: 
         count = np.where(np.logical_and(np.equal(k, 0), np.greater_equal(N, 0)), 1.0, count)
     else:
         count = _where_choices_are(count, chosen_of, k)
-    return as_numpy_gives(count, value)
+    return _as_counted(count, value)
 
 
 def _perm(original: Callable[..., Any], N: Any, k: Any, *args: Any, **keywords: Any) -> Any:
     N, k = gathered(N), gathered(k)
     value = original(value_of(N), value_of(k), *args, **keywords)
-    return as_numpy_gives(_where_choices_are(_special("poch")(N - k + 1, k), N, k), value)
+    return _as_counted(_where_choices_are(_special("poch")(N - k + 1, k), N, k), value)
+
+
+def _as_counted(count: Any, value: Any) -> Any:
+    """Return a count with SciPy's dtype: by ``exact=True`` a whole number, which a formula misses by a rounding."""
+    return as_numpy_gives(np.rint(count) if np.asarray(value).dtype.kind in "iu" else count, value)
+
+
+def _exact_where_asked(n_counted: int, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the rule of a function of whole numbers that are decided where ``exact=True`` asks for all digits."""
+
+    @functools.wraps(rule)
+    def exact_or_not(original: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+        options = inspect.signature(original).bind(*args, **keywords).arguments
+        numbers = [gathered(options.pop(name)) for name in list(options)[:n_counted]]
+        if options.get("exact") and all(dtype_of(number).kind in "iu" for number in numbers):
+            return original(*(number.decided() if is_traced(number) else number for number in numbers), **options)
+        return rule(original, *numbers, **options)
+
+    return exact_or_not
 
 
 def _where_choices_are(count: Any, N: Any, k: Any) -> Any:
@@ -196,8 +217,9 @@ def add_functions() -> None:
     INTERCEPTED.update({
         scipy.special.logsumexp: _logsumexp, scipy.special.softmax: _softmax,
         scipy.special.log_softmax: _log_softmax, scipy.special.multigammaln: _multigammaln,
-        scipy.special.polygamma: _polygamma, scipy.special.factorial: _factorial, scipy.special.comb: _comb,
-        scipy.special.perm: _perm, scipy.special.factorial2: _multifactorial, scipy.special.factorialk: _multifactorial,
+        scipy.special.polygamma: _polygamma, scipy.special.factorial: _exact_where_asked(1, _factorial),
+        scipy.special.comb: _exact_where_asked(2, _comb), scipy.special.perm: _exact_where_asked(2, _perm),
+        scipy.special.factorial2: _multifactorial, scipy.special.factorialk: _multifactorial,
     })  # fmt: skip
     for name, parity in (("spherical_jn", 1.0), ("spherical_yn", -1.0), ("spherical_in", 1.0), ("spherical_kn", -1.0)):
         INTERCEPTED[getattr(scipy.special, name)] = _spherical(name, parity)

@@ -112,6 +112,8 @@ def called(function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
             way_on = "Give it plain numbers, and keep traced arrays to NumPy."
             if "a single integer" in str(error):
                 way_on = "Sizes are whole numbers: pass the argument that decides them through static_argnames."
+            elif "SeedSequence" in str(error):
+                way_on = "A seed decides what is drawn while tracing: pass it through static_argnames."
             raise trace_error(
                 f"A function that does not take traced arrays was given one: {str(error).rstrip('.')}.",
                 way_on,

@@ -100,6 +100,10 @@ ROWS = {
     "a root of SciPy, an error of its own class": line(
         lambda x: scipy.optimize.fsolve(lambda t: t - x, 0.0)[0], PLAIN_FLOAT, LOSES, "Use arc.implicit_root",
     ),
+    "a seed": line(
+        lambda n: np.random.default_rng(n).normal(), "SeedSequence expects int", "does not take traced arrays",
+        "A seed decides what is drawn while tracing: pass it through static_argnames", 3, arc.compile,
+    ),
     "a sparse matrix of it": line(
         lambda x: scipy.sparse.coo_array((x, ([0, 1, 2], [0, 1, 2]))).tocsc(), "scipy.sparse.coo_array.tocsc got",
         "does not take", "np.add.at(A, (rows, columns), entries)", X,

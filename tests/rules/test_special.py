@@ -280,3 +280,21 @@ def test_slopes_at_the_ends(function, at, expected):
     columns = arc.jac(function, argnums=(0, 1))(*(np.full(3, number) for number in at))
     for column, slope in zip(columns, expected, strict=True):
         np.testing.assert_allclose(np.diag(column), np.full(3, slope), rtol=1e-14)
+
+
+@pytest.mark.parametrize("function", [
+    lambda n: special.comb(20, n, exact=True), lambda n: special.comb(n + 4, n, exact=True, repetition=True),
+    lambda n: special.perm(18, n, exact=True), lambda n: special.factorial(n, exact=True),
+    lambda n: special.factorial(n, True),
+], ids=["comb", "with repetition", "perm", "factorial", "by position"])  # fmt: skip
+def test_counts_that_are_asked_for_exactly_are_exact(function):
+    compiled = arc.compile(function)
+    assert [compiled(n) for n in range(19)] == [function(n) for n in range(19)]
+    weighted = arc.grad(lambda x, n: x * function(n))
+    assert [weighted(1.0, n) for n in (3, 7, 3)] == [function(n) for n in (3, 7, 3)]
+
+
+def test_factorials_of_an_array_are_exact():
+    numbers = np.array([3, 13, 17])
+    compiled = arc.compile(lambda n: special.factorial(n, exact=True))
+    np.testing.assert_array_equal(compiled(numbers), special.factorial(numbers, exact=True))
