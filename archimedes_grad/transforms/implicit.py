@@ -24,6 +24,7 @@ from archimedes_grad.derivatives.counting import Counting
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import flat
 from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
+from archimedes_grad.nodes.integrators import integrated
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.optional import installed
 from archimedes_grad.tracing.closures import closed_over
@@ -137,8 +138,9 @@ def implicit_root(
 
 
 def odeint(
-    f: Callable[..., Any], x0: Any, t: Any, *args: Any, rtol: float = 1e-8, atol: float = 1e-10
-) -> Any:
+    f: Callable[..., Any], x0: Any, t: Any, *args: Any, rtol: float = 1e-8, atol: float = 1e-10,
+    max_step: float | None = None,
+) -> Any:  # fmt: skip
     """Integrate ``dx/dt = f(x, t, *args)`` from ``x0`` at ``t[0]``, and return x at all of ``t``.
 
     Parameters
@@ -185,11 +187,13 @@ def odeint(
     require_functions("odeint", f=f)
     rtol = required_positive("odeint", "rtol", rtol, "Leave it out for 1e-8.")
     atol = required_positive("odeint", "atol", atol, "Leave it out for 1e-10.")
+    if max_step is not None:
+        max_step = required_positive("odeint", "max_step", max_step, "Leave it out for steps of any length.")
     times = _times(t)
     start = _as_float("odeint", "x0", x0)
     if current_trace() is None:
         return _compiled(
-            "odeint", lambda x0, args: odeint(f, x0, times, *args, rtol=rtol, atol=atol), start, args
+            "odeint", lambda x0, args: odeint(f, x0, times, *args, rtol=rtol, atol=atol, max_step=max_step), start, args
         )
     shape = np.shape(value_of(start))
     if 0 in shape:
@@ -205,19 +209,16 @@ def odeint(
         parameters = _parameters(body, 2)
         packed = cs.MX.sym("p", sum(parameter.numel() for parameter in parameters))
         unpacked = _unpacked(packed, parameters)
-        (rate, *_) = body.function.call([cs.reshape(x, *body.function.size_in(0)), time, *unpacked], False, True)
-        equation = {"x": x, "t": time, "p": packed, "ode": flat(rate)}
-        options = {"reltol": rtol, "abstol": atol, "disable_internal_warnings": True}
-        integrator = cs.integrator("odeint", "cvodes", equation, float(times[0]), times.tolist(), options)
+        (slope, *_) = body.function.call([cs.reshape(x, *body.function.size_in(0)), time, *unpacked], False, True)
+        rate = graph_function("rate", [x, time, packed], [flat(slope)])
         # To all parameters together cotangents go back, zeros to those that are only compared.
         counted = Counting().inputs_behind(body.function)[0]
         nodes = [
             node if k in counted else without_reverse_sweep(*node.shape)(node)
             for k, node in enumerate(_nodes(args, body), 2)
         ]
-        (states, *_) = integrator.call({"x0": flat(x), "p": packed}, False, True)["xf"],
-        solver = graph_function("odeint", [x, packed], [states])
         inputs = [flat(node_of(start)), cs.vertcat(*(flat(node) for node in nodes)) if nodes else cs.MX(0, 1)]
+    solver = integrated(rate, times, rtol, atol, max_step)
     output = Output((len(times), *shape), _FLOAT64, False)
     values = [*values_of([start]), np.concatenate([np.zeros(0), *_values(args, body)])]
     return applied(
