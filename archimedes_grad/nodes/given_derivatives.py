@@ -24,8 +24,9 @@ from archimedes_grad.nodes.simplification import forward_nodes
 CUSTOM = "custom"
 _CONSTANT = "constant"
 INTEGRATED = "odeint"
+NEWTON = "newton"
 #: Functions that stay calls, by their names: some have derivatives of their own, others are known to engines.
-_NEVER_OPENED = frozenset((CUSTOM, _CONSTANT, INTEGRATED, *EXTREMES.values()))
+_NEVER_OPENED = frozenset((CUSTOM, _CONSTANT, INTEGRATED, NEWTON, *EXTREMES.values()))
 FORWARD, REVERSE = f"fwd1_{CUSTOM}", f"adj1_{CUSTOM}"
 
 

@@ -25,6 +25,7 @@ from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import flat
 from archimedes_grad.nodes.given_derivatives import without_reverse_sweep
 from archimedes_grad.nodes.integrators import integrated
+from archimedes_grad.nodes.newton import newton
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.optional import installed
 from archimedes_grad.tracing.closures import closed_over
@@ -41,9 +42,6 @@ from archimedes_grad.transforms.bodies import (
 from archimedes_grad.transforms.options import require_functions, required_integer, required_positive
 
 _FLOAT64 = np.dtype(np.float64)
-
-#: A pivot below this is 0. CasADi's own bound is 1e-12, in whatever units f and x are.
-_LEAST_PIVOT = 1e-300
 
 
 def implicit_root(
@@ -115,25 +113,22 @@ def implicit_root(
                 f"implicit_root: {name_of(f)} does not determine x: of its {size} equation{'s' * (size != 1)} some do "
                 f"not depend on x, or an entry of x is in none of them. Solve for what they depend on."
             )
-        # A small step is no proof of a root, and CasADi takes nan for one: the residual decides.
-        root = cs.rootfinder("implicit_root", "newton", problem, {
-            "abstol": tol, "abstolStep": 0.0, "max_iter": max_steps, "error_on_fail": False,
-            "show_eval_warnings": False, "linear_solver": "qr", "linear_solver_options": {"eps": _LEAST_PIVOT},
-        }).call([x, *parameters], False, True)[0]  # fmt: skip
-        (rest,) = problem.call([root, *parameters], False, True)
-        found = cs.MX.binary(cs.OP_LE, cs.MX.unary(cs.OP_FABS, rest), cs.MX(tol))
-        solver = graph_function("implicit_root", [x, *parameters], [root, found])
-        nodes = [flat(node_of(start)), *_nodes(args, body)]
-    shape = np.shape(value_of(start))
-    output = Output(shape, _FLOAT64, shape == ())
-    values = [*values_of([start]), *_values(args, body)]
+        found, differentiated = newton(problem, tol, max_steps)
+        known = _nodes(args, body)
     fails_with(
-        f"implicit_root of {name_of(f)}: no root was found within {max_steps} steps of Newton's method, and a residual "
-        f"below {tol:g} was expected. Start nearer to it (x0), raise max_steps, or raise tol where f is no "
-        f"more exact."
+        f"implicit_root of {name_of(f)}: no root was found within {max_steps} steps of Newton's method, where residuals "
+        f"are rounding, or below {tol:g} and no longer smaller. Start nearer to it (x0), raise max_steps, or raise tol "
+        f"where f is no more exact."
     )
+    values = _values(args, body)
+    (at,) = applied(
+        found, [flat(node_of(start)), *known], [*values_of([start]), *values], [Output((size,), _FLOAT64, False)],
+        times=20 * body.n_instructions, can_fail=True, opaque=True,
+    )  # fmt: skip
+    shape = np.shape(value_of(start))
     return applied(
-        solver, nodes, values, [output], times=20 * body.n_instructions, can_fail=True, opaque=True
+        differentiated, [without_reverse_sweep(size, 1)(at.node), *known], [*values_of([at]), *values],
+        [Output(shape, _FLOAT64, shape == ())], opaque=True,
     )[0]  # fmt: skip
 
 
