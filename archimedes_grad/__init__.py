@@ -29,7 +29,8 @@ else:
     from archimedes_grad.transforms.control_flow import fori_loop, scan, while_loop
     from archimedes_grad.transforms.custom_rules import custom_jvp, custom_vjp, stop_gradient
     from archimedes_grad.transforms.engine_choice import cache_clear, set_engine
-    from archimedes_grad.transforms.implicit import implicit_root, linear_solve, odeint
+    from archimedes_grad.transforms.implicit import implicit_root, linear_solve
+    from archimedes_grad.transforms.integration import odeint
     from archimedes_grad.transforms.types import compile, grad, hess, hvp, jac, jvp, value_and_grad, vjp
 
 #: Imported when first asked for: gradients by themselves do not wait for them.
@@ -46,7 +47,7 @@ _MODULE_OF = {
     "fori_loop": "transforms.control_flow",
     "implicit_root": "transforms.implicit",
     "linear_solve": "transforms.implicit",
-    "odeint": "transforms.implicit",
+    "odeint": "transforms.integration",
     "scan": "transforms.control_flow",
     "set_engine": "transforms.engine_choice",
     "stop_gradient": "transforms.custom_rules",

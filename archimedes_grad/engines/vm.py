@@ -44,7 +44,7 @@ def raise_in_words(error: RuntimeError) -> None:
         raise RuntimeError(
             f"odeint: the integrator stopped before the last time with {status[1]}, and a finite solution up to there "
             f"was expected. See whether it grows without bound; where it only takes many steps (10,000 between two "
-            f"times), ask for more times in between, or raise rtol and atol."
+            f"times), ask for more times in between, or raise rtol and atol; where f jumps, go from jump to jump."
         ) from error
     raise error
 

@@ -1,9 +1,9 @@
 """Newton's method as a CasADi Function, which ends where rounding does, in whatever units the equations are.
 
 CasADi's own ends where all residuals are below one number: equations in small units at their start, those in large
-units never. Here a root is where no residual is larger than the rounding of its terms, by the derivatives that it has in
-the unknowns. Where rounding is coarser than that (a root at 0, a double root, noise), the steps stop making residuals
-smaller, and a point is a root if residuals and step are small by the tolerance.
+units never. Here a point is a root where no residual is larger than the rounding of its terms, by its derivatives and
+the sizes of the unknowns. Where rounding is coarser than that (a root at 0, a double root, noise), steps make residuals
+no smaller in the end, and a point is a root if residuals and step are small by the tolerance.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def implements_fallible(function: Callable[..., Any]) -> Callable[[RuleT], RuleT
     """Register the decorated function as the rule of a NumPy function that may raise LinAlgError."""
 
     def register(rule: RuleT) -> RuleT:
-        implements(function)(_attempted(rule, lambda *args, **kwargs: function(*args, **kwargs)))
+        implements(function)(attempted(rule, lambda *args, **kwargs: function(*args, **kwargs)))
         return rule
 
     return register
@@ -42,10 +42,10 @@ def implements_fallible(function: Callable[..., Any]) -> Callable[[RuleT], RuleT
 
 def intercepts_fallible(rule: Callable[..., Any]) -> Any:
     """Return the rule of a SciPy function that may raise LinAlgError; its first argument is the function's own code."""
-    return _attempted(rule, lambda original, *args, **kwargs: original(*args, **kwargs), by_conditions=False)
+    return attempted(rule, lambda original, *args, **kwargs: original(*args, **kwargs), by_conditions=False)
 
 
-def _attempted(rule: Callable[..., Any], plain: Callable[..., Any], by_conditions: bool = True) -> Any:
+def attempted(rule: Callable[..., Any], plain: Callable[..., Any], by_conditions: bool = True) -> Any:
     """Return a rule that tells the trace under way of its failures, and of calls that may fail another time.
 
     Parameters
@@ -68,6 +68,7 @@ def _attempted(rule: Callable[..., Any], plain: Callable[..., Any], by_condition
         try:
             result = rule(*args, **kwargs)
         except ValueError as error:
+            before.restore(trace)
             call = _Call(plain, args, kwargs)
             if not (isinstance(error, np.linalg.LinAlgError) or call.has_nonfinite):
                 raise
@@ -111,6 +112,11 @@ class _Before(NamedTuple):
     @staticmethod
     def now(trace: Trace) -> _Before:
         return _Before(trace.n_fallible, len(trace.conditions), trace.can_fail)
+
+    def restore(self, trace: Trace) -> None:
+        """Take back what a call has left that failed."""
+        trace.n_fallible, trace.can_fail = self.n_fallible, self.can_fail
+        del trace.conditions[self.n_conditions :]
 
 
 class _Built(NamedTuple):

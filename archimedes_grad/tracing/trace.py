@@ -150,10 +150,10 @@ def _raise_caught(trace: Trace, line: UserLine) -> None:
     what = (
         'which control_flow="structured" does not allow'
         if trace.structured
-        else "in a body of vmap, scan or cond, where no guard tells of it"
+        else "where no guard tells of it: in a body of vmap, scan or cond, or of odeint"
     )
     raise trace_error(
-        f"A LinAlgError of a traced call was caught, {what}.",
+        f"The failure of a traced call was caught, {what}.",
         "Ask first, by a condition on values (np.linalg.eigvalsh(A)[0] > 0, np.linalg.matrix_rank(A) == n), and let "
         "np.where, arc.cond or a branch follow it.",
         line,
