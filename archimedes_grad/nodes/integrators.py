@@ -7,6 +7,8 @@ and what is integrated beside the states is scaled to the size of these: it is l
 
 from __future__ import annotations
 
+from typing import Any
+
 import casadi as cs
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,8 @@ from archimedes_grad.nodes.simplification import derivative_sweep, forward_nodes
 _SIZE = 1e10
 #: Sizes beyond these are taken for 1.
 _SMALLEST, _LARGEST = 1e-100, 1e100
+#: Steps in all, at least: what lasts longer than a few of these is seen. And those between two checkpoints.
+_FEWEST_STEPS, _CHECKPOINT = 100, 5
 #: Steps between two times: CasADi's own bound, which a bound on their length may raise.
 _MOST_STEPS = 10_000
 
@@ -33,7 +37,7 @@ def integrated(
     rate
         Takes a state, a time and parameters, all in columns, and gives the derivative of the state.
     max_step
-        The longest step, forward and backward; None for any.
+        The longest step, forward and backward; None for a hundredth of the time in all.
     """
     n, n_parameters = rate.numel_in(0), rate.numel_in(2)
     with forward_nodes():
@@ -68,13 +72,22 @@ def _in_units(
     unit = float(steps.min(initial=np.inf)) if len(steps) else 1.0
     x, elapsed = cs.MX.sym("x", rate.numel_in(0)), cs.MX.sym("t")
     scaled, sizes = (cs.MX.sym(name, rate.numel_in(2)) for name in ("p", "sizes"))
-    (slope,) = rate.call([x, times[0] + unit * elapsed, scaled * sizes], False, True)
-    options = {"reltol": rtol, "abstol": atol, "disable_internal_warnings": True, "quad_err_con": True,
-               "second_order_correction": False}
-    if max_step is not None:
-        most = max(_MOST_STEPS, 10 * int(steps.max(initial=0.0) / max_step))
+    parameters = scaled * constant_in_derivatives(*sizes.shape)(sizes)
+    (slope,) = rate.call([x, times[0] + unit * elapsed, parameters], False, True)
+    options: dict[str, Any] = {
+        "reltol": rtol, "abstol": atol, "disable_internal_warnings": True,
+        # The gradients by parameters are accumulated: without this nobody would look at their error.
+        "quad_err_con": True,
+        # Of a rate that does not depend on the state this would read memory that was not written.
+        "second_order_correction": False,
+    }  # fmt: skip
+    if max_step is None:
+        longest, checkpoint = (times[-1] - times[0]) / _FEWEST_STEPS, _CHECKPOINT
+    else:
         # Backward a step goes no further than to the last checkpoint.
-        options |= {"max_step_size": max_step / unit, "steps_per_checkpoint": 1, "max_num_steps": most}
+        longest, checkpoint = max_step, 1
+    most = max(_MOST_STEPS, 10 * int(steps.max(initial=0.0) / longest)) if longest else _MOST_STEPS
+    options |= {"max_step_size": longest / unit, "steps_per_checkpoint": checkpoint, "max_num_steps": most}
     equation = {"x": x, "t": elapsed, "p": cs.vertcat(scaled, sizes), "ode": unit * slope}
     grid = ((times - times[0]) / unit).tolist()
     integrator = cs.integrator("integrator", "cvodes", equation, 0.0, grid, options)

@@ -54,8 +54,8 @@ def odeint(
     rtol, atol
         Tolerances of the integrator, per step; atol in the units of x: lower it where these are small.
     max_step
-        The longest step. Without one, what f does between two steps goes unseen: give half of what the shortest pulse
-        in it lasts.
+        The longest step; a hundredth of the time in all if left out. What f does between two steps goes unseen: give
+        half of what the shortest pulse in it lasts.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def odeint(
     rtol = required_positive("odeint", "rtol", rtol, "Leave it out for 1e-8.")
     atol = required_positive("odeint", "atol", atol, "Leave it out for 1e-10.")
     if max_step is not None:
-        max_step = required_positive("odeint", "max_step", max_step, "Leave it out for steps of any length.")
+        max_step = required_positive("odeint", "max_step", max_step, "Leave it out for a hundredth of the time.")
     times = _times(t)
     start = as_float("odeint", "x0", x0)
     if current_trace() is None:
