@@ -285,6 +285,45 @@ def test_where_no_guard_can_tell_of_it_a_caught_failure_is_refused(function, opt
         compiled(points(5)[order[-1]])
 
 
+def root_or_not(a):
+    try:
+        return arc.implicit_root(lambda x, a: x * x - a, 1.0, a)
+    except np.linalg.LinAlgError:
+        return 3.0 * a
+
+
+def root_of_a_closure(a):
+    def root():
+        return arc.implicit_root(lambda x: x * x - a, 1.0)
+
+    try:
+        return root()
+    except Exception:
+        return 3.0 * a
+
+
+@pytest.mark.parametrize("function", [root_or_not, root_of_a_closure])
+@pytest.mark.parametrize("points", [(4.0, -1.0, 9.0, -2.0), (-4.0, 1.0, -2.0, 9.0)])
+def test_that_there_is_no_root_is_a_decision(function, points):
+    compiled, gradient = arc.compile(function), arc.grad(function)
+    for a in points:
+        assert compiled(a) == pytest.approx(np.sqrt(a) if a > 0 else 3.0 * a)
+        assert gradient(a) == pytest.approx(0.5 / np.sqrt(a) if a > 0 else 3.0)
+
+
+def test_a_caught_failure_of_an_integrator_is_told():
+    def last(a):
+        try:
+            return arc.odeint(lambda x, t: x * x, a, [0.0, 2.0])[-1]
+        except RuntimeError:
+            return 7.0 * a
+
+    compiled = arc.compile(last)
+    with pytest.raises(arc.TraceError, match=r"The failure of a traced call was caught(.|\n)*of odeint"):
+        compiled(1.0)
+    assert compiled(0.1) == pytest.approx(0.125, rel=1e-6)
+
+
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_where_numpy_and_casadi_round_differently_calls_end(n):
     def f(X):
