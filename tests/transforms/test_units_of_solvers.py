@@ -1,5 +1,7 @@
 """Roots and integrals whatever the units: of equations, unknowns, times, parameters, and of what is differentiated."""
 
+import itertools
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -32,7 +34,7 @@ def test_unknowns_in_any_units(unit):
 
 
 def test_one_equation_in_smaller_units_than_the_others():
-    """The autoprotolysis of water, and carbonate in it: constants of 1e-7 to 1e-14 beside sums of 1e-3 mol per litre."""
+    """Water, and carbonate in it: constants of 1e-7 to 1e-14 beside sums of 1e-3 mol per litre."""
     np.testing.assert_allclose(
         arc.implicit_root(lambda x: np.array([x[0] * x[1] - 1e-14, x[0] - x[1]]), np.full(2, 1e-3)), 1e-7, rtol=1e-12
     )
@@ -71,7 +73,7 @@ def test_a_diode_behind_a_large_resistor():
         (lambda x: x + 0.1 + 0.7 - 0.8, 0.0, 0.0, 1e-15),
         (lambda x: x**2, 1.0, 0.0, 1e-6),
         (lambda x: x * x - 2 * x + 1, 2.0, 1.0, 1e-6),
-        (lambda x: np.array([np.sin(x[0]) - np.sin(np.pi), x[0] + x[1] - 1.0]), np.array([0.3, 0.2]), [0.0, 1.0], 1e-14),
+        (lambda x: np.array([np.sin(x[0]) - np.sin(np.pi), x[0] + x[1] - 1]), np.array([0.3, 0.2]), [0.0, 1.0], 1e-14),
     ],
 )
 def test_roots_that_rounding_hides(f, start, root, within):
@@ -161,10 +163,10 @@ def test_gradients_by_forces_that_go_by_time(force, damping):
 
     ends = [0.0, 0.5, 1.5, 2.0] if force(0.6) == 1.0 else np.linspace(0, 2, 11)
     expected = np.zeros(1)
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in itertools.pairwise(ends):
         inside = (end - start) * 1e-12
         solution = solve_ivp(
-            lambda t, x: -damping * x + force(np.clip(t, start, end - inside)), (start, end), expected,  # noqa: B023
+            lambda t, x: -damping * x + force(np.clip(t, start, end - inside)), (start, end), expected,
             rtol=1e-10, atol=1e-13,
         )  # fmt: skip
         expected = solution.y[:, -1]
