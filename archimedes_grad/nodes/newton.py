@@ -48,7 +48,7 @@ def newton(problem: cs.Function, tol: float, max_steps: int) -> tuple[cs.Functio
     inputs = _inputs(step)
     steps = looped(Loop(step, max_steps + 1, 6, condition=graph_function("goes_on", inputs, [inputs[5] == 0])))
     first = [start, cs.MX.zeros(start.numel()), cs.MX(np.inf), cs.MX(np.inf), cs.MX(0.0), cs.MX(0.0)]
-    last = steps.call([*first, start, *parameters], False, True)
+    last = steps.call([*first, *parameters], False, True)
     found = cs.Function(NEWTON, [start, *parameters], [last[0], last[4]], {"never_inline": True})
     return found, differentiated
 
@@ -57,10 +57,10 @@ def _step(problem: cs.Function, jacobian: cs.Function, tol: float) -> cs.Functio
     """Return the Function of one step: it goes to the next point, judges it, and finds the step from there.
 
     Carries the point, the step from it, the largest residual, the largest one by its terms, whether the point is a
-    root, and whether there is nothing more to be done. The start and parameters are shared.
+    root, and whether there is nothing more to be done.
     """
     n = problem.numel_in(0)
-    x, step, start = (cs.MX.sym(name, n) for name in ("x", "step", "start"))
+    x, step = cs.MX.sym("x", n), cs.MX.sym("step", n)
     before, before_by_terms, found, ended = (cs.MX.sym(name) for name in ("r", "u", "found", "ended"))
     parameters = [cs.MX.sym(f"p{k}", *problem.size_in(k)) for k in range(1, problem.n_in())]
     at = x - step
@@ -74,15 +74,15 @@ def _step(problem: cs.Function, jacobian: cs.Function, tol: float) -> cs.Functio
     by_terms = cs.mmax(cs.if_else(rounded, 0.0, sizes / (terms + _LEAST_PIVOT)))
     is_small = _all(sizes <= tol)
     is_near = cs.logic_and(is_small, _all(steps <= _SMALL_STEP * width))
-    short = cs.fmax(tol, _SMALL_STEP * cs.fmax(width, cs.mmax(cs.fabs(start))))
-    is_root = cs.logic_or(_all(rounded), cs.logic_and(is_small, _all(steps <= short)))
+    is_short = _all(steps <= cs.fmax(tol, _SMALL_STEP * width))
+    is_root = cs.logic_or(_all(rounded), cs.logic_and(is_small, is_short))
     stalls = cs.logic_and(largest > before / 2, by_terms > before_by_terms / 2)
     is_last = cs.logic_or(_all(rounded), cs.logic_and(is_near, stalls))
     (length,) = cs.Function.if_else("length", _full_step(problem), _line_search(problem)).call(
         [cs.logic_or(is_last, is_near), at, newton, largest, *parameters], False, True
     )
     results = [at, length * newton, largest, by_terms, is_root, cs.logic_or(is_last, length == 0)]
-    inputs = [x, step, before, before_by_terms, found, ended, start, *parameters]
+    inputs = [x, step, before, before_by_terms, found, ended, *parameters]
     return graph_function("newton_step", inputs, results)
 
 

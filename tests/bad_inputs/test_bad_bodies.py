@@ -308,6 +308,10 @@ ROWS = {
         lambda: arc.odeint(kept, 1.0, TIMES, rtol=-1.0), ValueError, "odeint: rtol", "got -1.0",
         "a positive finite number", "Leave it out",
     ),
+    "odeint: max_step": Row(
+        lambda: arc.odeint(kept, 1.0, TIMES, max_step=0.0), ValueError, "odeint: max_step", "got 0.0",
+        "a positive finite number", "Leave it out",
+    ),
     "odeint: atol a word": Row(
         lambda: arc.odeint(kept, 1.0, TIMES, atol="s"), TypeError, "odeint: atol", "got str 's'", "a positive number",
         "Leave it out",

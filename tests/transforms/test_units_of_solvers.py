@@ -95,6 +95,17 @@ def test_residuals_that_are_small_everywhere_are_no_root(f):
         arc.implicit_root(f, 0.5)
 
 
+def test_steps_that_have_not_arrived_are_no_root():
+    """From a million, 100 steps come to 26, where all residuals are small in these units."""
+
+    def root(max_steps):
+        return arc.implicit_root(lambda x: 1e-30 * (x**10 - 1.0), 1e6, max_steps=max_steps)
+
+    with pytest.raises(np.linalg.LinAlgError, match="no root was found within 100 steps"):
+        root(100)
+    assert root(200) == pytest.approx(1.0, rel=1e-13)
+
+
 # --- integrals --------------------------------------------------------------------------------------
 
 T = np.array([0.0, 0.7, 2.0])
