@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from archimedes_grad.numeric.continuity import continues, piece_of_noise, resolved_closer
 from archimedes_grad.numeric.diagnosis import KINK, UNBOUNDED, UNDEFINED, UNRESOLVED, diagnose, one_sided_slopes
 from archimedes_grad.numeric.ladder import Ladder
 from archimedes_grad.numeric.noise import fit_noisy, quiet_half_width
@@ -71,13 +72,15 @@ def adaptive_derivative(sampler: LineSampler, order: int, step: float | None = N
     findings = [finding] * shape
     for side in _sides_to_try(central, finding):
         _try_side(Ladder(sampler, order, start, side), estimate, ladders, findings)
+    pieces = np.array([piece_of_noise(ladders[i], findings[i], i) for i in range(shape)])
     _check(ladders, findings, estimate)
-    doubtful = [i for i in range(shape) if _doubtful(ladders[i], findings[i], i)]
+    doubtful = [i for i in range(shape) if not pieces[i] and _doubtful(ladders[i], findings[i], i)]
     for output in doubtful:
         _explain(ladders[output], findings[output], estimate, output)
-    noisy = [i for i in doubtful if estimate.success[i]]
+    noisy = [i for i in doubtful if estimate.success[i] and not _taken_closer(ladders[i], findings[i], estimate, i)]
+    noisy.extend(np.flatnonzero(pieces).tolist())
     if noisy and np.isfinite(sampler.centre).all():
-        _fit(sampler, ladders, findings, estimate, noisy)
+        _fit(sampler, ladders, findings, estimate, noisy, pieces)
     for output in range(shape):
         if estimate.success[output] and not np.isfinite(estimate.error[output]):
             _fail(estimate, output, UNRESOLVED if np.isfinite(estimate.value[output]) else UNDEFINED)
@@ -130,17 +133,37 @@ def _check(ladders: list[Ladder], findings: list[Finding], estimate: LineEstimat
     for (_, window), outputs in sorted(groups.items(), key=lambda item: -len(item[1]))[:MOST_CHECKS]:
         noise = ladders[outputs[0]].check(window)
         for output in outputs:
-            finding = findings[output]
-            measured = CHECK_SAFETY * noise[output] * finding.amplification[output]
-            if measured > finding.rounding[output]:
-                finding.error[output] += measured - finding.rounding[output]
-            estimate.error[output] = finding.error[output]
+            _count_noise(findings[output], output, float(noise[output]))
+            estimate.error[output] = findings[output].error[output]
+
+
+def _count_noise(finding: Finding, output: int, noise: float) -> None:
+    measured = CHECK_SAFETY * noise * finding.amplification[output]
+    if measured > finding.rounding[output]:
+        finding.error[output] += measured - finding.rounding[output]
+
+
+def _taken_closer(ladder: Ladder, finding: Finding, estimate: LineEstimate, output: int) -> bool:
+    """Whether much smaller steps resolve what scatters; what they give is taken then."""
+    found = resolved_closer(ladder, finding, output)
+    if found is None:
+        return False
+    fine, closer = found
+    _count_noise(closer, output, float(fine.check(closer.window[output])[output]))
+    error, distance = closer.error[output], abs(closer.value[output] - finding.value[output])
+    if not error < max(finding.error[output], distance / 2) or not continues(fine, closer, ladder, output):
+        return False
+    estimate.value[output], estimate.error[output] = closer.value[output], closer.error[output]
+    estimate.step[output] = fine.height(closer.coarsest[output])
+    return True
 
 
 def _doubtful(ladder: Ladder, finding: Finding, output: int) -> bool:
-    """Whether more than rounding limits the result."""
+    """Whether more than rounding limits the result, or all that smaller steps say."""
     enough = max(float(goal_of(ladder, finding)[output]), 4 * float(finding.rounding[output]))
-    return not finding.error[output] <= enough
+    finer = [w for w in ladder.densest_windows() if w.rungs[0] > finding.finest[output]]
+    scattering = bool(finer) and all(w.change[output] > 30 * w.rounding[output] for w in finer)
+    return scattering or not finding.error[output] <= enough
 
 
 def _explain(ladder: Ladder, finding: Finding, estimate: LineEstimate, output: int) -> None:
@@ -176,21 +199,27 @@ def _fit(
     findings: list[Finding],
     estimate: LineEstimate,
     outputs: list[int],
+    pieces: Floats,
 ) -> None:
-    """Replace the results of noisy outputs by fits, or raise their errors to what the noise explains."""
+    """Replace the results of noisy outputs by fits, or raise their errors to what the noise explains.
+
+    Steps within a piece of noise, of the lengths given, show nothing.
+    """
     widths = []
     for output in outputs:
         ladder, finding = ladders[output], findings[output]
-        if finding.error[output] <= LOST * finding.scale[output]:
+        if finding.error[output] <= LOST * finding.scale[output] and not pieces[output]:
             widths.append(ladder.height((finding.coarsest[output] + finding.finest[output]) // 2))
         else:
-            defined = [ladder.height(r) for r in ladder.rungs if ladder.defined(r).all()]
+            heights = {r: ladder.height(r) for r in ladder.rungs}
+            defined = [h for r, h in heights.items() if ladder.defined(r).all() and h > pieces[output]]
             widths.append(quiet_half_width(sampler, defined))
     widest = max(sampler.position / 2, 8 * ladders[0].height(0))
     fit = fit_noisy(sampler, ladders[0].order, min(widths), widest)
     for output in outputs:
         finding = findings[output]
         claimed = finding.error[output] + CHECK_SAFETY * fit.scatter[output] * finding.amplification[output]
+        claimed = np.inf if pieces[output] else claimed
         estimate.error[output] = claimed
         if fit.error[output] < claimed:
             estimate.value[output], estimate.error[output] = fit.value[output], fit.error[output]

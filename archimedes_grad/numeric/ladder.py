@@ -28,8 +28,8 @@ WIDEST_GAP = 6
 
 #: Changes are taken to shrink at least by this factor from rung to rung.
 SLOWEST_CONVERGENCE = 0.8
-#: Steps of the check, relative to rungs: the square root of two, to eight bits.
-CHECK_RATIO = 181 / 128
+#: Steps of the check, relative to rungs. All bits are used: with steps of few bits ``x + h`` is always rounded alike.
+CHECK_RATIO = math.sqrt(2.0)
 #: How many times the rounding of one evaluation (eps times its size) is claimed.
 ROUNDING_SAFETY = 3.0
 

@@ -8,6 +8,7 @@ degree shows what the polynomial misses.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -18,8 +19,11 @@ from archimedes_grad.numeric.sampling import LineSampler
 
 Floats = NDArray[np.float64]
 
-#: New samples of a level, as parts of its half-width, on either side.
-LEVEL_NODES = np.array([0.5625, 0.6875, 0.84375, 1.0])
+#: New samples of a level, as parts of its half-width, on either side. All bits are used: at steps of few bits
+#: ``x + h`` is always rounded alike.
+LEVEL_NODES = np.sqrt([0.32, 0.48, 0.7, 0.98])
+#: Close samples, in the same way.
+CLOSE_NODES = np.sqrt([0.14, 0.48, 0.98])
 #: A residual this many times that of the first, narrow fit is structure that the fit misses, not noise.
 STRUCTURE = 5.0
 #: How often the interval may double.
@@ -81,7 +85,7 @@ def fit_noisy(sampler: LineSampler, order: int, half_width: float, widest: float
 
 def _local_scatter(sampler: LineSampler, half_width: float) -> Floats:
     """Standard deviation of seven samples so close that a cubic is all that the function varies by."""
-    spread_out = np.array([-1.0, -0.6875, -0.375, 0.0, 0.375, 0.6875, 1.0])
+    spread_out = np.concatenate([-CLOSE_NODES[::-1], [0.0], CLOSE_NODES])
     for parts in (spread_out, (1 + spread_out) / 2, (spread_out - 1) / 2):
         offsets = half_width * parts
         values = sampler(offsets)
@@ -116,14 +120,34 @@ def _fits(sampler: LineSampler, order: int, width: float) -> list[tuple[Floats, 
         weights = _derivative_at_centre(degree, order) @ inverse / width**order
         coefficients = inverse @ y
         noise = unit * np.sqrt((((y - basis @ coefficients) / unit) ** 2).sum(axis=0) / freedom)
-        quantile = 3.0 * (1 + 1.2 / freedom + 4 / freedom**2)
         noise = np.maximum(noise, _rounding(values[inside]))
-        results.append((weights @ y, quantile * noise * float(np.linalg.norm(weights)), noise))
+        error = deviations(freedom) * noise * float(np.linalg.norm(weights))
+        results.append((weights @ y, error + _kink(t, y / unit, basis, order) * unit / width**order, noise))
     # What the next degree changes is what this one misses; the last degree has no judge.
     return [
         (value, error + np.abs(value - following[0]), noise)
         for (value, error, noise), following in itertools.pairwise(results)
     ]
+
+
+def _kink(t: Floats, y: Floats, basis: Floats, order: int) -> Floats:
+    """Half the jump of the derivative at the centre, if noise does not explain it: a polynomial averages the sides."""
+    kinked = np.column_stack([basis, np.sign(t) ** (order + 1) * np.abs(t) ** order])
+    inverse = _pseudo_inverse(kinked)
+    freedom = len(t) - kinked.shape[1]
+    noise = np.sqrt(((y - kinked @ (inverse @ y)) ** 2).sum(axis=0) / freedom)
+    noise = np.maximum(noise, 0.5 * np.finfo(np.float64).eps)
+    jump = np.abs(inverse[-1] @ y)
+    explained = deviations(freedom) * noise * float(np.linalg.norm(inverse[-1]))
+    return np.asarray(math.factorial(order) * np.where(jump > explained, jump, 0.0), dtype=np.float64)
+
+
+def deviations(freedom: int) -> float:
+    """How many standard deviations are claimed, where so many degrees of freedom tell what they are.
+
+    Three, and more where there are few: about the quantiles of Student's distribution for 95 of 100.
+    """
+    return 3.0 * (1 + 1.2 / freedom + 4 / freedom**2)
 
 
 def _pseudo_inverse(basis: Floats) -> Floats:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archimedes_grad.numeric.ladder import EPSILON
+from archimedes_grad.numeric.noise import deviations
 from archimedes_grad.numeric.results import LineEstimate
 from archimedes_grad.numeric.sampling import LineSampler
 
@@ -99,15 +100,16 @@ def fit_derivative(sampler: LineSampler, order: int, position: float, options: d
     t, y = offsets / width, values - sampler.centre
     # Two samples more than coefficients, if there are as many: a fit without residual has nothing to judge it.
     degrees = range(order, max(order + 1, min(len(t) - 3, order + 10)) + 1)
-    fits = [_fit(t, y, degree, order, options["ridge"] or 0.0) for degree in degrees]
+    judges = range(degrees.stop, min(degrees.stop + 2, len(t)))
+    fits = [_fit(t, y, degree, order, options["ridge"] or 0.0) for degree in (*degrees, *judges)]
     rounding = EPSILON * np.abs(values).max(axis=0)
-    errors = _errors(fits, rounding)
+    errors = _errors(fits, rounding)[: len(degrees)]
     chosen = np.argmin(errors, axis=0)
     columns = np.arange(shape)
     chosen_value = np.array([fit.value for fit in fits])[chosen, columns]
     chosen_error = errors[chosen, columns]
     scatter = np.array([fit.scatter for fit in fits])[chosen, columns]
-    good = scatter <= WORST_SCATTER * np.ptp(y, axis=0) + 10 * rounding
+    good = (scatter <= WORST_SCATTER * np.ptp(y, axis=0) + 10 * rounding) & (len(fits) > 2)
     scale = math.factorial(order) / np.float64(width) ** order  # whose powers may be infinite
     residuals = np.column_stack([fits[index].residual[:, i] for i, index in enumerate(chosen)])
     chosen_degree = [degrees[index] for index in chosen]
@@ -118,14 +120,16 @@ def fit_derivative(sampler: LineSampler, order: int, position: float, options: d
         np.full(shape, width),
         good,
         ["converged" if ok else "failed" for ok in good],
-        [_message(degree, len(t), bool(ok)) for degree, ok in zip(chosen_degree, good, strict=True)],
+        [_message(degree, len(t), order, bool(ok)) for degree, ok in zip(chosen_degree, good, strict=True)],
         details,
     )
 
 
-def _message(degree: int, count: int, good: bool) -> str:
+def _message(degree: int, count: int, order: int, good: bool) -> str:
     if good:
         return f"polynomial of degree {degree} fitted to {count} samples"
+    if count < order + 3:
+        return f"{count} samples leave none to judge a fit of order {order} by: give at least {order + 2} nodes"
     return f"no polynomial fits the {count} samples: a kink, a jump or noise, or too wide a spacing"
 
 
@@ -149,16 +153,17 @@ class _Fit:
 def _errors(fits: list[_Fit], rounding: Floats) -> Floats:
     """The claimed error of each fit, shape (n_fits, n_outputs).
 
-    A fit is judged by the next two degrees, or, where there are none, by the two before: of an even or odd function one
-    of the two changes nothing.
+    A fit is judged by the next two degrees, or, where there are not both, by the two before: of an even or odd function
+    one of the two changes nothing, so that without a second nothing is known.
     """
     errors = []
     for index, fit in enumerate(fits):
-        others = [other for other in fits[index + 1 : index + 3] if other.freedom > 0]
-        others = others or fits[max(index - 2, 0) : index] or fits[1:2]
-        change = np.max([np.abs(fit.value - other.value) for other in others], axis=0)
+        others = fits[index + 1 : index + 3]
+        others = others if len(others) == 2 else fits[max(index - 2, 0) : index]
+        unjudged = np.full_like(fit.value, 0.0 if len(others) == 2 else np.inf)
+        change = np.max([unjudged, *(np.abs(fit.value - other.value) for other in others)], axis=0)
         spread = float(np.linalg.norm(fit.weights))
-        errors.append(spread * (3 * fit.scatter + 2 * rounding) + change)
+        errors.append(spread * (deviations(max(fit.freedom, 1)) * fit.scatter + 2 * rounding) + change)
     return np.array(errors)
 
 

@@ -54,6 +54,11 @@ def largest_step(order: int) -> float:
     return 2.0 ** (830 // order)
 
 
+def smallest_step(ladder: Ladder) -> float:
+    """The smallest step that rounding of the argument leaves, and whose powers do not vanish."""
+    return max(64 * EPSILON * ladder.sampler.position, 1 / largest_step(ladder.order))
+
+
 def first_step(position: float) -> float:
     """A step to begin with, for a point at `position`.
 
@@ -122,9 +127,9 @@ def _scale(ladder: Ladder, window: Window) -> Floats:
     return np.maximum(np.abs(window.value), variation / height**ladder.order)
 
 
-def search(ladder: Ladder) -> Finding:
-    """Add rungs until no direction promises less error."""
-    ladder.add(0, 1, 2)
+def search(ladder: Ladder, first: int = 0) -> Finding:
+    """Add rungs, beginning with three from the first one, until no direction promises less error."""
+    ladder.add(first, first + 1, first + 2)
     leap = 4
     while True:
         finding = best(ladder)
@@ -219,9 +224,8 @@ def _promising(ladder: Ladder, output: int) -> bool:
 
 def _narrower(ladder: Ladder, leap: int) -> tuple[int, ...]:
     """Rungs below the lowest, if rounding of the argument leaves room for them."""
-    smallest = max(64 * EPSILON * ladder.sampler.position, 1 / largest_step(ladder.order))
     last = ladder.rungs[-1]
-    room = math.floor(math.log2(ladder.height(last) / smallest))
+    room = math.floor(math.log2(ladder.height(last) / smallest_step(ladder)))
     if room < 3:
         return ()
     leap = min(leap, room - 2)

@@ -218,7 +218,7 @@ def test_fits_replace_what_they_know_better(monkeypatch):
     ladder = ladder_of(lambda t: t, lambda t: t, order=2, position=3.0)
     finding = finding_of([0.01, 0.2], amplification=10.0, window=[(0, 1, 2), (1, 2, 3)])
     estimate = estimate_of(finding)
-    _fit(ladder.sampler, [ladder] * 2, [finding] * 2, estimate, [0, 1])
+    _fit(ladder.sampler, [ladder] * 2, [finding] * 2, estimate, [0, 1], np.zeros(2))
     np.testing.assert_allclose(estimate.error, [0.01 + CHECK_SAFETY * 1e-3 * 10, 0.1])
     assert estimate.value.tolist() == [1.0, 6.0]
     assert estimate.status == ["noisy", "noisy"]
@@ -240,7 +240,7 @@ def test_where_fits_begin_and_end(monkeypatch, position, error, window, half_wid
     ladder = ladder_of(lambda t: 0.0, lambda t: 0.0, position=position)
     finding = finding_of([error, error], window=window)
     estimate = estimate_of(finding)
-    _fit(ladder.sampler, [ladder] * 2, [finding] * 2, estimate, [1])
+    _fit(ladder.sampler, [ladder] * 2, [finding] * 2, estimate, [1], np.zeros(2))
     assert fitted.asked == (1, ladder.height(half_width), widest or 8 * ladder.height(0))
     assert estimate.status == ["converged", "noisy"]
 
@@ -249,8 +249,19 @@ def test_the_narrowest_of_several_beginnings_is_taken(monkeypatch):
     fitted = FittedNoise(monkeypatch, [1.0, 1.0])
     ladder = ladder_of(lambda t: t, lambda t: t)
     finding = finding_of([0.01, 0.01], window=[(0, 1, 2), (1, 2, 3)])
-    _fit(ladder.sampler, [ladder] * 2, [finding] * 2, estimate_of(finding), [0, 1])
+    _fit(ladder.sampler, [ladder] * 2, [finding] * 2, estimate_of(finding), [0, 1], np.zeros(2))
     assert fitted.asked[1] == ladder.height(2)
+
+
+def test_fits_begin_beyond_the_pieces_of_noise(monkeypatch):
+    """Within a piece a function does not scatter, and what a search found there is no longer claimed."""
+    fitted = FittedNoise(monkeypatch, [1.0, 1.0])
+    ladder = ladder_of(lambda t: 0.0, lambda t: 0.0)
+    finding = finding_of([1e-9, 1e-9], window=(1, 2, 3))
+    estimate = estimate_of(finding)
+    _fit(ladder.sampler, [ladder] * 2, [finding] * 2, estimate, [1], np.array([0.0, ladder.height(1)]))
+    assert fitted.asked[1] == ladder.height(0)
+    assert (estimate.value.tolist(), estimate.error.tolist()) == ([1.0, 6.0], [1e-9, 1.0])
 
 
 @pytest.mark.parametrize("factor", [0.5, 2.0])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from archimedes_grad.numeric.ladder import EPSILON
+from archimedes_grad.numeric.noise import deviations
 from archimedes_grad.numeric.options import validate_options
 from archimedes_grad.numeric.polynomial_fit import (
     _errors,
@@ -114,11 +115,12 @@ def test_a_fit_is_judged_by_the_next_two_degrees_or_by_the_two_before():
     assert fits[0].scatter[1] == 0.0
     rounding = np.array([1e-2, 1e-3])
     expected = [
-        5 * (3 * fits[0].scatter + 2 * rounding) + [0.5, 0.0],
-        10 * (3 * fits[1].scatter + 2 * rounding) + [0.5, 0.0],  # the next one has no freedom
+        5 * (deviations(2) * fits[0].scatter + 2 * rounding) + [3.0, 1.0],
+        [np.inf, np.inf],  # one degree above and one below
         15 * 2 * rounding + [3.0, 1.0],
     ]
     np.testing.assert_allclose(_errors(fits, rounding), expected)
+    np.testing.assert_array_equal(_errors(fits[:2], rounding), np.inf)
 
 
 def fitted(*functions, order=1, **options):
@@ -147,8 +149,9 @@ def test_each_output_has_the_degree_of_its_least_error(order):
     found = fitted(*functions, order=order, grid=("offsets", offsets))
     t = np.sort([*offsets, 0.0]) / 0.4
     y = np.array([[f(0.4 * s) for f in functions] for s in t])
-    fits = [_fit(t, y - y[t == 0.0], degree, order, 0.0) for degree in range(order, min(12, order + 10) + 1)]
-    errors = _errors(fits, EPSILON * np.abs(y).max(axis=0))
+    highest = min(12, order + 10)
+    fits = [_fit(t, y - y[t == 0.0], degree, order, 0.0) for degree in range(order, highest + 3)]
+    errors = _errors(fits, EPSILON * np.abs(y).max(axis=0))[: highest - order + 1]
     scale = math.factorial(order) / 0.4**order
     for output in range(3):
         k = int(np.argmin(errors[:, output]))
@@ -202,3 +205,29 @@ def test_undefined_nodes_give_nothing():
     np.testing.assert_array_equal(found.step, [0.3] * 2)
     assert (found.success.tolist(), found.status) == ([False] * 2, ["failed"] * 2)
     assert "not finite at a node" in found.message[1]
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 8, 10])
+@pytest.mark.parametrize("distance", [1.2, 1.5, 2.0, 4.0, 20.0])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_few_nodes_beside_a_pole(count, distance, side):
+    pole = side * distance
+    for function, true in (
+        (lambda t: 1 / (t - pole), -1 / pole**2),
+        (lambda t: 1 / (t - pole) ** 2, 2 / pole**3),
+        (lambda t: math.log(abs(t - pole)), -1 / pole),
+    ):
+        found = fitted(function, n_points=count, spacing=1.0)
+        assert abs(found.value[0] - true) <= found.error[0]
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_samples_that_leave_none_to_judge_by_claim_nothing(order):
+    """Of symmetric samples every second degree says the same."""
+    offsets = {1: [-0.1, 0.1], 2: [-0.1, 0.1, 0.2], 3: [-0.2, -0.1, 0.1, 0.2], 4: [-0.2, -0.1, 0.1, 0.2, 0.3]}[order]
+    few = fitted(math.exp, order=order, grid=("offsets", offsets))
+    assert few.error[0] == np.inf
+    assert (few.success[0], few.status[0]) == (False, "failed")
+    assert f"give at least {order + 2} nodes" in few.message[0]
+    enough = fitted(math.exp, order=order, grid=("offsets", [*offsets, 0.35]))
+    assert abs(enough.value[0] - 1.0) <= enough.error[0] < np.inf
