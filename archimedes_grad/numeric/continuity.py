@@ -99,14 +99,14 @@ def _jump(sampler: LineSampler, output: int, slope: float, heights: list[float],
     size = abs(float(sampler.centre[output])) + np.abs(departures) + abs(slope) * np.array(heights)
     rounding = 16 * EPSILON * np.nan_to_num(size, nan=0.0, posinf=0.0)
     gaps = np.nan_to_num(np.abs(np.diff(departures)), nan=0.0, posinf=0.0)
-    departing = gaps > np.minimum(gaps.max() / 4, np.abs(slope) * np.diff(heights) / 2) + rounding[1:]
+    departing = gaps > np.minimum(gaps.max(initial=0.0) / 4, np.abs(slope) * np.diff(heights) / 2) + rounding[1:]
     if not departing.any():
         return 0.0
     first = int(np.argmax(departing))
     (low, high), (at_low, at_high) = heights[first : first + 2], departures[first : first + 2]
     resolved = heights[0]
     gap, length = abs(at_high - at_low), high - low
-    while high - low > max(resolved / SHRINKING, 4 * EPSILON * sampler.position):
+    while high - low > max(resolved / SHRINKING, 4 * EPSILON * max(sampler.position, high)):
         if high - low > resolved:
             gap, length = abs(at_high - at_low), high - low
         middle = low + GOLDEN * (high - low)

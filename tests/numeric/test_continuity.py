@@ -53,6 +53,13 @@ def test_few_samples_show_a_jump():
     assert sampler.n_evaluations <= 8 + 20
 
 
+def test_pieces_end_where_rounding_of_the_step_does():
+    sampler = sampler_of(lambda t: float(t > 0.9e5))
+    assert _jump(sampler, 0, 0.0, [1e-20, 1e4, 1e5], 1) == 1.0
+    assert _jump(sampler, 0, 0.0, [1e4], 1) == 0.0
+    assert sampler.n_evaluations < 200
+
+
 def searched(function, *rungs, order=1):
     ladder = Ladder(sampler_of(function), order, 0.5)
     finding = search(ladder)

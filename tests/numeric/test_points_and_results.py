@@ -577,7 +577,7 @@ def test_pictures_of_other_derivatives():
     assert "derivative" not in lines_of(panels["samples and fit"])
 
     def noisy(x):
-        return math.sin(x) + 1e-3 * math.sin(1e7 * x * x)
+        return math.sin(x) + 1e-3 * math.sin(1e15 * x * x)
 
     panels, result, _ = picture(noisy, 0.5)
     assert result.status == "noisy"
