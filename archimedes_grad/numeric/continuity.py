@@ -22,7 +22,7 @@ APPROACHING = 1e-3
 #: Where a piece is divided. All bits are used: with steps of few bits ``x + h`` is always rounded alike.
 GOLDEN = (math.sqrt(5.0) - 1) / 2
 #: A piece as long as a resolved step is divided until it is as many times shorter.
-SHRINKING = 1024
+SHRINKING = 4096
 
 
 def piece_of_noise(ladder: Ladder, finding: Finding, output: int) -> float:
@@ -117,4 +117,4 @@ def _jump(sampler: LineSampler, output: int, slope: float, heights: list[float],
             low, at_low = middle, at_middle
     # What is continuous shrinks as its piece does; a jump stays, beside others that may be lost with their parts.
     left = float(abs(at_high - at_low))
-    return left if left > max(rounding[first + 1], ((high - low) / length) ** (1 / 3) * gap) else 0.0
+    return left if left > max(rounding[first + 1], ((high - low) / length) ** 0.4 * gap) else 0.0
