@@ -144,6 +144,7 @@ VMAPS = {
     "numbers": (turned, arc.vmap),
     "of complex ones": (lambda z: z * z, arc.vmap),
     "a tree": (lambda x: {"a": (x + 1j) ** 2, "b": (x, [x * 1j])}, arc.vmap),
+    "constants beside": (lambda x: (x, np.array([[1j, 2]]), 3j, np.complex64(1 - 1j)), arc.vmap),
     "compiled inside": (turned, lambda f: arc.vmap(arc.compile(f))),
     "compiled outside": (turned, lambda f: arc.compile(arc.vmap(f))),
 }

@@ -232,8 +232,8 @@ class SymbolicArray(Operators, ArrayMethods):
     ) -> Any:
         args = _without_labels(args)
         rule = dispatch.rule_of_call(function, args)
-        args, kwargs = decided_options(function, rule, args, kwargs)
-        return rule(*args, **kwargs)
+        decided = decided_options(function, rule, args, kwargs)
+        return rule(*args, **kwargs) if decided is None else function(*decided[0], **decided[1])
 
     def __getitem__(self, key: Any) -> Any:
         value = self.value

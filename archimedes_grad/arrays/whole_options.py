@@ -24,14 +24,19 @@ _OF_NORMS = frozenset({"ord", "p"})
 
 def decided_options(
     function: Callable[..., Any], rule: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call of a NumPy function with plain numbers for traced ones among its options."""
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Return the arguments of a call of a NumPy function with plain numbers for traced ones among its options.
+
+    None where none is decided. The call may have no traced value any more, and be NumPy's own.
+    """
     if not any(map(_may_be_decided, args[1:])) and not any(map(_may_be_decided, kwargs.values())):
-        return args, kwargs
+        return None
     names = _names_of(function) or _names_of(rule)
-    later = (_decided(function, name, argument) for name, argument in zip(names[1:], args[1:], strict=False))
-    decided = {name: _decided(function, name, argument) for name, argument in kwargs.items()}
-    return (*args[:1], *later, *args[max(len(names), 1) :]), decided
+    later = [_decided(function, name, argument) for name, argument in zip(names[1:], args[1:], strict=False)]
+    by_name = {name: _decided(function, name, argument) for name, argument in kwargs.items()}
+    if all(map(operator.is_, later, args[1:])) and all(by_name[name] is kwargs[name] for name in kwargs):
+        return None
+    return (*args[:1], *later, *args[max(len(names), 1) :]), by_name
 
 
 def _may_be_decided(option: Any) -> bool:
@@ -56,7 +61,8 @@ def _decided(function: Callable[..., Any], name: str, option: Any) -> Any:
     if not (name in _WHOLE or of_norm) or not _may_be_decided(option):
         return option
     if type(option) in (list, tuple):
-        return type(option)(_decided(function, name, part) for part in option)
+        parts = [_decided(function, name, part) for part in option]
+        return option if all(map(operator.is_, parts, option)) else type(option)(parts)
     if of_norm and option.dtype.kind not in "iu":
         raise trace_error(
             f"np.linalg got {name}= as a traced value, and which norm is computed is fixed.",

@@ -64,10 +64,10 @@ COMPLEX[np.log10] = lambda x: np.log(x) * (1 / math.log(10.0))
 
 COMPLEX[np.isnan] = lambda x: np.logical_or(np.isnan(x.real), np.isnan(x.imag))
 COMPLEX[np.isinf] = lambda x: np.logical_or(np.isinf(x.real), np.isinf(x.imag))
-COMPLEX[np.iscomplex] = lambda x: x.imag != 0
-COMPLEX[np.isreal] = lambda x: x.imag == 0
-COMPLEX[np.any] = lambda a, *args, **kwargs: np.any(a != 0, *args, **kwargs)
-COMPLEX[np.all] = lambda a, *args, **kwargs: np.all(a != 0, *args, **kwargs)
+implements_complex(np.iscomplex)(lambda x: x.imag != 0)
+implements_complex(np.isreal)(lambda x: x.imag == 0)
+implements_complex(np.any)(lambda a, *args, **kwargs: np.any(a != 0, *args, **kwargs))
+implements_complex(np.all)(lambda a, *args, **kwargs: np.all(a != 0, *args, **kwargs))
 
 
 @implements_complex(np.isclose)
@@ -159,8 +159,8 @@ def _of_spreads(function: Callable[..., Any], joined: Callable[[Any, Any], Any])
     return rule
 
 
-COMPLEX[np.var] = _of_spreads(np.var, np.add)
-COMPLEX[np.std] = _of_spreads(np.std, np.hypot)
+implements_complex(np.var)(_of_spreads(np.var, np.add))
+implements_complex(np.std)(_of_spreads(np.std, np.hypot))
 
 
 @implements_complex(np.linalg.norm)

@@ -17,7 +17,6 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.complex_array import ComplexArray, parts
-from archimedes_grad.arrays.dispatch import COMPLEX
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import full_node, gathered, part_of, value_of
 from archimedes_grad.nodes.gather import reshaped
@@ -160,7 +159,7 @@ def eigh(a: ComplexArray, UPLO: Any = "L") -> Any:
     return both(w, ComplexArray(x, y))
 
 
-COMPLEX[np.linalg.eigvalsh] = lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0]
+implements_complex(np.linalg.eigvalsh)(lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0])
 
 
 @implements_complex(np.linalg.eig)
@@ -173,7 +172,7 @@ def eig(a: Any) -> Any:
     return both(ComplexArray(real, imag), ComplexArray(x, y))
 
 
-COMPLEX[np.linalg.eigvals] = lambda a: np.linalg.eig(a)[0]
+implements_complex(np.linalg.eigvals)(lambda a: np.linalg.eig(a)[0])
 
 
 def _two(z: Any) -> list[Any]:

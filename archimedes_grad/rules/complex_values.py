@@ -19,14 +19,18 @@ _Rule = Callable[..., Any]
 
 
 def implements_complex(*functions: Callable[..., Any]) -> Callable[[_Rule], _Rule]:
-    """Register a rule for complex operands of NumPy functions."""
+    """Register a rule for complex operands of NumPy functions; of lists it gets the arrays that they are."""
 
     def register(rule: _Rule) -> _Rule:
         for function in functions:
-            COMPLEX[function] = rule
+            COMPLEX[function] = rule if isinstance(function, np.ufunc) else _of_arrays(rule)
         return rule
 
     return register
+
+
+def _of_arrays(rule: _Rule) -> _Rule:
+    return lambda *args, **kwargs: rule(*map(gathered, args), **{name: gathered(x) for name, x in kwargs.items()})
 
 
 def paired(real: Any, imag: Any) -> ComplexArray:
@@ -131,8 +135,8 @@ COMPLEX[np.positive] = lambda x: x.copy()
 COMPLEX[np.conjugate] = lambda x: ComplexArray(x.real.copy(), -x.imag)
 COMPLEX[np.absolute] = lambda x: np.hypot(x.real, x.imag)
 COMPLEX[np.isfinite] = lambda x: np.logical_and(np.isfinite(x.real), np.isfinite(x.imag))
-COMPLEX[np.real] = lambda val: val.real
-COMPLEX[np.imag] = lambda val: val.imag
+implements_complex(np.real)(lambda val: val.real)
+implements_complex(np.imag)(lambda val: val.imag)
 
 
 @implements_complex(np.equal)
@@ -230,9 +234,7 @@ def _of_part(number: int, keywords: dict[str, Any]) -> dict[str, Any]:
 
 def _of_each_part(function: _Rule) -> _Rule:
     def rule(z: Any, *args: Any, **kwargs: Any) -> Any:
-        first, second = (
-            function(part, *args, **_of_part(number, kwargs)) for number, part in enumerate(parts(gathered(z)))
-        )
+        first, second = (function(part, *args, **_of_part(number, kwargs)) for number, part in enumerate(parts(z)))
         if isinstance(first, list | tuple):
             return type(first)(ComplexArray(a, b) for a, b in zip(first, second, strict=True))
         return ComplexArray(first, second)
@@ -244,11 +246,20 @@ _EACH: tuple[_Rule, ...] = (
     np.array_split, np.broadcast_to, np.cumsum, np.diagonal, np.diff, np.expand_dims, np.flip, np.fliplr, np.flipud,
     np.linalg.diagonal, np.matrix_transpose, np.mean, np.moveaxis, np.ravel, np.repeat, np.reshape, np.roll,
     np.rot90, np.split, np.squeeze, np.sum, np.swapaxes, np.take, np.tile, np.trace, np.transpose, np.pad, np.copy,
-    np.atleast_1d, np.atleast_2d, np.tril, np.triu, np.diag, np.delete, np.gradient,
+    np.tril, np.triu, np.diag, np.delete, np.gradient,
     np.fft.fftshift, np.fft.ifftshift,
 )  # fmt: skip
 for _function in _EACH:
-    COMPLEX[_function] = _of_each_part(_function)
+    implements_complex(_function)(_of_each_part(_function))
+
+
+def _of_each_array(function: _Rule) -> _Rule:
+    of_one = _of_each_part(function)
+    return lambda *arrays: of_one(*arrays) if len(arrays) == 1 else tuple(function(array) for array in arrays)
+
+
+for _function in (np.atleast_1d, np.atleast_2d, np.atleast_3d):
+    implements_complex(_function)(_of_each_array(_function))
 
 
 def _of_each_part_of_all(function: _Rule) -> _Rule:
@@ -289,7 +300,7 @@ def _filled_like(function: _Rule) -> _Rule:
 
 
 for _function in (np.ones_like, np.zeros_like):
-    COMPLEX[_function] = _filled_like(_function)
+    implements_complex(_function)(_filled_like(_function))
 
 
 def _sorted(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:

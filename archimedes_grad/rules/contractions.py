@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, node_of, typed, value_of
 from archimedes_grad.rules.attempts import implements_fallible
-from archimedes_grad.rules.composition import assigned, written
+from archimedes_grad.rules.composition import assigned, require_target, written
 from archimedes_grad.rules.movement import moved_each
 
 Label = Hashable
@@ -143,7 +144,7 @@ def einsum(*operands: Any, out: Any = None, optimize: Any = False, **options: An
             chosen[0] = contracted(chosen[0], other, later)
         terms.append(_summed(chosen[0], needed))
     if out is not None and options.get("casting") == "unsafe":
-        return assigned(out, _ordered(terms[0], output))
+        return assigned(require_target(out, "np.einsum"), _ordered(terms[0], output))
     return finished(_ordered(terms[0], output), value, out, "einsum")
 
 
@@ -362,6 +363,6 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     for _ in range(1, value.shape[1]):
         columns.append(columns[-1] * x)
     if not value.shape[1]:
-        return new_array(np.zeros_like(x).node[:0, :], value)
+        return new_array(constant_node(np.zeros(value.shape)), value)
     powers = np.stack(columns if increasing else columns[::-1], axis=-1)
     return finished(powers, value, None, "vander")

@@ -16,7 +16,7 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import complex_rule
 from archimedes_grad.arrays.new_arrays import new_array
-from archimedes_grad.arrays.operands import gathered, node_of, value_of
+from archimedes_grad.arrays.operands import as_traced, gathered, is_traced, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, trace_error
 from archimedes_grad.arrays.undecided import UndecidedArray
 from archimedes_grad.nodes.gather import Shape, reshaped
@@ -150,7 +150,7 @@ def svdvals(x: Any, /) -> Any:
 @implements_fallible(np.linalg.matrix_rank)
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     """The number of singular values above a tolerance; its derivative is zero."""
-    A = gathered(A)
+    A, tol, rtol = gathered(A), gathered(tol), gathered(rtol)
     value = np.linalg.matrix_rank(value_of(A), value_of(tol), hermitian, rtol=value_of(rtol))
     if A.ndim < 2:
         count = np.any(A != 0).astype(np.intp)
@@ -169,7 +169,8 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
 def cond(x: Any, p: Any = None) -> Any:
     """The condition number: the norm of a matrix times that of its inverse; inf where NumPy says so of nan."""
     x = gathered(x)
-    value = numpy_value(lambda matrix: np.linalg.cond(matrix, p), x)
+    value = numpy_value(lambda matrix: np.linalg.cond(matrix, value_of(p)), x)
+    x = as_traced(x)
     if p is None or p in (2, -2):
         def quotient(matrix: Any) -> Any:
             s = np.linalg.svdvals(matrix)
@@ -213,14 +214,15 @@ def _nan_has_a_condition_number() -> bool:
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: Any) -> Any:
     """The pseudo-inverse: the rank is that of the singular values above the cutoff."""
     a = gathered(a)
-    value = numpy_value(lambda x: np.linalg.pinv(x, rcond, hermitian, **rtol), a)
     options = {"rcond": rcond, "hermitian": bool(hermitian), **rtol}
     for name in ("rcond", "rtol"):
-        if np.ndim(value_of(options.get(name))) or isinstance(options.get(name), SymbolicArray):
+        cutoff: Any = options.get(name)
+        if is_traced(cutoff) or np.ndim(cutoff):
             raise trace_error(
                 f"numpy.linalg.pinv takes one plain number as {name}= in a traced function.",
                 "Call it for each matrix of the stack.",
             )
+    value = numpy_value(lambda x: np.linalg.pinv(x, rcond, hermitian, **rtol), a)
     kind = pseudo_inverse.pinv(tuple(sorted((key, word) for key, word in options.items() if word is not None)))
     return called(kind, a, [a.shape[:-3:-1]], [value])[0]
 
@@ -229,7 +231,7 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, **rtol: Any) -> Any
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """The least-squares solution of least norm, with residuals, rank and singular values."""
     a, b = gathered(a), gathered(b)
-    value = np.linalg.lstsq(value_of(a), value_of(b), rcond)
+    value = np.linalg.lstsq(value_of(a), value_of(b), value_of(rcond))
     if isinstance(a, SymbolicArray):
         small.require_finite(a.node)
     m, n = np.shape(value_of(a))
@@ -238,10 +240,10 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     s = np.linalg.svdvals(a)
     rank = np.sum(s > cutoff * np.max(s, initial=0.0))
     residuals = _residuals(a, b, solution, rank == n, value[1]) if m > n else value[1]
-    results = [solution, residuals, rank, s]
+    pairs = zip((solution, residuals, rank, s), (value[0], residuals, *value[2:]), strict=True)
     return tuple(
-        result if result is residuals or not isinstance(result, SymbolicArray) else new_array(result.node, known)
-        for result, known in zip(results, value, strict=True)
+        new_array(result.node, known) if isinstance(result, SymbolicArray) and result is not residuals else known
+        for result, known in pairs
     )
 
 

@@ -46,7 +46,7 @@ def _edges(a: Any, bins: Any, range_: Any, name: str) -> Any:
     if np.ndim(value_of(bins)) == 1:
         return array_of(bins)
     if not is_traced(a) and not is_traced(range_):
-        return np.histogram_bin_edges(a, bins, range_)
+        return np.histogram_bin_edges(a, static(bins), range_)
     low, high = (np.min(a), np.max(a)) if range_ is None else range_
     flat = np.equal(low, high)
     low, high = low - 0.5 * flat, high + 0.5 * flat

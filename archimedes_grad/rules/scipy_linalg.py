@@ -33,7 +33,8 @@ from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
 #: Options that only tell SciPy how it may use memory, or what it need not check.
 _NO_MEANING = frozenset({"overwrite_a", "overwrite_b", "check_finite", "lapack_driver", "driver", "lwork"})
 
-_SYMMETRIC = frozenset({"sym", "symmetric", "her", "hermitian", "pos", "positive definite"})
+_SYMMETRIC = frozenset({"sym", "symmetric", "her", "hermitian"})
+_POSITIVE = frozenset({"pos", "positive definite"})
 _TRIANGULAR = frozenset({"upper triangular", "lower triangular"})
 
 
@@ -82,6 +83,8 @@ def _solve(
         # One number divides right sides of any shape.
         quotients = np.linalg.solve(np.reshape(a, (1, 1)), np.reshape(b, (1, -1)))
         return as_numpy_gives(np.reshape(quotients, np.shape(value)), value)
+    if assume_a in _POSITIVE:
+        return as_numpy_gives(_solved_as_positive("solve", a, b, lower), value)
     if assume_a in _SYMMETRIC:
         a = _symmetric(a, lower)
     elif assume_a in _TRIANGULAR:
@@ -89,6 +92,14 @@ def _solve(
     elif assume_a not in (None, "gen", "general"):
         refuse_others("solve", {"assume_a": assume_a})
     return as_numpy_gives(np.linalg.solve(np.transpose(a) if transposed else a, b), value)
+
+
+def _solved_as_positive(name: str, a: Any, b: Any, lower: Any) -> Any:
+    """Return the solution of equations with the positive matrix in one triangle; what is not positive is an error."""
+    import scipy.linalg
+
+    factor = np.linalg.cholesky(a if lower else np.transpose(a))
+    return scipy.linalg.cho_solve((factor, True), one_matrix(name, b))
 
 
 @functools.cache
@@ -140,6 +151,9 @@ def _inv(original: Callable[..., Any], a: Any, *args: Any, assume_a: Any = None,
     keywords = {} if assume_a is None else {"assume_a": assume_a, "lower": lower}
     known = keywords | {"check_finite": options.get("check_finite", True)}
     value = numpy_value(lambda x: original(x, **known), a)
+    if assume_a in _POSITIVE:
+        refuse_others("inv", options)
+        return as_numpy_gives(_solved_as_positive("inv", a, np.eye(len(value)), lower), value)
     refuse_others("inv", options | ({} if assume_a in _SYMMETRIC or assume_a == "general" else keywords))
     return as_numpy_gives(np.linalg.inv(_symmetric(a, lower) if assume_a in _SYMMETRIC else a), value)
 

@@ -118,6 +118,12 @@ def _as_array(leaf: Any) -> Any:
     return number
 
 
+def _by_its_parts(leaf: Any) -> Any:
+    """Return a leaf of a result, plain complex numbers as arrays of parts, which traced ones are."""
+    is_complex = isinstance(leaf, complex | np.generic | np.ndarray) and np.iscomplexobj(leaf)
+    return ComplexArray(np.real(leaf), np.imag(leaf)) if is_complex else leaf
+
+
 def _shown_kind(value: Any) -> str:
     return f"of type {type(value).__name__}" if as_number(value) is None else "an array or number"
 
@@ -230,6 +236,9 @@ class _Call:
 
     def _by_parts(self, returned: Any) -> tuple[list[Any], tuple[Structure, list[ComplexForm | None]]]:
         """Return the numbers of a result, complex ones by their parts; its structure, and the forms of these."""
+        leaves, tree = flatten(returned) if is_tree(returned) else ([returned], None)
+        leaves = [_by_its_parts(leaf) for leaf in leaves]
+        returned = leaves[0] if tree is None else tree.unflatten(leaves)
         numbers, structure = apart(self.owner, "the result", returned)
         parts: list[Any] = []
         forms: list[ComplexForm | None] = []

@@ -343,4 +343,9 @@ def side_by_side(node: cs.MX, rows: int) -> cs.MX:
 def placeholder(number: Any, shape: Shape) -> Any:
     """Return the first slice of a number along its first axis, or ones where it has none."""
     value = value_of(number)
-    return (np.array(value[0]) if len(value) else np.ones(shape, value.dtype))[()]
+    return standing_in(np.array(value[0]) if len(value) else np.ones(shape, value.dtype))
+
+
+def standing_in(value: npt.NDArray[Any]) -> Any:
+    """Return what stands for a number while a body is traced: truth values as arrays, since plain ones are static."""
+    return value if value.dtype.kind == "b" else value[()]

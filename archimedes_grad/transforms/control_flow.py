@@ -36,6 +36,7 @@ from archimedes_grad.transforms.bodies import (
     shown_shapes,
     side_by_side,
     stacked,
+    standing_in,
     traced_body,
     values_of,
 )
@@ -185,12 +186,16 @@ def _body_of_loop(
     """Trace a step on a carry whose dtypes are those that the loop arrives at."""
     dtypes = [np.asarray(value_of(x)).dtype for x in carry]
     while True:
-        held = [np.array(value_of(x), dtype=dtype)[()] for x, dtype in zip(carry, dtypes, strict=True)]
-        body = traced_body(owner, f, [structure.build(held), *extra], names, outer_arrays, split=split)
+        held = structure.build(_held(carry, dtypes))
+        body = traced_body(owner, f, [held, *extra], names, outer_arrays, split=split)
         after = [np.result_type(d, o.dtype) for d, o in zip(dtypes, body.outputs, strict=False)]
         if after == dtypes:
             return body, dtypes
         dtypes = after  # An int carry that becomes float is float from the start; promotion ends at float64.
+
+
+def _held(carry: list[Any], dtypes: list[np.dtype[Any]]) -> list[Any]:
+    return [standing_in(np.array(value_of(x), dtype=dtype)) for x, dtype in zip(carry, dtypes, strict=True)]
 
 
 def _scanned(
@@ -307,7 +312,7 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], init: Any
         "while_loop", body, carry, structure, [], ["state"], outer_arrays,
         lambda returned: (_require_same_carry("while_loop", carry, structure, returned), None),
     )  # fmt: skip
-    held = structure.build([np.array(value_of(x), dtype=dtype)[()] for x, dtype in zip(carry, dtypes, strict=True)])
+    held = structure.build(_held(carry, dtypes))
     condition = traced_body("while_loop, cond", cond, [held], ["state"], outer_arrays)
     if len(condition.outputs) != 1 or condition.outputs[0].shape != ():
         raise _no_truth_value(condition.shown_result)

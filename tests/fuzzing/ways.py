@@ -2,7 +2,8 @@
 
 import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -32,14 +33,21 @@ from .truth import (
 )
 
 
+@contextmanager
+def forced(name: str) -> Iterator[None]:
+    """Within it, graphs are of scalars or of arrays, as the name says; those that hold calls are of arrays."""
+    before = representations._choice
+    representations._choice = lambda graph, primal: ("array" if graph.opaque else name, "the test asks for it")
+    try:
+        yield
+    finally:
+        representations._choice = before
+
+
 def _forced(name: str) -> Callable[[Case], None]:
     def way(case: Case) -> None:
-        before = representations._choice
-        representations._choice = lambda graph, primal: ("array" if graph.opaque else name, "the test asks for it")
-        try:
+        with forced(name):
             require_the_same(case, case.derivative(), f"as {name}")
-        finally:
-            representations._choice = before
 
     return way
 
@@ -309,7 +317,7 @@ def _laid_out(case: Case) -> None:
     derivative = case.derivative()
 
     def of_views(*args: Any) -> Any:
-        views = [_as_view(x, kind) for kind, x in enumerate(args)]
+        views = [as_view(x, kind) for kind, x in enumerate(args)]
         for view in views:
             if isinstance(view, np.ndarray):
                 view.flags.writeable = False
@@ -319,7 +327,8 @@ def _laid_out(case: Case) -> None:
     require_the_same(replace(case, gradients=alike), of_views, "of views")
 
 
-def _as_view(x: Any, kind: int) -> Any:
+def as_view(x: Any, kind: int) -> Any:
+    """Return an array with the same entries that has gaps in memory, or whose first axis runs backwards."""
     if not np.ndim(x):
         return np.broadcast_to(x, ()) if kind % 2 else x
     return np.repeat(x, 2, axis=-1)[..., ::2] if kind % 2 else np.flip(np.flip(x, 0).copy(), 0)
@@ -330,7 +339,7 @@ def _goes_by_no_layout(case: Case, point: Point) -> bool:
     plain = reference(case.program)
     own, of_views = (
         outputs_of(plain(*args))
-        for args in (point.fresh(), [_as_view(x, kind) for kind, x in enumerate(point.fresh())])
+        for args in (point.fresh(), [as_view(x, kind) for kind, x in enumerate(point.fresh())])
     )
     return all(np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True) for a, b in zip(own, of_views, strict=True))
 

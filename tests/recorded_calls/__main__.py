@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .recording import SOURCES, record
 from .replay import made_again
+from .ways import WAYS
 
 
 def main() -> None:
@@ -14,6 +15,8 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, required=True, help="where the recorded calls are kept")
     parser.add_argument("--seed", type=int, default=0, help="which calls of each form are made again")
     parser.add_argument("--only", choices=SOURCES, nargs="+", default=list(SOURCES))
+    parser.add_argument("--ways", choices=WAYS, nargs="*", default=list(WAYS), help="of which one is drawn for a call")
+    parser.add_argument("--limit", type=int, help="how many calls of each source are made again")
     options = parser.parse_args()
     options.directory.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
@@ -21,7 +24,7 @@ def main() -> None:
         file = options.directory / f"{name.replace(' ', '-')}.pickle"
         if not file.exists():
             record(*SOURCES[name], file)
-        print(f"== {name}\n{made_again(file, options.seed)}", flush=True)
+        print(f"== {name}\n{made_again(file, options.seed, options.limit, options.ways)}", flush=True)
 
 
 main()

@@ -26,37 +26,45 @@ def compare_derivatives(call: Call, tally: Tally) -> None:
         return
     at = [np.asarray(array, dtype=float) for array in moved]
     direction = [rng.normal(size=array.shape) * (0.5 + np.abs(array)) for array in at]
-    program = call.function()
 
-    def total(arrays: Any) -> Any:
-        all_arrays = list(call.arrays)
-        for place, array in zip(places, arrays, strict=True):
-            all_arrays[place] = array
-        return _weighted(program(*all_arrays)[0], 1)
+    def total_of(program: Callable[..., Any]) -> Callable[[Any], Any]:
+        def total(arrays: Any) -> Any:
+            all_arrays = list(call.arrays)
+            for place, array in zip(places, arrays, strict=True):
+                all_arrays[place] = array
+            return _weighted(program(*all_arrays)[0], 1)
+
+        return total
+
+    def by(transform: Callable[..., Any]) -> Callable[..., Any]:
+        return call.through(transform(total_of(call.traced), **call.options))
 
     def along(function: Callable[[Any], Any]) -> Callable[[float], Any]:
-        return lambda step: _flat(function([x + step * d for x, d in zip(at, direction, strict=True)]))
+        return lambda step: _flat(function(moved_by(step)))
 
-    slopes = _differences(along(total))
+    def moved_by(step: float) -> list[Any]:
+        return [call.laid_out(x + step * d) for x, d in zip(at, direction, strict=True)]
+
+    slopes = _differences(along(total_of(call.plain)))
     if slopes is None:
-        tally.counts["without a slope of NumPy's"] += 1
+        tally.counts[call.way, "without a slope of NumPy's"] += 1
         return
-    gradient_of = arc.grad(total)
-    gradient, error = outcome(lambda: gradient_of(at))
+    gradient_of = by(arc.grad)
+    gradient, error = outcome(lambda: gradient_of(moved_by(0.0)))
     if error is not None:
         if not is_honest(error):
             tally.findings.append(told(call, f"its gradient raises {error!r:.200}"))
-        tally.counts["gradients refused"] += 1
+        tally.counts[call.way, "gradients refused"] += 1
         return
     terms = _flat(gradient) * _flat(direction)
     _require_near(call, tally, "gradients", np.sum(terms), *slopes)
-    forward = arc.jvp(total)(at, direction)
-    tally.counts["forward derivatives"] += 1
+    forward = by(arc.jvp)(moved_by(0.0), direction)
+    tally.counts[call.way, "forward derivatives"] += 1
     if not abs(forward - np.sum(terms)) <= 1e-9 * max(np.sum(np.abs(terms)), 1e-3):
         tally.findings.append(told(call, f"forward derivative {forward}, in reverse {np.sum(terms)}"))
     curvatures = _differences(along(gradient_of))
     if curvatures is not None:
-        _require_near(call, tally, "second derivatives", _flat(arc.hvp(total)(at, direction)), *curvatures)
+        _require_near(call, tally, "second derivatives", _flat(by(arc.hvp)(moved_by(0.0), direction)), *curvatures)
 
 
 def _flat(tree: Any) -> Any:
@@ -78,7 +86,7 @@ def _slope(along: Callable[[float], Any], h: float) -> Any:
 
 
 def _require_near(call: Call, tally: Tally, kind: str, got: Any, first: Any, second: Any, scale: float) -> None:
-    tally.counts[kind] += 1
+    tally.counts[call.way, kind] += 1
     if not np.max(np.abs(got - second)) <= 1e-4 * scale + 10 * np.max(np.abs(first - second)):
         tally.findings.append(told(call, f"{kind}: {got!s:.200}, by differences {second!s:.200}"))
 
@@ -87,11 +95,11 @@ def _weighted(result: Any, start: int) -> Any:
     """Return a sum of all real and imaginary parts in a result, each times a number of its own."""
     if isinstance(result, tuple | list):
         return sum((_weighted(part, start + 3 * place) for place, part in enumerate(result)), 0.0)
-    result = np.float64(result) if isinstance(result, float) else result
+    result = np.float64(result) if type(result) is float else result
     kind = getattr(getattr(result, "dtype", None), "kind", "")
     if kind == "c":
         return _weighted(np.real(result), start) + _weighted(np.imag(result), start + 1)
-    if kind != "f":
+    if kind not in ("f", "O"):  # Of a list of traced numbers some functions make an array of objects.
         return 0.0
     weights = np.sin(1.7 * np.arange(start, start + result.size) + 0.3).reshape(result.shape)
     return np.sum(weights * result)

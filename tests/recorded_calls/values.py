@@ -1,6 +1,5 @@
 """Values of recorded calls, by NumPy and by a traced function, and what they write to their arguments."""
 
-import pickle
 from typing import Any
 
 import numpy as np
@@ -12,25 +11,22 @@ from .calls import Call, Tally, is_honest, is_open, outcome, told
 
 def compare_values(call: Call, tally: Tally) -> None:
     """Make a call by NumPy and by a traced function, and note the outcome."""
-    if not call.arrays:
-        return
     if any(_is_inexact(array) for array in call.arrays):
-        tally.counts["beyond 2**53"] += 1
+        tally.counts[call.way, "beyond 2**53"] += 1
         return
-    program = call.function()
-    expected, raised = outcome(lambda: program(*pickle.loads(pickle.dumps(call.arrays))))
-    got, error = outcome(lambda: arc.compile(program)(*call.arrays))
+    expected, raised = outcome(lambda: call.plain(*call.fresh()))
+    got, error = outcome(lambda: call.through(arc.compile(call.traced, **call.options))(*call.fresh()))
     if error is not None and raised is None:
         if not is_honest(error):
             tally.findings.append(told(call, f"raises {error!r:.200}"))
-        tally.counts["refused"] += 1
-        tally.refused[call.name] += 1
+        tally.counts[call.way, "refused"] += 1
+        tally.refused[call.way, call.name] += 1
     elif raised is not None:
-        tally.counts["raised alike"] += 1
+        tally.counts[call.way, "raised alike"] += 1
         if error is None:
             tally.findings.append(told(call, f"NumPy raises {raised!r:.200}, here {got!s:.200}"))
     else:
-        tally.counts["compared"] += 1
+        tally.counts[call.way, "compared"] += 1
         if difference := _difference(call, expected, got):
             tally.findings.append(told(call, f"{difference}: NumPy {expected!s:.300}, here {got!s:.300}"))
 

@@ -233,6 +233,26 @@ def test_what_is_asked_of_complex_entries():
         check_value(asked, X)
 
 
+OF_LISTS = {
+    "parts": lambda z: (np.real([z[0], 1j]), np.imag([[z[0]], [z[1]]]), np.angle([z[0], z[1]])),
+    "truth": lambda z: (np.any([z[0] * 0, 0]), np.any([[z[0], 0], [0, 0]], 1), np.all([z[0], z[1] * 0])),
+    "what is complex": lambda z: (np.iscomplex([z[0], z[1].real]), np.isreal([z[0], 1.0])),
+    "sizes": lambda z: (np.linalg.norm([z[0], z[1]]), np.var([z[0], z[1]]), np.std([[z[0], 1j], [z[1], 2]], 0)),
+    "products": lambda z: (both(np.prod([z[0], z[1]])), both(np.sum([z[0], 2]))),
+    "forms": lambda z: (both(np.ones_like([z[0], z[1]])), both(np.atleast_1d([z[0]], z[1], z.real)[1])),
+    "arrays with axes": lambda z: (*map(both, np.atleast_2d(z, z[0])), both(np.atleast_3d(z))),
+    "matrices": lambda z: (both(np.linalg.det([[z[0], 1], [z[1], 2]])), both(np.linalg.inv([[z[0], 1j], [z[1], 2]]))),
+    "eigenvalues": lambda z: both(np.linalg.eigvals([[z[0], 1], [0, z[1]]])),
+    "eigenvalues that are real": lambda z: np.linalg.eigvalsh([[1, z[0]], [z[0], 2]]),
+    "sums but for nan": lambda z: both(np.nansum([z[0], np.nan, z[1]])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_LISTS)
+def test_lists_of_complex_entries_are_arrays(name):
+    check(lambda x: OF_LISTS[name](np.exp(1j * x)), X)
+
+
 def test_large_arguments_of_hyperbolic_functions():
     check_value(lambda x: both(np.tanh(1000 * x + 1j * x)), X)
 

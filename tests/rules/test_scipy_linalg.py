@@ -1,5 +1,7 @@
 """scipy.linalg in traced functions: values and gradients of its matrices, factors and solutions."""
 
+import inspect
+
 import numpy as np
 import pytest
 from helpers import assert_same, check, check_gradient, check_second_order
@@ -90,6 +92,21 @@ def test_value_and_gradient(name):
 def test_second_derivatives(name):
     function, *arguments = ROWS[name]
     check_second_order(function, *arguments)
+
+
+@pytest.mark.parametrize("size", [3, 12])
+@pytest.mark.parametrize("name", ["solve", "inv"])
+def test_what_is_taken_for_positive_and_is_not_raises_in_later_calls_too(name, size):
+    if "assume_a" not in inspect.signature(getattr(linalg, name)).parameters:
+        pytest.skip("this SciPy asks for no structure")
+    right = () if name == "inv" else (np.ones(size),)
+    compiled = arc.compile(lambda a: getattr(linalg, name)(a, *right, assume_a="pos"))
+    assert_same(compiled(2 * np.eye(size)), getattr(linalg, name)(2 * np.eye(size), *right))
+    for matrix in (-np.eye(size), np.eye(size)[::-1] - np.eye(size) / 2):
+        with pytest.raises(np.linalg.LinAlgError):
+            getattr(linalg, name)(matrix, *right, assume_a="pos")
+        with pytest.raises(np.linalg.LinAlgError):
+            compiled(matrix)
 
 
 @pytest.mark.parametrize("right", [RNG.normal(size=5), RNG.normal(size=(5, 2))], ids=["vector", "columns"])

@@ -62,3 +62,62 @@ def test_which_norm_is_fixed(call):
 def test_an_axis_is_whole():
     with pytest.raises(TypeError):
         arc.compile(lambda x, n: np.stack([x, x], n))(A, 1.0)
+
+
+X = np.arange(12.0).reshape(3, 4) + 0.3
+SQUARE = np.arange(9.0).reshape(3, 3) ** 2 + np.eye(3)
+
+#: Functions of an option and two arrays, and the values that the option has in two calls: where the arrays are plain,
+#: NumPy computes.
+OPTIONS = {
+    "axis of a sum": (lambda k, x, s: np.sum(x, axis=k), 1, 0),
+    "axis of a count": (lambda k, x, s: np.count_nonzero(x > 2, axis=k), 1, 0),
+    "axis of a norm": (lambda k, x, s: np.linalg.vector_norm(x, axis=k), 1, 0),
+    "axis of an order": (lambda k, x, s: np.argsort(x, axis=k), 1, 0),
+    "axis of sorting": (lambda k, x, s: np.sort(-x, axis=k), 1, 0),
+    "axis of a stack": (lambda k, x, s: np.stack([x, x], axis=k), 1, 2),
+    "axis of joining": (lambda k, x, s: np.concatenate([x, x], axis=k), 1, 0),
+    "axis of parts": (lambda k, x, s: np.unstack(x, axis=k), 1, 0),
+    "axis of vectors": (lambda k, x, s: np.cross(s, s + 1, axis=k), 1, 0),
+    "axis of what is kept": (lambda k, x, s: np.compress([True, False, True], x, axis=k), 1, 0),
+    "axis of keys": (lambda k, x, s: np.lexsort((x[0], -x[1]), axis=k), 0, -1),
+    "axes of products": (lambda k, x, s: np.tensordot(s, s, axes=k), 1, 2),
+    "power": (lambda k, x, s: np.linalg.matrix_power(s, k), 2, 3),
+    "powers": (lambda k, x, s: np.vander(x[0], k), 3, 2),
+    "degree": (lambda k, x, s: np.polyfit(x[0], x[1] ** 2, k), 1, 2),
+    "place": (lambda k, x, s: np.partition(-x, k), 1, 2),
+    "place of an order": (lambda k, x, s: np.sort(np.argpartition(-x, k)), 1, 2),
+    "diagonal": (lambda k, x, s: np.diag(x[0], k), 1, -1),
+    "indices": (lambda k, x, s: np.linalg.tensorinv(s[:, None] if k == 2 else s, k), 1, 2),
+    "length": (lambda k, x, s: np.abs(np.fft.fft(x, k)), 3, 5),
+    "length of the inverse": (lambda k, x, s: np.fft.irfft(x, k), 3, 4),
+    "lengths": (lambda k, x, s: np.abs(np.fft.rfft2(x, s=[k, 4])), 3, 2),
+    "least length": (lambda k, x, s: np.bincount([0, 1], x[0, :2], k), 3, 4),
+    "shape": (lambda k, x, s: np.zeros_like(x, shape=(k, 2)), 3, 1),
+    "window": (lambda k, x, s: np.lib.stride_tricks.sliding_window_view(x[0], k) * 1.0, 2, 3),
+    "bins": (lambda k, x, s: np.histogram(x, bins=k)[0], 3, 4),
+    "order of a norm": (lambda k, x, s: np.linalg.norm(x[0], k), 1, 3),
+    "order of a norm that is one": (lambda k, x, s: np.linalg.vector_norm(x[0], ord=k), 2, 3),
+    "order of a matrix norm": (lambda k, x, s: np.linalg.matrix_norm(s, ord=k), 1, -1),
+    "order of a condition number": (lambda k, x, s: np.linalg.cond(s, k), 1, -1),
+    "tolerance of a rank": (lambda k, x, s: np.linalg.matrix_rank(s, k), 0.1, 100.0),
+    "tolerances of ranks": (lambda k, x, s: np.linalg.matrix_rank(np.stack([s, x[:, :3]]), rtol=[k, 0.1]), 0.1, 0.9),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize("traced", [False, True], ids=["plain arrays", "traced arrays"])
+def test_options_of_plain_and_of_traced_arrays(name, traced):
+    function, *options = OPTIONS[name]
+    compiled = arc.compile(function) if traced else arc.compile(lambda k: function(k, X, SQUARE))
+    for option in (*options, options[0]):
+        got = compiled(option, X, SQUARE) if traced else compiled(option)
+        assert_same(got, function(option, X, SQUARE))
+
+
+@pytest.mark.parametrize("call", [
+    lambda k: np.linalg.pinv(SQUARE, k), lambda k: np.linalg.lstsq(SQUARE, X[:, 0], rcond=k)[0],
+], ids=["pinv", "lstsq"])  # fmt: skip
+def test_cutoffs_are_plain_numbers(call):
+    with pytest.raises(arc.TraceError, match=r"(?s)one plain number.*test_whole_options"):
+        arc.compile(call)(0.1)

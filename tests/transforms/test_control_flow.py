@@ -147,6 +147,26 @@ def test_trees_of_carries_and_slices():
     np.testing.assert_allclose(arc.grad(f)(0.9, xs), arc.grad(python)(0.9, xs), rtol=1e-13)
 
 
+def test_truth_values_are_carried_and_scanned():
+    mask, x = np.array([True, False, True]), np.array([0.0, 1.0, 2.0])
+
+    def scanned(x, mask):
+        def step(carry, item):
+            (found, total), (entry, counts) = carry, item
+            return (np.logical_or(found, counts), total + np.where(counts, entry, 0)), found
+
+        return arc.scan(step, (mask[1], 0.0), (x, mask))
+
+    (found, total), before = arc.compile(scanned)(x, mask)
+    assert (found, total) == (True, 2.0)
+    assert before.tolist() == [False, True, True]
+    np.testing.assert_array_equal(arc.grad(lambda x: scanned(x, mask)[0][1])(x), [1, 0, 1])
+    turn = lambda i, carry: (carry[0] ^ True, carry[1] + np.where(carry[0], 1.0, 9.0))
+    assert arc.compile(lambda start: arc.fori_loop(0, 3, turn, start))((True, 0.0)) == (False, 11.0)
+    ended = arc.compile(lambda x: arc.while_loop(lambda c: ~c[0], lambda c: (c[1] > 2, c[1] + 1), (False, x[0]), 9))
+    assert ended(x) == (True, 4.0)
+
+
 def test_an_integer_carry_becomes_float_as_in_numpy():
     def f(x):
         return arc.scan(lambda c, u: (c + u * x, c), 0, np.ones(3))[0]
@@ -526,3 +546,10 @@ def test_writes_within_a_loop_or_choice_stay_there_inside_of_a_trace_and_outside
 def test_a_switch_of_one_branch():
     slope = arc.grad(lambda x, i: arc.switch(i, [np.sin], x))
     assert slope(1.0, 0) == slope(1.0, 5) == np.cos(1.0)
+
+
+def test_branches_may_give_arrays_of_no_entries():
+    others = np.arange(4.0)
+    f = arc.compile(lambda x, flag: arc.cond(flag, lambda x: np.vander(x, 0), lambda x: np.vander(others, 0), x))
+    for flag in (True, False):
+        assert f(np.arange(4.0), flag).shape == (4, 0)

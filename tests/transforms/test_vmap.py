@@ -29,6 +29,16 @@ def test_derivatives_of_items(transform):
     np.testing.assert_allclose(arc.vmap(derivative)(X), [derivative(x) for x in X], rtol=1e-13)
 
 
+def test_items_may_be_truth_values():
+    mask, x = np.array([True, False, True]), np.array([0.0, 1.0, 2.0])
+    chosen = arc.vmap(lambda x, b: np.where(b, x**2, -x))
+    np.testing.assert_array_equal(chosen(x, mask), [0, -1, 4])
+    np.testing.assert_array_equal(arc.grad(lambda x: np.sum(chosen(x, mask)))(x), [0, -1, 4])
+    opposite = arc.vmap(np.logical_not)(mask)
+    assert opposite.dtype == bool
+    np.testing.assert_array_equal(opposite, ~mask)
+
+
 @pytest.mark.parametrize("transform", [arc.grad, arc.hess])
 def test_derivatives_of_the_mapped_function_and_what_it_closes_over(transform):
     def mapped(w):
