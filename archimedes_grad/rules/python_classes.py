@@ -13,7 +13,7 @@ from archimedes_grad.arrays.dispatch import CALLING_BACK, INTERCEPTED
 from archimedes_grad.arrays.new_arrays import in_order_of
 from archimedes_grad.arrays.operands import array_of, dtype_of, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
-from archimedes_grad.arrays.user_code import scipy_function_under_way
+from archimedes_grad.arrays.user_code import scipy_function_under_way, user_frame
 
 _implementation: Any = np.lib._function_base_impl
 
@@ -120,6 +120,12 @@ def _ndenumerate(original: Callable[..., Any], self: Any, arr: Any) -> None:
     self.iter = _Entries(gathered(arr))
 
 
+def _pandas_asks() -> bool:
+    """Tell whether pandas asks: it counts its own days and periods, which are never traced."""
+    frame = user_frame()
+    return frame is not None and frame.f_globals.get("__name__", "").startswith("pandas.")
+
+
 def _without_raising(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Set how NumPy treats floating-point errors; the user's code may not ask that they are raised.
 
@@ -128,7 +134,7 @@ def _without_raising(original: Callable[..., Any], *args: Any, **kwargs: Any) ->
     before: dict[str, Any] = {**np.geterr()}
     result = original(*args, **kwargs)
     raised = [kind for kind, mode in np.geterr().items() if mode == "raise" != before[kind]]
-    if not raised or scipy_function_under_way() is not None:
+    if not raised or scipy_function_under_way() is not None or _pandas_asks():
         return result
     np.seterr(**before)
     raise trace_error(

@@ -110,3 +110,10 @@ def test_frames_that_methods_of_pandas_make_of_traced_values_hold_these(function
 def test_frames_that_copy_entries_are_refused():
     with pytest.raises(arc.TraceError, match=r"plain float"):
         arc.grad(lambda w: pd.DataFrame({"a": w}).sum().iloc[0])(np.ones(2))
+
+
+def test_days_are_counted_within_a_traced_function():
+    def weighted(x):
+        return np.sum(x * pd.date_range("2020-01-01", periods=3, freq="D").day_of_year.to_numpy())
+
+    np.testing.assert_array_equal(arc.grad(weighted)(np.ones(3)), [1.0, 2.0, 3.0])
