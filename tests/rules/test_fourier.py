@@ -191,7 +191,7 @@ def test_parts_of_numpy_and_methods():
 
 
 @pytest.mark.parametrize("function", [
-    lambda x: np.arcsin(np.fft.fft(x)).real, lambda x: np.sort(np.fft.fft(x)).real,
+    lambda x: np.arcsin(np.fft.fft(x)).real, lambda x: np.partition(np.fft.fft(x), 1).real,
     lambda x: np.fft.fft(x).astype(float), lambda x: float(np.fft.fft(x)[0]),
     lambda x: np.zeros_like(x) + np.maximum(np.fft.fft(x), 1).real,
     lambda x: np.add(np.fft.fft(x), 1, where=x > 0).real,
