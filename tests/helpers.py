@@ -12,11 +12,23 @@ import numpy as np
 import pytest
 
 import archimedes_grad as arc
+from archimedes_grad.derivatives import representation as representations
 from archimedes_grad.engines.selection import default_engine
 
 needs_compiler = pytest.mark.skipif(
     not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="no C compiler on this machine"
 )
+
+
+@contextlib.contextmanager
+def forced(name: str) -> Iterator[None]:
+    """Within it, graphs are of scalars or of arrays, as the name says; those that hold calls are of arrays."""
+    before = representations._choice
+    representations._choice = lambda graph, primal: ("array" if graph.opaque else name, "the test asks for it")
+    try:
+        yield
+    finally:
+        representations._choice = before
 
 
 def in_threads(work: Callable[[Any], Any], arguments: Iterable[Any]) -> list[Any]:

@@ -2,16 +2,15 @@
 
 import copy
 import pickle
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import cloudpickle
 import numpy as np
+from helpers import forced
 
 import archimedes_grad as arc
-from archimedes_grad.derivatives import representation as representations
 
 from .case import Case, Refused, called, require_the_same
 from .plain_transforms import reference
@@ -31,17 +30,6 @@ from .truth import (
     total,
     weights_of,
 )
-
-
-@contextmanager
-def forced(name: str) -> Iterator[None]:
-    """Within it, graphs are of scalars or of arrays, as the name says; those that hold calls are of arrays."""
-    before = representations._choice
-    representations._choice = lambda graph, primal: ("array" if graph.opaque else name, "the test asks for it")
-    try:
-        yield
-    finally:
-        representations._choice = before
 
 
 def _forced(name: str) -> Callable[[Case], None]:
@@ -256,12 +244,8 @@ def _of_many_entries(case: Case) -> None:
     def flat(*args: Any) -> Any:
         return np.concatenate([np.ravel(x) * 1.0 for x in outputs_of(case.program(*args))])
 
-    before = representations._choice
-    representations._choice = lambda graph, primal: ("array", "the test asks for it")
-    try:
+    with forced("array"):
         _require_sweeps_alike(case, widened(flat), widened(case.scalar))
-    finally:
-        representations._choice = before
 
 
 #: Of the vectors: more than most programs have outputs, so that Jacobians are swept in reverse.

@@ -9,7 +9,8 @@ from typing import Any
 
 import cloudpickle
 import numpy as np
-from fuzzing.ways import as_view, forced
+from fuzzing.ways import as_view
+from helpers import forced
 
 import archimedes_grad as arc
 

@@ -2,9 +2,10 @@
 
 import warnings
 
+from helpers import forced
 from scipy import special
 
-from .cells import REDUCTIONS, forced, joined, reduction_cells, special_cells, ufunc_cells
+from .cells import REDUCTIONS, joined, reduction_cells, special_cells, ufunc_cells
 from .table import BINARY, SPECIAL, UNARY
 
 warnings.simplefilter("ignore")

@@ -1,8 +1,7 @@
 """Cells: a function at a point, checked for its value or a derivative in a representation; those that are wrong."""
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import mpmath as mp
@@ -10,7 +9,6 @@ import numpy as np
 import scipy.special
 
 import archimedes_grad as arc
-from archimedes_grad.derivatives import representation as representations
 
 from .table import BETWEEN, LEFT, LOSES_DIGITS, OTHER_THAN_SCIPY, POINTS, RIGHT, SLOPES_AT, SPECIAL, Special, Truth
 
@@ -19,17 +17,6 @@ MOST_UNITS = 2
 
 #: How many cells there were, and text of the wrong ones.
 Checked = tuple[int, list[str]]
-
-
-@contextmanager
-def forced(name: str) -> Iterator[None]:
-    """Make every graph one of scalars, or one of arrays."""
-    before = representations._choice
-    representations._choice = lambda graph, primal: ("array" if graph.opaque else name, "the test asks for it")
-    try:
-        yield
-    finally:
-        representations._choice = before
 
 
 def _same(got: Any, expected: Any) -> Any:

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import forced
 from scipy import special
 
 import archimedes_grad as arc
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND
 
-from .cells import forced
 from .table import BINARY, SPECIAL, UNARY
 
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from helpers import forced
 from scipy import special
 
 from archimedes_grad.arrays.dispatch import ELEMENTWISE
 
-from .cells import REDUCTIONS, between_cells, forced, reduction_cells, special_cells, ufunc_cells
+from .cells import REDUCTIONS, between_cells, reduction_cells, special_cells, ufunc_cells
 from .table import BINARY, SPECIAL, UNARY
 
 pytestmark = pytest.mark.filterwarnings("ignore")
