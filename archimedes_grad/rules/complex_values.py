@@ -303,14 +303,12 @@ for _function in (np.ones_like, np.zeros_like):
     implements_complex(_function)(_filled_like(_function))
 
 
-def _sorted(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+@implements_complex(np.sort)
+def sort(a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     """The entries by their real parts, then by their imaginary ones; those with nan at the end."""
     np.sort(a.value, axis, kind, order, stable=stable)
     if axis is None:
-        return _sorted(np.ravel(a))
+        return sort(np.ravel(a))
     keys = (a.imag, a.real, np.isnan(a.imag).astype(int), np.isnan(a.real).astype(int))
     places = np.lexsort(keys, axis=axis)
     return ComplexArray(*(np.take_along_axis(part, places, axis) for part in (a.real, a.imag)))
-
-
-COMPLEX[np.sort] = _sorted

@@ -282,3 +282,8 @@ def test_sorted_by_real_parts_then_by_imaginary_ones(axis):
         return np.sum(np.arange(1.0, 5.0) * z.real + z.imag**2 * np.arange(4.0))
 
     check(weighted, np.array([0.5, -1.0, 2.0, 0.2]))
+
+
+def test_lists_of_complex_entries_are_sorted():
+    listed = lambda x: np.sort([x[1] + 1j * x[0], x[0] - 1j]).real
+    np.testing.assert_array_equal(arc.compile(listed)(np.array([2.0, 1.0])), listed(np.array([2.0, 1.0])))
