@@ -20,6 +20,8 @@ _binary = MX.binary
 
 #: Where something is 0, and its square, which has the right derivatives there.
 _Square = tuple[MX, MX]
+#: What a trace notes of lengths: see there.
+_Lengths = dict[int, tuple[MX, Callable[[], _Square]]]
 
 #: How far back from a product or an entry a length is looked for.
 _DEPTH = 4
@@ -67,8 +69,7 @@ def square(x: MX) -> MX:
 
 def product(x: MX, y: MX) -> MX:
     """x * y; of a length with itself its square."""
-    trace = current_trace()
-    if trace is not None and trace.lengths and (hash(x) == hash(y) or _are_the_same_absolute_value(x, y)):
+    if _lengths() and (hash(x) == hash(y) or _are_the_same_absolute_value(x, y)):
         return square(x)
     return mul(x, y)
 
@@ -92,13 +93,16 @@ def even(rule: Callable[[MX], MX], curvature: float) -> Callable[[MX], MX]:
 
 def _squared(x: MX) -> _Square | None:
     """Return where x is 0 as a length is, and its square; None where x is no length, entries or multiple of one."""
+    lengths = _lengths()
+    return _squared_among(lengths, x, _DEPTH) if lengths else None
+
+
+def _lengths() -> _Lengths:
     trace = current_trace()
-    if trace is None or not trace.lengths:
-        return None
-    return _squared_among(trace.lengths, x, _DEPTH)
+    return {} if trace is None else trace.lengths
 
 
-def _squared_among(lengths: dict[int, tuple[MX, Callable[[], _Square]]], x: MX, depth: int) -> _Square | None:
+def _squared_among(lengths: _Lengths, x: MX, depth: int) -> _Square | None:
     if hash(x) in lengths:
         return lengths[hash(x)][1]()
     operation = x.op()
