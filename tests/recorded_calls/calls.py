@@ -147,7 +147,7 @@ def outcome(make: Callable[[], Any]) -> tuple[Any, Exception | None]:
     try:
         with _patience():
             return make(), None
-    except Exception as error:
+    except Exception as error:  # What NumPy raises is compared with what the library raises.
         return None, error
 
 

@@ -34,6 +34,6 @@ def _made(call: Call, tally: Tally) -> bool:
     try:
         compare_values(call, tally)
         compare_derivatives(call, tally)
-    except Exception:
+    except Exception:  # Whatever fails here is a finding.
         tally.findings.append(told(call, traceback.format_exc()))
     return (len(tally.findings), tally.counts[call.way, "refused"]) == before
