@@ -257,6 +257,15 @@ def note_write() -> None:
         top.goes_by_strides |= top.may_be_view
 
 
+def note_call(can_fail: bool = False) -> None:
+    """Tell the trace under way of a call: a node that cannot be expanded to scalars."""
+    trace = current_trace()
+    if trace is not None:
+        trace.opaque = True
+        trace.can_fail |= can_fail
+        trace.n_fallible += can_fail
+
+
 def set_under_way(trace: Trace | None, active: int) -> None:
     """Make a trace the one under way in this thread, and say how many are in all; the caller has the tracing lock."""
     global active_traces

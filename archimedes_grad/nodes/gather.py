@@ -20,6 +20,8 @@ from archimedes_grad.nodes.broadcasts import is_large_broadcast, product_with_on
 from archimedes_grad.nodes.patterns import filled_with, seen_as, spread
 from archimedes_grad.nodes.strided import Geometry, places_in_c_order
 
+_binary = cs.MX.binary
+
 Shape = tuple[int, ...]
 IndexArray = npt.NDArray[np.intp]
 
@@ -190,6 +192,26 @@ def _runs(entries: IndexArray) -> list[tuple[int, int, int]]:
     if start < entries.size:
         runs.append((int(entries[start]), entries.size - start, 1))
     return runs if all(step for _, _, step in runs) and len(runs) <= _MOST_RUNS else []
+
+
+def entries_of_rows(node: cs.MX, length: int, inner: int, index: cs.MX) -> cs.MX:
+    """Return, as one column, rows of an array at indices that are known at run time; nan where one is out of range.
+
+    Parameters
+    ----------
+    length, inner
+        How many rows the array has, and how many entries each.
+    index
+        The numbers of the rows; negative ones count from the end.
+    """
+    position = flat(index)
+    below = _binary(cs.OP_LT, position, cs.MX(0.0))
+    position = _binary(cs.OP_ADD, position, _binary(cs.OP_MUL, below, cs.MX(length)))
+    if inner != 1:
+        first = cs.repmat(_binary(cs.OP_MUL, position, cs.MX(inner)).T, inner, 1)
+        within = cs.repmat(cs.MX(cs.DM(range(inner))), 1, index.numel())
+        position = cs.vec(_binary(cs.OP_ADD, first, within))
+    return flat(node).get_nz(False, position)
 
 
 def broadcast(node: cs.MX, shape: Shape, target: Shape) -> cs.MX:

@@ -19,9 +19,10 @@ import numpy as np
 from archimedes_grad.arrays.complex_array import ComplexArray, parts
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import full_node, gathered, part_of, value_of
+from archimedes_grad.arrays.trace_state import note_call
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules.complex_values import implements_complex, paired
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
 from archimedes_grad.rules.matrix_kinds import EPS, columns, folded, inverse_where, mask, product, rows, solved
 
 # --- equations ------------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ import numpy as np
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import node_of, value_of
+from archimedes_grad.arrays.trace_state import note_call
 from archimedes_grad.nodes.gather import flat, reshaped
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call, without_derivative
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, without_derivative
 
 #: Up to this many comparisons are written as nodes of the graph.
 _MOST_COMPARISONS = 2_000

@@ -22,9 +22,10 @@ from archimedes_grad.arrays.complex_array import ComplexArray, parts
 from archimedes_grad.arrays.dispatch import COMPLEX, FUNCTIONS
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import full_node, gathered, node_of, value_of
+from archimedes_grad.arrays.trace_state import note_call
 from archimedes_grad.rules.composition import assigned, require_target
 from archimedes_grad.rules.contractions import as_float
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
 
 #: Up to this length a transform is a product with a matrix.
 _DIRECT = 64

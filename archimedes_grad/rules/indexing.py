@@ -30,7 +30,7 @@ from archimedes_grad.arrays.operands import (
 from archimedes_grad.arrays.trace_state import note_strides
 from archimedes_grad.nodes.gather import geometry_of, overwritten, put, written
 from archimedes_grad.nodes.strided import Geometry, places_in_c_order
-from archimedes_grad.rules.runtime_indices import entries_at, has_runtime_index
+from archimedes_grad.rules.runtime_indices import entries_at, runtime_index, write_at
 
 
 def plain_key(key: Any) -> Any:
@@ -45,12 +45,11 @@ def plain_key(key: Any) -> Any:
 
 
 @implements(operator.getitem)
-def getitem(array: SymbolicArray, key: Any) -> SymbolicArray:
+def getitem(array: SymbolicArray, key: Any) -> Any:
     """``array[key]``: a view where NumPy gives a view."""
-    if has_runtime_index(array, key):
-        first, *rest = key if isinstance(key, tuple) else (key,)
-        entries = entries_at(array, first)
-        return getitem(entries, (slice(None),) * first.ndim + tuple(rest)) if rest else entries
+    index = runtime_index(array, key)
+    if index is not None:
+        return entries_at(array, index)
     key = plain_key(key)
     value = array.value[key]
     place = None if isinstance(value, np.ndarray) else _place_of(array, key)
@@ -74,8 +73,11 @@ def _place_of(array: SymbolicArray, key: Any) -> int | None:
 @implements(operator.setitem)
 def setitem(array: SymbolicArray, key: Any, new: Any) -> None:
     """``array[key] = new``: the write goes to the root, and all its views follow."""
-    key = plain_key(key)
     new = gathered(new)
+    index = runtime_index(array, key)
+    if index is not None and write_at(array, index, new):
+        return
+    key = plain_key(key)
     array.value[key] = value_of(new)
     root = array.root if array.root is not None else array
     target = array.value[key]

@@ -21,7 +21,7 @@ import casadi as cs
 import numpy as np
 import numpy.typing as npt
 
-from archimedes_grad.arrays.trace_state import current_trace
+from archimedes_grad.arrays.trace_state import note_call
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import Shape, flat, repeated_number, stored_shape
 from archimedes_grad.nodes.python_calls import PythonCall, write_outputs
@@ -183,15 +183,6 @@ def matrix_call(
         if kind.regular_point is not None:
             REGULAR_POINTS[hash(call)] = kind.regular_point
         return call
-
-
-def note_call(can_fail: bool = False) -> None:
-    """Tell the trace under way of a call: a node that cannot be expanded to scalars."""
-    trace = current_trace()
-    if trace is not None:
-        trace.opaque = True
-        trace.can_fail |= can_fail
-        trace.n_fallible += can_fail
 
 
 def called_by_entry(kind: Kind, operands: Matrices) -> cs.MX:

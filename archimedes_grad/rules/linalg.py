@@ -13,6 +13,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import full_node, gathered, node_of, value_of
+from archimedes_grad.arrays.trace_state import note_call
 from archimedes_grad.nodes.functions import graph_function
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
@@ -21,7 +22,6 @@ from archimedes_grad.rules.attempts import implements_fallible
 from archimedes_grad.rules.contractions import as_float
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.decompositions import called, numpy_value
-from archimedes_grad.rules.lapack import note_call
 from archimedes_grad.rules.lengths import root_of_sum_of_squares
 from archimedes_grad.rules.reductions import reduced_axes
 

@@ -18,10 +18,10 @@ import numpy as np
 from archimedes_grad.arrays.dispatch import INTERCEPTED
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import is_traced, node_of, value_of
-from archimedes_grad.arrays.trace_state import current_trace, trace_error
+from archimedes_grad.arrays.trace_state import current_trace, note_call, trace_error
 from archimedes_grad.rules.attempts import intercepts_fallible
 from archimedes_grad.rules.composition import as_numpy_gives
-from archimedes_grad.rules.lapack import Kind, Matrices, Reverse, matrix_call, note_call
+from archimedes_grad.rules.lapack import Kind, Matrices, Reverse, matrix_call
 from archimedes_grad.rules.scipy_linalg import one_matrix, refuse_others
 
 _Function = Callable[..., Any]

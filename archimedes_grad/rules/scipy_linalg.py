@@ -20,7 +20,7 @@ from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.dispatch import INTERCEPTED
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, is_traced, node_of, value_of, values_in
-from archimedes_grad.arrays.trace_state import trace_error
+from archimedes_grad.arrays.trace_state import note_call, trace_error
 from archimedes_grad.arrays.undecided import UndecidedArray
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import matrix_kinds as kinds
@@ -28,7 +28,7 @@ from archimedes_grad.rules.attempts import intercepts_fallible
 from archimedes_grad.rules.composition import as_numpy_gives
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.decompositions import called, numpy_value
-from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call, note_call
+from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
 
 #: Options that only tell SciPy how it may use memory, or what it need not check.
 _NO_MEANING = frozenset({"overwrite_a", "overwrite_b", "check_finite", "lapack_driver", "driver", "lwork"})

@@ -32,10 +32,8 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: A
     if axis is None:
         return written(out, np.ravel(a)[indices], "take")
     axis = np.lib.array_utils.normalize_axis_index(axis, a.ndim)
-    array: Any = a
-    first = np.moveaxis(array, axis, 0)[indices]
-    moved = tuple(range(indices.ndim))
-    return written(out, np.moveaxis(first, moved, tuple(axis + k for k in moved)), "take")
+    entries = a[(slice(None),) * axis + (indices,)]
+    return written(out, entries.copy() if np.ndim(entries) else entries, "take")
 
 
 @implements(np.take_along_axis)
@@ -48,8 +46,6 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
         arr, axis = np.ravel(arr), 0
     np.take_along_axis(arr.value, np.zeros_like(indices.value), axis)
     axis = np.lib.array_utils.normalize_axis_index(axis, arr.ndim)
-    # Where the axis is empty, so are the indices; there is no first entry.
-    first = np.arange(arr.size).reshape(arr.shape)[(slice(None),) * axis + (slice(1),)]
-    step = int(np.prod(arr.shape[axis + 1 :]))
-    places = first + (indices + arr.shape[axis] * np.less(indices, 0)) * step
-    return np.ravel(arr)[places]
+    key: list[Any] = list(np.ogrid[tuple(map(slice, arr.shape))])
+    key[axis] = indices
+    return arr[tuple(key)]

@@ -19,6 +19,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.flat_entries import FlatEntries
 from archimedes_grad.arrays.operands import node_of
+from archimedes_grad.arrays.rows import RowOfSymbolicArray
 from archimedes_grad.arrays.trace_state import trace_error
 
 #: Objects looked at in search of traced arrays that a function closes over.
@@ -43,7 +44,10 @@ def closed_over(functions: Sequence[Callable[..., Any]]) -> list[SymbolicArray]:
             waiting.append(item.base)
         elif isinstance(item, SymbolicArray):
             root = item if item.root is None else item.root
-            found[id(root)] = root
+            if isinstance(root, RowOfSymbolicArray):
+                waiting += (root.array, root.index)
+            else:
+                found[id(root)] = root
         else:
             waiting.extend(_reached_from(item))
     return list(found.values())

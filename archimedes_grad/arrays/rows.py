@@ -1,0 +1,96 @@
+"""Rows ``x[k]`` by an index that has no actual value while tracing: views, whose place in x is found at run time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import casadi as cs
+import numpy as np
+
+from archimedes_grad.arrays.array import EntriesOfSymbolicArray, SymbolicArray
+from archimedes_grad.arrays.constants import constant_node
+from archimedes_grad.arrays.new_arrays import holding
+from archimedes_grad.arrays.trace_state import note_call
+from archimedes_grad.nodes.gather import entries_of_rows, reshaped
+from archimedes_grad.nodes.strided import laid_out, strides_in_memory
+
+
+class RowOfSymbolicArray(EntriesOfSymbolicArray):
+    """The row of an array at a traced index: read from the array as it is now, and written to it.
+
+    Its own views have it as their root: where they lie in the array is not known either.
+
+    Attributes
+    ----------
+    array, index
+        What this is a row of, and which one: an array of at least one axis, and a traced whole number.
+    """
+
+    __slots__ = ("_entries", "_kept", "_times_read", "_was_read_of", "array", "index")
+
+    def __init__(self, array: SymbolicArray, index: SymbolicArray) -> None:
+        self.array = array
+        self.index = index
+        self.root = None
+        self.value = _value_of_row(array.value)
+        self._was_read_of: tuple[Any, Any] = (None, None)
+        self._entries = cs.MX()
+        self._times_read = 0
+        self._kept: dict[Any, Any] | None = None
+
+    def _follow(self) -> None:
+        """Read the row again if the array was written to, or stands for a symbol of another graph."""
+        array, index = self.array.node, self.index.node
+        if array is self._was_read_of[0] and index is self._was_read_of[1]:
+            return
+        note_call()
+        shape = self.array.shape
+        entries = entries_of_rows(array, shape[0], math.prod(shape[1:]), index)
+        self._entries = reshaped(entries, self.value.shape)
+        self._was_read_of = array, index
+        self._times_read += 1
+        self._kept = None
+
+    @property
+    def _node(self) -> cs.MX:
+        self._follow()
+        return self._entries
+
+    @_node.setter
+    def _node(self, node: cs.MX) -> None:
+        self._entries = node
+
+    @property
+    def version(self) -> int:
+        """How often the row was read anew: its views follow."""
+        self._follow()
+        return self._times_read
+
+    @property
+    def _read(self) -> dict[Any, Any] | None:
+        self._follow()
+        return self._kept
+
+    @_read.setter
+    def _read(self, kept: dict[Any, Any] | None) -> None:
+        self._kept = kept
+
+    def rewrite(self, node: cs.MX) -> None:
+        """Write other entries to the array; where the index is out of range, nan to every row."""
+        array, index = self.array, self.index
+        length, *rest = array.shape
+        row = np.reshape(holding(node, self.value), rest)
+        place = index + length * np.less(index, 0)
+        is_row = np.equal(np.arange(length).reshape(length, *(1 for _ in rest)), place)
+        nothing = holding(constant_node(np.nan), array.dtype.type(0))
+        is_in_range = np.logical_and(np.greater_equal(place, 0), np.less(place, length))
+        array[...] = np.where(is_in_range, np.where(is_row, row, array), nothing)
+
+
+def _value_of_row(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return a row that lies in memory as each one does."""
+    row = array[0, ...] if len(array) else np.zeros(array.shape[1:], array.dtype)
+    value = laid_out(row, row.dtype, strides_in_memory(row))
+    value.flags.writeable = array.flags.writeable
+    return value
