@@ -285,7 +285,8 @@ def test_a_write_out_of_range_leaves_nan_wherever_it_might_have_been(k):
         return x[:, 0], x[:, 1:], y
 
     column, others, whole = over_vmap(program, sample((3, 3)), k)
-    assert np.all(np.isnan(column)) and np.all(np.isnan(whole))
+    assert np.all(np.isnan(column))
+    assert np.all(np.isnan(whole))
     assert_same(others[0], sample((3, 3))[:, 1:])
 
 

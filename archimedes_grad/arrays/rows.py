@@ -62,7 +62,7 @@ class RowOfSymbolicArray(EntriesOfSymbolicArray):
         self._entries = node
 
     @property
-    def version(self) -> int:
+    def version(self) -> int:  # type: ignore[override]  # only roots that hold their entries are counted up
         """How often the row was read anew: its views follow."""
         self._follow()
         return self._times_read

@@ -114,7 +114,7 @@ def _without_masks(parts: Sequence[Any]) -> list[Any]:
     return plain
 
 
-def entries_at(array: SymbolicArray, index: RuntimeIndex) -> Any:
+def entries_at(array: Any, index: RuntimeIndex) -> Any:
     """Return ``array[index]``: a view where NumPy gives a view."""
     found = _row_at(array, index)
     if found is not None:
@@ -127,7 +127,7 @@ def entries_at(array: SymbolicArray, index: RuntimeIndex) -> Any:
     return _rows_at(np.ravel(array), _places(array, index))
 
 
-def write_at(array: SymbolicArray, index: RuntimeIndex, new: Any) -> bool:
+def write_at(array: Any, index: RuntimeIndex, new: Any) -> bool:
     """Write ``array[index] = new`` and tell that it was done: not by traced arrays of numbers, which may repeat one."""
     found = _row_at(array, index)
     if found is None:
@@ -137,7 +137,7 @@ def write_at(array: SymbolicArray, index: RuntimeIndex, new: Any) -> bool:
     return True
 
 
-def _row_at(array: SymbolicArray, index: RuntimeIndex) -> tuple[SymbolicArray, tuple[Any, ...]] | None:
+def _row_at(array: Any, index: RuntimeIndex) -> tuple[Any, tuple[Any, ...]] | None:
     """Return what traced numbers leave of an array, and the parts that are to index it yet; None for traced arrays."""
     parts, traced = index.parts, index.traced
     if any(parts[place].ndim for place in traced):
@@ -167,7 +167,7 @@ def _along_one_axis(array: Any, index: RuntimeIndex) -> Any:
     (place,) = index.traced
     numbers = index.parts[place]
     window = array[tuple(_ALL if part is numbers else part for part in index.parts)]
-    rows = _rows_at(np.moveaxis(window, place, 0), numbers)
+    rows: Any = _rows_at(np.moveaxis(window, place, 0), numbers)
     axes = tuple(range(numbers.ndim))
     return np.moveaxis(rows, axes, tuple(place + axis for axis in axes)) if place else rows
 

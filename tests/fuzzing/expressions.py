@@ -95,9 +95,9 @@ def index(d: Draw, scope: Scope, a: str) -> str:
     if not shape:
         return "..."  # An array whose values are not tame any more, as what it is a view of was written to.
     if d.happens(1, 6):
-        whole = scope.pick(d, kind="i", fits=lambda x: bool(np.all((x >= 0) & (x < shape[0]))))
-        if whole is not None and (scope.branches or np.shape(scope.value(whole))):
-            return whole
+        by_whole = _index_of_whole_numbers(d, scope, shape)
+        if by_whole is not None:
+            return by_whole
     if d.happens(1, 4):
         return _advanced_index(d, shape)
     parts = [_basic_part(d, length) for length in shape[: d.below(len(shape)) + 1]]
@@ -105,6 +105,22 @@ def index(d: Draw, scope: Scope, a: str) -> str:
         parts.insert(d.below(len(parts) + 1), "None")
     if d.happens(1, 6):
         parts.insert(d.below(len(parts) + 1), "...")
+    return ", ".join(parts)
+
+
+def _index_of_whole_numbers(d: Draw, scope: Scope, shape: tuple[int, ...]) -> str | None:
+    """Return whole numbers that were computed as the index of an axis, alone or beside parts for other axes."""
+    axis = d.below(len(shape)) if d.happens(1, 2) else 0
+    whole = scope.pick(d, kind="i", fits=lambda x: bool(np.all((x >= -shape[axis]) & (x < shape[axis]))))
+    if whole is None:
+        return None
+    parts = [*(_basic_part(d, length) for length in shape[:axis]), whole]
+    if axis + 1 < len(shape) and d.happens(1, 2):
+        length = np.shape(scope.value(whole))[-1:] or (1 + d.below(3),)
+        numbers = [d.below(2 * shape[axis + 1] or 1) - shape[axis + 1] for _ in range(*length)]
+        parts.append(d.one_of((_basic_part(d, shape[axis + 1]), str(numbers), whole)))
+    if d.happens(1, 6):
+        parts.insert(d.below(len(parts) + 1), d.one_of(("None", "...")))
     return ", ".join(parts)
 
 
