@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 from helpers import assert_same, sample
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import any_index, arrays, shapes
 
 import archimedes_grad as arc
 
@@ -258,6 +261,33 @@ def test_indices_of_many_parts(indexed):
     assert_same(arc.vmap(lambda i: indexed(arc.array(x), i))(numbers), expected)
     gradient = arc.grad(lambda x: np.sum(arc.vmap(lambda i: indexed(x, i) ** 2)(arc.array(numbers))))(x)
     assert_same(gradient, arc.grad(lambda x: sum(np.sum(indexed(x, i) ** 2) for i in numbers))(x))
+
+
+@given(st.data())
+@settings(max_examples=100)
+def test_any_index_is_numpys_whichever_of_its_numbers_are_traced(data):
+    shape = data.draw(shapes.filter(bool))
+    key = data.draw(any_index(shape))
+    parts = list(key) if isinstance(key, tuple) else [key]
+    whole = [place for place, part in enumerate(parts) if np.asarray(part).dtype.kind in "iu" and np.size(part)]
+    traced = data.draw(st.sets(st.sampled_from(whole), min_size=1)) if whole else set()
+    is_write = data.draw(st.booleans()) and all(np.ndim(parts[place]) == 0 for place in traced)
+
+    def program(x, *numbers):
+        given = iter(numbers)
+        index = tuple(next(given) if place in traced else part for place, part in enumerate(parts))
+        taken = x[index]
+        if is_write:
+            x[index] = taken * 3.0 + 1.0
+        return x, taken
+
+    x = data.draw(arrays(shape))
+    numbers = [np.asarray(parts[place])[()] for place in sorted(traced)]
+    if not numbers:
+        return
+    results = arc.vmap(lambda *numbers: program(arc.array(x), *numbers))(*(np.stack([n, n]) for n in numbers))
+    for result, expected in zip(results, program(x.copy(), *numbers), strict=True):
+        assert_same(result[1], np.asarray(expected))
 
 
 OUT_OF_RANGE = {

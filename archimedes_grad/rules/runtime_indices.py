@@ -28,13 +28,8 @@ class RuntimeIndex(NamedTuple):
     """The parts of an index, one for each axis that it takes or makes."""
 
     parts: list[Any]
-    #: What the index gives, by shape and dtype.
-    result: npt.NDArray[Any]
-
-    @property
-    def static(self) -> tuple[Any, ...]:
-        """The parts with zeros for the traced ones."""
-        return tuple(np.zeros(part.shape, int)[()] if _is_traced_array(part) else part for part in self.parts)
+    #: What NumPy gives by this index, but for its entries.
+    result: npt.NDArray[Any] | np.generic
 
     @property
     def traced(self) -> list[int]:
@@ -79,6 +74,7 @@ def runtime_index(array: SymbolicArray, key: Any) -> RuntimeIndex | None:
     if not any(map(_is_traced_array, parts)) or any(map(_needs_decision, parts)):
         return None
     parts = _without_masks(parts)
+    static = _with_zeros(parts)
     missing = array.ndim - sum(part is not None and part is not Ellipsis for part in parts)
     ellipsis = next((place for place, part in enumerate(parts) if part is Ellipsis), len(parts))
     parts[ellipsis : ellipsis + 1] = [_ALL] * missing
@@ -87,11 +83,16 @@ def runtime_index(array: SymbolicArray, key: Any) -> RuntimeIndex | None:
     for axis in map(index.axis, index.traced):
         if axis < array.ndim:
             lengths[axis] = max(lengths[axis], 1)
-    return index._replace(result=np.broadcast_to(array.dtype.type(0), lengths)[index.static])
+    return index._replace(result=np.broadcast_to(array.dtype.type(0), lengths)[static])
 
 
 def _is_traced_array(part: Any) -> bool:
     return isinstance(part, SymbolicArray)
+
+
+def _with_zeros(parts: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the parts of an index with zeros for the traced ones."""
+    return tuple(np.zeros(part.shape, int)[()] if _is_traced_array(part) else part for part in parts)
 
 
 def _needs_decision(part: Any) -> bool:
@@ -121,7 +122,7 @@ def entries_at(array: Any, index: RuntimeIndex) -> Any:
         row, rest = found
         if rest:
             return row[rest]
-        return row if row.ndim else new_array(row.node, row.value[()])
+        return row if isinstance(index.result, np.ndarray) else new_array(row.node, row.value[()])
     if len(index.advanced) == 1:
         return _along_one_axis(array, index)
     return _rows_at(np.ravel(array), _places(array, index))
@@ -179,7 +180,7 @@ def _places(array: SymbolicArray, index: RuntimeIndex) -> Any:
     block = np.broadcast_shapes(*(np.shape(index.parts[place]) for place in advanced))
     # The axes of the block are in its place, or before all others.
     behind = index.result.ndim - len(block) - (advanced[0] if index.is_one_block else 0)
-    places: Any = np.arange(size).reshape(shape)[index.static] if size else np.zeros(index.result.shape, int)
+    places: Any = np.arange(size).reshape(shape)[_with_zeros(index.parts)] if size else np.zeros(index.result.shape, int)
     is_in_range: Any = True
     for place in index.traced:
         axis = index.axis(place)
