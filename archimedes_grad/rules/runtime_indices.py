@@ -180,7 +180,9 @@ def _places(array: SymbolicArray, index: RuntimeIndex) -> Any:
     block = np.broadcast_shapes(*(np.shape(index.parts[place]) for place in advanced))
     # The axes of the block are in its place, or before all others.
     behind = index.result.ndim - len(block) - (advanced[0] if index.is_one_block else 0)
-    places: Any = np.arange(size).reshape(shape)[_with_zeros(index.parts)] if size else np.zeros(index.result.shape, int)
+    places: Any = 0
+    if size:
+        places = np.arange(size).reshape(shape)[_with_zeros(index.parts)]
     is_in_range: Any = True
     for place in index.traced:
         axis = index.axis(place)
@@ -190,7 +192,7 @@ def _places(array: SymbolicArray, index: RuntimeIndex) -> Any:
             is_in_range, np.logical_and(np.greater_equal(numbers, 0), np.less(numbers, shape[axis]))
         )
         places = places + math.prod(shape[axis + 1 :]) * numbers
-    return np.where(is_in_range, places, size)
+    return np.broadcast_to(np.where(is_in_range, places, size), index.result.shape)
 
 
 def _rows_at(array: Any, numbers: SymbolicArray) -> SymbolicArray:
