@@ -13,7 +13,7 @@ from archimedes_grad.arrays.constants import constant_node
 from archimedes_grad.arrays.new_arrays import holding
 from archimedes_grad.arrays.trace_state import note_call
 from archimedes_grad.nodes.gather import entries_of_rows, reshaped
-from archimedes_grad.nodes.strided import laid_out, strides_in_memory
+from archimedes_grad.nodes.strided import Geometry, laid_out, strides_in_memory
 
 
 class RowOfSymbolicArray(EntriesOfSymbolicArray):
@@ -41,14 +41,13 @@ class RowOfSymbolicArray(EntriesOfSymbolicArray):
 
     def _follow(self) -> None:
         """Read the row again if the array was written to, or stands for a symbol of another graph."""
-        array, index = self.array.node, self.index.node
-        if array is self._was_read_of[0] and index is self._was_read_of[1]:
+        array = self.array
+        root, index = array if array.root is None else array.root, self.index.node
+        if root.node is self._was_read_of[0] and index is self._was_read_of[1]:
             return
         note_call()
-        shape = self.array.shape
-        entries = entries_of_rows(array, shape[0], math.prod(shape[1:]), index)
-        self._entries = reshaped(entries, self.value.shape)
-        self._was_read_of = array, index
+        self._entries = reshaped(entries_of_rows(*window_of(array), index), self.value.shape)
+        self._was_read_of = root.node, index
         self._times_read += 1
         self._kept = None
 
@@ -86,6 +85,16 @@ class RowOfSymbolicArray(EntriesOfSymbolicArray):
         nothing = holding(constant_node(np.nan), array.dtype.type(0))
         is_in_range = np.logical_and(np.greater_equal(place, 0), np.less(place, length))
         array[...] = np.where(is_in_range, np.where(is_row, row, array), nothing)
+
+
+def window_of(array: SymbolicArray) -> tuple[cs.MX, Geometry]:
+    """Return the node that an array is a window on, and which one: its root where that lies in C order, or its own."""
+    root = array.root
+    if root is not None and root.value.flags.c_contiguous:
+        return root.node, array.geometry
+    shape = array.shape
+    strides = tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
+    return array.node, Geometry(shape, 0, strides)
 
 
 def _value_of_row(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

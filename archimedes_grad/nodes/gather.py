@@ -194,24 +194,31 @@ def _runs(entries: IndexArray) -> list[tuple[int, int, int]]:
     return runs if all(step for _, _, step in runs) and len(runs) <= _MOST_RUNS else []
 
 
-def entries_of_rows(node: cs.MX, length: int, inner: int, index: cs.MX) -> cs.MX:
+def entries_of_rows(root: cs.MX, geometry: Geometry, index: cs.MX) -> cs.MX:
     """Return, as one column, rows of an array at indices that are known at run time; nan where one is out of range.
 
     Parameters
     ----------
-    length, inner
-        How many rows the array has, and how many entries each.
+    root, geometry
+        What the array is a window on, and which one.
     index
         The numbers of the rows; negative ones count from the end.
     """
+    length, step = geometry.shape[0], geometry.strides[0]
+    places = Geometry(geometry.shape[1:], geometry.offset, geometry.strides[1:]).indices().ravel()
     position = flat(index)
     below = _binary(cs.OP_LT, position, cs.MX(0.0))
     position = _binary(cs.OP_ADD, position, _binary(cs.OP_MUL, below, cs.MX(length)))
-    if inner != 1:
-        first = cs.repmat(_binary(cs.OP_MUL, position, cs.MX(inner)).T, inner, 1)
-        within = cs.repmat(cs.MX(cs.DM(range(inner))), 1, index.numel())
-        position = cs.vec(_binary(cs.OP_ADD, first, within))
-    return flat(node).get_nz(False, position)
+    is_in_range = cs.logic_and(position >= 0, position < length)
+    if step != 1:
+        position = _binary(cs.OP_MUL, position, cs.MX(step))
+    if places.tolist() != [0]:
+        position = cs.repmat(position.T, places.size, 1)
+        position = cs.vec(_binary(cs.OP_ADD, position, cs.repmat(cs.MX(cs.DM(places)), 1, index.numel())))
+    if not geometry.is_whole(root.numel()):
+        # Beyond the window lie other entries of the root; at -1 none.
+        position = cs.vec(cs.repmat(is_in_range.T, places.size, 1)) * (position + 1) - 1
+    return flat(root).get_nz(False, position)
 
 
 def broadcast(node: cs.MX, shape: Shape, target: Shape) -> cs.MX:

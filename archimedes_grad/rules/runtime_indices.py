@@ -17,7 +17,7 @@ import numpy.typing as npt
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import gathered, is_traced
-from archimedes_grad.arrays.rows import RowOfSymbolicArray
+from archimedes_grad.arrays.rows import RowOfSymbolicArray, window_of
 from archimedes_grad.arrays.trace_state import current_trace, note_call
 from archimedes_grad.nodes.gather import entries_of_rows, reshaped
 
@@ -201,6 +201,5 @@ def _rows_at(array: Any, numbers: SymbolicArray) -> SymbolicArray:
     length, *rest = array.shape
     shape = (*numbers.shape, *rest)
     value = np.take(array.value, numbers.value, axis=0, mode="clip") if length else np.zeros(shape, array.dtype)
-    inner = math.prod(rest)
-    entries = entries_of_rows(array.node, length, inner, numbers.node) if inner else cs.MX(0, 1)
+    entries = entries_of_rows(*window_of(array), numbers.node) if math.prod(rest) else cs.MX(0, 1)
     return new_array(reshaped(entries, shape), value)
