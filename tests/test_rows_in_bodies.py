@@ -117,6 +117,15 @@ def copies_are_copies(x, k):
     return x, *copies
 
 
+def by_an_array_without_axes(x, k):
+    number = np.array(k)
+    row, column = x[number], x[..., number]
+    row[0], column[0] = 5.0, 6.0
+    x[number, 1] = 7.0
+    number += 0 * number
+    return x, row, column
+
+
 def negative(x, k):
     x[k - 3, 0] = 8.0
     x[-1 - k] *= 2
@@ -149,7 +158,8 @@ def many_axes(x, k):
 PROGRAMS = [
     write_an_entry, write_a_window, write_all_of_it, read_after_a_write_to_the_whole, write_to_a_view_of_it,
     window_by_a_tuple, swap_without_copies, swap_with_copies, assign_a_row, assign_an_entry, assign_by_two_indices,
-    in_place, entry_of_a_column, of_a_view, of_a_row, of_whole_numbers, by_functions, copies_are_copies, negative,
+    in_place, entry_of_a_column, of_a_view, of_a_row, of_whole_numbers, by_functions, copies_are_copies,
+    by_an_array_without_axes, negative,
     complex_rows, within_a_body, many_axes,
 ]  # fmt: skip
 

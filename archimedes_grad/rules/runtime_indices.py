@@ -122,7 +122,10 @@ def entries_at(array: Any, index: RuntimeIndex) -> Any:
         row, rest = found
         if rest:
             return row[rest]
-        return row if isinstance(index.result, np.ndarray) else new_array(row.node, row.value[()])
+        if not isinstance(index.result, np.ndarray):
+            return new_array(row.node, row.value[()])
+        # By an array without axes NumPy gives a copy, by a number a view.
+        return row.copy() if any(isinstance(index.parts[place].value, np.ndarray) for place in index.traced) else row
     if len(index.advanced) == 1:
         return _along_one_axis(array, index)
     return _rows_at(np.ravel(array), _places(array, index))
