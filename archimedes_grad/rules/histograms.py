@@ -15,6 +15,7 @@ from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_tr
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
 from archimedes_grad.rules.composition import composed, static
+from archimedes_grad.rules.sorting import follow_order
 
 
 @implements(np.bincount)
@@ -44,7 +45,9 @@ def _edges(a: Any, bins: Any, range_: Any, name: str) -> Any:
     """Return the edges of the bins: given, or evenly spaced between the extremes of the data."""
     _static_bins(bins, name)
     if np.ndim(value_of(bins)) == 1:
-        return array_of(bins)
+        edges = array_of(bins)
+        follow_order(edges)
+        return edges
     if not is_traced(a) and not is_traced(range_):
         return np.histogram_bin_edges(a, static(bins), range_)
     low, high = (np.min(a), np.max(a)) if range_ is None else range_

@@ -1,5 +1,7 @@
 """Wrong shapes, axes, indices and words: the exception is NumPy's own, its type and its message."""
 
+import re
+
 import numpy as np
 import pytest
 from checks import apart
@@ -401,3 +403,27 @@ def test_the_exception_is_numpys(expression):
         arc.compile(call)(A, T, S, V)
     assert type(traced.value) is type(plain.value)
     assert str(traced.value) == str(plain.value)
+
+
+V3 = np.array([0.2, 1.5, 2.5])
+BINNED = {
+    "digitize": lambda edges: np.digitize(V3, edges),
+    "digitize many": lambda edges: np.digitize(np.linspace(0.0, 3.0, 3000), edges),
+    "histogram": lambda edges: np.histogram(V3, edges)[0],
+    "histogram2d": lambda edges: np.histogram2d(V3, V3, [3, edges])[0],
+    "histogramdd": lambda edges: np.histogramdd(np.column_stack([V3, V3]), [edges, edges])[0],
+}
+
+
+@pytest.mark.parametrize("binned", BINNED.values(), ids=BINNED)
+def test_edges_that_are_in_no_order_at_a_later_call(binned):
+    compiled = arc.compile(binned)
+    ascending, mixed = np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.0, 2.0, 1.0, 3.0])
+    for edges in (ascending, ascending[::-1].copy(), mixed, 2 * ascending, np.array([0.0, 0.0, 1.0, np.inf])):
+        try:
+            expected = binned(edges)
+        except ValueError as error:
+            with pytest.raises(ValueError, match=re.escape(str(error))):
+                compiled(edges)
+        else:
+            np.testing.assert_array_equal(compiled(edges), expected)
