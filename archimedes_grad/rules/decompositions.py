@@ -24,7 +24,7 @@ from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import pseudo_inverse
 from archimedes_grad.rules import small_matrices as small
 from archimedes_grad.rules.attempts import implements_fallible
-from archimedes_grad.rules.composition import chosen
+from archimedes_grad.rules.composition import chosen, decides
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.lapack import Kind, matrix_call
 
@@ -110,12 +110,6 @@ def eigvals(a: Any) -> Any:
 def _are_complex() -> bool:
     """Tell whether this NumPy's eigenvalues are complex whatever they are: from 2.5 on."""
     return np.linalg.eigvals(np.eye(1)).dtype.kind == "c"
-
-
-def decides() -> bool:
-    """Tell whether Python may take a decision on values here."""
-    trace = current_trace()
-    return trace is not None and trace.values_known and not trace.outermost.structured
 
 
 # --- singular values ------------------------------------------------------------------------------

@@ -14,8 +14,7 @@ from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
-from archimedes_grad.rules.composition import composed, static
-from archimedes_grad.rules.sorting import follow_order
+from archimedes_grad.rules.composition import composed, refuse, static
 
 
 @implements(np.bincount)
@@ -46,11 +45,13 @@ def _edges(a: Any, bins: Any, range_: Any, name: str) -> Any:
     _static_bins(bins, name)
     if np.ndim(value_of(bins)) == 1:
         edges = array_of(bins)
-        follow_order(edges)
+        refuse(np.any(np.greater(edges[:-1], edges[1:])))
         return edges
     if not is_traced(a) and not is_traced(range_):
         return np.histogram_bin_edges(a, static(bins), range_)
     low, high = (np.min(a), np.max(a)) if range_ is None else range_
+    is_finite = np.logical_and(np.isfinite(low), np.isfinite(high))
+    refuse(np.logical_not(np.logical_and(is_finite, np.less_equal(low, high))))
     flat = np.equal(low, high)
     low, high = low - 0.5 * flat, high + 0.5 * flat
     spaced = np.arange(int(bins)) * ((high - low) / int(bins)) + low

@@ -16,7 +16,7 @@ from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
-from archimedes_grad.rules.composition import NO_VALUE, composed
+from archimedes_grad.rules.composition import NO_VALUE, composed, refuse
 from archimedes_grad.rules.reductions import reduced_axes
 from archimedes_grad.rules.sorting import partitioned_last, sorted_by, sorted_last
 
@@ -171,6 +171,7 @@ def _require_method(q: Any, method: str) -> None:
 
 def _weighted(a: Any, q: Any, axis: Any, weights: Any, keepdims: Any, ignore_nan: bool) -> Any:
     """Return the first sorted entries at which the summed weights reach q of the whole."""
+    refuse(np.any(np.less(weights, 0)))
     if np.ndim(value_of(weights)) != a.ndim:
         lengths = [1] * a.ndim
         lengths[axis if axis is not None else 0] = -1
@@ -183,7 +184,9 @@ def _weighted(a: Any, q: Any, axis: Any, weights: Any, keepdims: Any, ignore_nan
     shape = merged.shape
     ordered, steps = sorted_by(merged, as_traced(merged_weights))
     running = np.cumsum(steps, -1)
-    share = running / running[..., -1:]
+    total = running[..., -1:]
+    refuse(np.logical_not(np.all(np.logical_and(np.isfinite(total), np.not_equal(total, 0)))))
+    share = running / total
     share = np.where(np.equal(share, 0), -1.0, share)
     before = np.concatenate([np.full((*shape[:-1], 1), -np.inf), share[..., :-1]], -1)
     results = []
@@ -204,6 +207,7 @@ def _quantile_rule(function: Callable[..., Any], scale: float, ignore_nan: bool)
         a = array_of(a)
         q = np.asarray(q, dtype=float)[()] / scale if not isinstance(q, SymbolicArray) else q / scale
         _require_method(q, method)
+        refuse(np.logical_not(np.all(np.logical_and(np.greater_equal(q, 0), np.less_equal(q, 1)))))
         if weights is not None:
             return _weighted(a, q, axis, gathered(weights), keepdims, ignore_nan)
         return _quantiles(a, q, axis, method, keepdims, ignore_nan)

@@ -15,7 +15,7 @@ from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, broadcast_node, dtype_of, gathered, is_traced, value_of, values_in
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.branches import note_choice
-from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, assigned, composed, written
+from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, assigned, composed, refuse, written
 from archimedes_grad.rules.ufuncs import numpys_out
 from archimedes_grad.rules.words import is_nan, only_where, sub
 
@@ -138,7 +138,9 @@ def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
         a = a % len(listed)
     elif mode == "clip":
         a = np.clip(a, 0, len(listed) - 1)
-    # A graph cannot raise: numbers out of range choose nan where the dtype has it.
+    else:
+        refuse(np.any(np.logical_or(np.less(a, 0), np.greater_equal(a, len(listed)))))
+    # A graph cannot raise: in a body numbers out of range choose nan where the dtype has it.
     result: Any = np.full(value.shape, np.nan, value.dtype) if value.dtype.kind == "f" else listed[-1]
     for k in reversed(range(len(listed))):
         result = np.where(np.equal(a, k), listed[k], result)

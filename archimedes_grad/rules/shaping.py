@@ -9,7 +9,7 @@ import numpy as np
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, gathered, moved, root_indices, value_of, values_in
-from archimedes_grad.rules.composition import composed, gathered_from, numbered, plain_function, static
+from archimedes_grad.rules.composition import composed, gathered_from, numbered, plain_function, refuse, static
 
 # --- what says nothing about traced values --------------------------------------------------------
 
@@ -104,6 +104,7 @@ def ix_(*args: Any) -> tuple[Any, ...]:
 def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
     """Numbers in geometric progression between two ends of the same sign; nan between others."""
     start, stop = start * 1.0, stop * 1.0  # Truth values have no sign.
+    refuse(np.any(np.logical_or(np.equal(start, 0), np.equal(stop, 0))))
     sign = np.sign(start)
     shape = np.broadcast_shapes(np.shape(value_of(start)), np.shape(value_of(stop)))
     powers = np.linspace(0.0, 1.0, num, endpoint) if num else np.zeros(0)

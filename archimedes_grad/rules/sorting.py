@@ -19,8 +19,7 @@ from archimedes_grad.arrays.new_arrays import in_order_of, new_array
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of, values_in
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import found
-from archimedes_grad.rules.composition import NO_VALUE, composed
-from archimedes_grad.rules.decompositions import decides
+from archimedes_grad.rules.composition import NO_VALUE, composed, refuse
 from archimedes_grad.rules.networks import first_extreme, sorted_rows, sorted_with
 from archimedes_grad.rules.reductions import folded, reduced_columns
 
@@ -179,12 +178,14 @@ _place_of(np.argmin, ELEMENTWISE[np.fmin])
 @composed(np.nanargmax)
 def nanargmax(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NO_VALUE) -> Any:
     """The index of the first of the largest entries, nan left out."""
+    refuse(np.any(np.all(np.isnan(a), axis)))
     return np.argmax(np.where(np.isnan(a), -np.inf, a), axis, keepdims=keepdims)
 
 
 @composed(np.nanargmin)
 def nanargmin(a: Any, axis: int | None = None, out: Any = None, *, keepdims: Any = NO_VALUE) -> Any:
     """The index of the first of the smallest entries, nan left out."""
+    refuse(np.any(np.all(np.isnan(a), axis)))
     return np.argmin(np.where(np.isnan(a), np.inf, a), axis, keepdims=keepdims)
 
 
@@ -208,20 +209,13 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     return before + np.isnan(v) * numbers
 
 
-def follow_order(edges: Any, may_descend: bool = False) -> None:
-    """Let traced edges that are in no order take a path of their own: there NumPy refuses them."""
-    if is_traced(edges) and decides():
-        before, after = edges[:-1], edges[1:]
-        ascends = bool(np.all(np.less_equal(before, after)))
-        if may_descend and not ascends:
-            bool(np.all(np.greater_equal(before, after)))
-
-
 @composed(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
     """The bin of each entry: a count of the edges below it, or above it where the edges descend."""
     bins = array_of(bins)
-    follow_order(bins, may_descend=True)
+    before, after = bins[:-1], bins[1:]
+    ascends, descends = np.all(np.less_equal(before, after)), np.all(np.greater_equal(before, after))
+    refuse(np.logical_not(np.logical_or(ascends, descends)))
     x = array_of(x)
     if not found.compared_in_graph(x.size, bins.size):
         return found.bins_of(x, bins, right)

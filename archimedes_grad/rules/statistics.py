@@ -9,7 +9,7 @@ import numpy as np
 
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, gathered, node_of, value_of
-from archimedes_grad.rules.composition import NO_VALUE, chosen, composed, given
+from archimedes_grad.rules.composition import NO_VALUE, chosen, composed, given, refuse
 from archimedes_grad.rules.lengths import root_of_sum_of_squares
 
 
@@ -51,6 +51,7 @@ def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: in
     w: Any = None
     for weights in (fweights, aweights):
         if weights is not None:
+            refuse(np.any(np.less(weights, 0)))
             w = np.asarray(weights) * np.float64(1.0) if w is None else w * weights
     if w is None:
         center: Any = np.mean(X, 1, keepdims=True)

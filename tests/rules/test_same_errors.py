@@ -405,25 +405,50 @@ def test_the_exception_is_numpys(expression):
     assert str(traced.value) == str(plain.value)
 
 
-V3 = np.array([0.2, 1.5, 2.5])
-BINNED = {
-    "digitize": lambda edges: np.digitize(V3, edges),
-    "digitize many": lambda edges: np.digitize(np.linspace(0.0, 3.0, 3000), edges),
-    "histogram": lambda edges: np.histogram(V3, edges)[0],
-    "histogram2d": lambda edges: np.histogram2d(V3, V3, [3, edges])[0],
-    "histogramdd": lambda edges: np.histogramdd(np.column_stack([V3, V3]), [edges, edges])[0],
-}
+#: What NumPy refuses by its values: the function of w, a w that it takes and one that it does not.
+BY_VALUE = [
+    ("np.digitize(V, w)", [0.0, 1.0, 2.0], [0.0, 2.0, 1.0]), ("np.digitize(V, w)", [2.0, 1.0, 0.0], [1.0, 2.0, 0.0]),
+    ("np.digitize(np.linspace(0, 3, 3000), w)", [0.0, 1.0, 2.0], [0.0, 2.0, 1.0]),
+    ("np.histogram(V, w)[0]", [0.0, 1.0, 2.0], [0.0, 2.0, 1.0]),
+    ("np.histogram2d(V, V, [3, w])[0]", [0.0, 1.0, 2.0], [0.0, 2.0, 1.0]),
+    ("np.histogramdd(S, [w, w, w])[0]", [0.0, 1.0, 2.0], [0.0, 2.0, 1.0]),
+    ("np.histogram(V, 3, (0.0, w))[0]", 2.0, -1.0), ("np.histogram(V, 3, (0.0, w))[0]", 2.0, np.inf),
+    ("np.histogram(w, 3)[0]", [1.0, 2.0], [1.0, np.nan]), ("np.histogram_bin_edges(w, 3)", [1.0, 2.0], [1.0, np.inf]),
+    ("np.quantile(V, w)", 0.5, 1.5), ("np.quantile(V, w)", [0.5, 0.1], [0.5, -0.1]),
+    ("np.percentile(V, w)", 30.0, 101.0),
+    ("np.nanquantile(V, w)", 0.5, np.nan), ("np.nanpercentile(A, w, axis=0)", 50.0, -1.0),
+    ("np.quantile(V, 0.3, weights=w, method='inverted_cdf')", [1.0, 2, 0, 1, 1], [1.0, -2, 1, 1, 1]),
+    ("np.quantile(V, 0.3, weights=w, method='inverted_cdf')", [1.0, 2, 0, 1, 1], [0.0, 0, 0, 0, 0]),
+    ("np.percentile(V, 30, weights=w, method='inverted_cdf')", [1.0, 2, 0, 1, 1], [np.inf, 0, 0, 0, 0]),
+    ("np.cov(S, aweights=w)", [1.0, 2.0, 1.0], [1.0, -2.0, 1.0]),
+    ("np.cov(S, fweights=w.astype(int))", [1.0, 2.0, 1.0], [1.0, -2.0, 1.0]),
+    ("np.nanargmax(w)", [1.0, np.nan], [np.nan, np.nan]), ("np.nanargmin(w, 0)", [[1.0, 2], [3, 4]], [[np.nan, 2]] * 2),
+    ("np.geomspace(w, 8.0, 4)", 1.0, 0.0), ("np.geomspace(1.0, w, 4)", 8.0, 0.0),
+    ("np.choose(w.astype(int), [V, 2 * V])", 1.0, 2.0), ("np.choose(w.astype(int), [1.0, 2.0])", [0.0, 1], [0.0, -1]),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("binned", BINNED.values(), ids=BINNED)
-def test_edges_that_are_in_no_order_at_a_later_call(binned):
-    compiled = arc.compile(binned)
-    ascending, mixed = np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.0, 2.0, 1.0, 3.0])
-    for edges in (ascending, ascending[::-1].copy(), mixed, 2 * ascending, np.array([0.0, 0.0, 1.0, np.inf])):
-        try:
-            expected = binned(edges)
-        except ValueError as error:
-            with pytest.raises(ValueError, match=re.escape(str(error))):
-                compiled(edges)
-        else:
-            np.testing.assert_array_equal(compiled(edges), expected)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("expression", "taken", "refused"), BY_VALUE)
+def test_what_is_refused_by_value_is_refused_at_a_later_call(expression, taken, refused):
+    call = eval(f"lambda A, T, S, V, w: {expression}", dict(NUMPY))
+    taken, refused = np.array(taken)[()], np.array(refused)[()]
+    compiled = arc.compile(call)
+    np.testing.assert_allclose(compiled(A, T, S, V, taken), call(A, T, S, V, taken), rtol=1e-12)
+    with pytest.raises(Exception) as plain:
+        call(A, T, S, V, refused)
+    with pytest.raises(type(plain.value), match=re.escape(str(plain.value))):
+        compiled(A, T, S, V, refused)
+    np.testing.assert_allclose(compiled(A, T, S, V, taken), call(A, T, S, V, taken), rtol=1e-12)
+
+
+def test_edges_that_descend_or_are_equal_are_taken():
+    compiled = arc.compile(lambda edges: np.digitize(V, edges))
+    for edges in ([0.0, 1.0, 2.0], [2.0, 1.0, 0.0], [0.0, 0.0, np.inf], [1.0, 1.0, 1.0]):
+        np.testing.assert_array_equal(compiled(np.array(edges)), np.digitize(V, edges))
+
+
+def test_what_is_refused_by_value_has_one_path_where_control_flow_is_structured():
+    structured = arc.compile(lambda q: np.quantile(V, q), control_flow="structured")
+    np.testing.assert_allclose(structured(0.3), np.quantile(V, 0.3))
+    np.testing.assert_allclose(structured(1.5), np.max(V))
