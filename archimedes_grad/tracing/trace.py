@@ -281,9 +281,14 @@ def _closed(
     nodes = [node if node.numel() else cs.MX(*node.shape) for node in nodes]
     # The nodes themselves are cut out: copies of them would double the graph with each trace inside.
     expressions, bare = _read_from_outside(nodes, {hash(symbol) for symbol in symbols})
-    cut_symbols = [cs.MX.sym(f"outer{k}", expression.sparsity()) for k, expression in enumerate(expressions)]
-    inner_nodes = Rebuilding(dict(zip(map(hash, expressions), cut_symbols, strict=True))).of(nodes)
-    return tuple(inner_nodes), (*expressions, *bare), (*cut_symbols, *bare)
+    cut_symbols = [cs.MX.sym(f"outer{k}", *expression.shape) for k, expression in enumerate(expressions)]
+    # What enters a Function has all its entries; inside, structural zeros are where they were.
+    standing_in = [
+        symbol if expression.is_dense() else cs.project(symbol, expression.sparsity())
+        for symbol, expression in zip(cut_symbols, expressions, strict=True)
+    ]
+    inner_nodes = Rebuilding(dict(zip(map(hash, expressions), standing_in, strict=True))).of(nodes)
+    return tuple(inner_nodes), (*map(cs.densify, expressions), *bare), (*cut_symbols, *bare)
 
 
 def _read_from_outside(nodes: list[cs.MX], own: set[int]) -> tuple[list[cs.MX], list[cs.MX]]:

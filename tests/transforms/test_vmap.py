@@ -6,6 +6,8 @@ import functools
 import casadi as cs
 import numpy as np
 import pytest
+import scipy.linalg
+from helpers import sample
 
 import archimedes_grad as arc
 from archimedes_grad import TraceError
@@ -326,3 +328,17 @@ def test_many_items_within_loops_and_rules():
 def test_many_items_are_evaluated_in_lots():
     function = arc.vmap(arc.grad(smooth)).to_casadi(np.ones((1000, 3)))
     assert any(inner.name().startswith("lots_of") for inner in function.find_functions())
+
+
+@pytest.mark.parametrize("mode", ["full", "r", "economic"])
+def test_batches_of_slopes_that_read_structural_zeros(mode):
+    """Of slopes of a factorisation parts are constants that a body closes over, and they are sparse."""
+
+    def total(A):
+        return sum(np.sum(np.sin(part)) for part in scipy.linalg.qr(A, mode=mode))
+
+    matrices, directions = sample((2, 5, 3)), sample((2, 5, 3), seed=1)
+    slopes = arc.vmap(lambda A, direction: arc.jvp(total)(A, direction))(matrices, directions)
+    gradients = arc.vmap(arc.grad(total))(matrices)
+    np.testing.assert_allclose(slopes, np.sum(gradients * directions, (1, 2)), rtol=1e-10)
+    np.testing.assert_allclose(gradients[1], arc.grad(total)(matrices[1]), rtol=1e-12)
