@@ -168,8 +168,10 @@ def _lstsq(original: Callable[..., Any], a: Any, b: Any, cond: Any = None, *args
     value = original(value_of(a), value_of(b), cond, *args, **options)
     if not np.size(value_of(a)):
         # Without unknowns b itself is left, also where it has no entries.
-        without_unknowns = np.shape(value_of(a))[1] == 0
-        return value[0], np.sum(np.square(b), axis=0) if without_unknowns else value[1], *value[2:]
+        x, residues, *rest = value
+        if np.shape(value_of(a))[1] == 0:
+            residues = as_numpy_gives(np.sum(np.square(np.abs(b)), axis=0), residues)
+        return x, residues, *rest
     x, misfits, rank, s = np.linalg.lstsq(a, b, cond if cond is not None else np.finfo(np.float64).eps)
     if value[3] is None:
         # One of LAPACK's drivers computes neither residues nor singular values.

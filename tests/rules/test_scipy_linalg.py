@@ -181,3 +181,12 @@ def test_errors(call, error, named):
     else:
         assert named in str(traced.value)
         assert __file__ in str(traced.value)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "complex128", "complex64"])
+@pytest.mark.parametrize("shape", [(0,), (3,), (3, 2)])
+def test_residues_without_unknowns_are_squares_of_absolute_values(dtype, shape):
+    right = np.ones(shape, dtype) * (2 - 1j if np.dtype(dtype).kind == "c" else 2)
+    right = right.astype(dtype)
+    expected = linalg.lstsq(np.zeros((shape[0], 0)), right)[1]
+    assert_same(arc.compile(lambda b: linalg.lstsq(np.zeros((shape[0], 0)), b)[1])(right), expected)
