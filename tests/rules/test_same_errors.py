@@ -422,6 +422,8 @@ BY_VALUE = [
     ("np.cov(S, fweights=w.astype(int))", [1.0, 2.0, 1.0], [1.0, -2.0, 1.0]),
     ("np.nanargmax(w)", [1.0, np.nan], [np.nan, np.nan]), ("np.nanargmin(w, 0)", [[1.0, 2], [3, 4]], [[np.nan, 2]] * 2),
     ("np.geomspace(w, 8.0, 4)", 1.0, 0.0), ("np.geomspace(1.0, w, 4)", 8.0, 0.0),
+    ("2 ** w.astype(int)", 1.0, -1.0), ("np.arange(3) ** w.astype(int)", [1.0, 0.0, 2.0], [0.0, 1.0, -2.0]),
+    ("np.power(w.astype(int), w.astype(int))", [1.0, 0.0], [-2.0, 1.0]),
     ("np.choose(w.astype(int), [V, 2 * V])", 1.0, 2.0), ("np.choose(w.astype(int), [1.0, 2.0])", [0.0, 1], [0.0, -1]),
 ]  # fmt: skip
 
