@@ -47,6 +47,29 @@ def test_python_numbers_take_on_the_dtype_of_arrays(dtype):
         check_value(lambda x, n: x * n, x[0], number)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.float32, np.float64, bool], ids=name)
+@pytest.mark.parametrize("number", [2, 3.5], ids=name)
+def test_what_operators_give_of_python_numbers_takes_on_the_dtype_of_arrays(dtype, number):
+    def program(x, n):
+        numbers = [
+            2 * n, (n + 1) ** 2, n**3, n * 0.5, -n, +n, abs(-n), n - n, 7 - n, n / 2, 5 / n, 1 / (1 / n), n // 2, 7 % n,
+            *divmod(7, n), round(n), round(n, 1), sum([n, n]), max(n + 1, 2), 1 + n * 2 - n / 4,
+        ]  # fmt: skip
+        return [*(x * k for k in numbers), *(k + x[0] for k in numbers), np.where(x > 1, x, n + 1)]
+
+    check_value(program, np.array([1, 2]).astype(dtype), number)
+
+
+def test_python_numbers_are_numpys_once_a_function_or_number_of_numpys_made_them():
+    x = np.ones(2, np.float32)
+    check_value(lambda x, a: [x * np.sin(a), x * np.add(a, 1), x * (a * np.float64(2)), x * (a + x[0])], x, 3.0)
+
+
+@pytest.mark.parametrize("bits", [operator.and_, operator.or_, operator.xor, operator.lshift], ids=name)
+def test_bits_of_python_numbers_take_on_the_dtype_of_arrays(bits):
+    check_value(lambda x, n: [x + bits(n, 1), x + ~-n], np.ones(2, np.uint8), 6)
+
+
 @pytest.mark.parametrize("op", OPERATORS, ids=name)
 def test_integer_arithmetic(op):
     x = integers(np.int64, 7, -7, 7, -7, 0, 5, -1)

@@ -19,6 +19,8 @@ from archimedes_grad.arrays.dispatch import ELEMENTWISE
 from archimedes_grad.arrays.trace_state import current_trace, outlived, trace_error
 
 _float64 = np.float64
+_FLOATS = (np.float64, float)
+_PYTHONS = (int, float)
 
 _Operator = Callable[[Any, Any], Any]
 
@@ -87,6 +89,40 @@ def _reflected(general: _Operator) -> _Operator:
     return method
 
 
+def _keeping_pythons(general: _Operator) -> _Operator:
+    """Return an operator that gives Python's numbers of such, which take on the dtype of the arrays that they meet."""
+
+    def method(a: Any, b: Any) -> Any:
+        result = general(a, b)
+        return _kept(result) if _is_pythons(a) and _is_pythons(b) else result
+
+    return method
+
+
+def _is_pythons(operand: Any) -> bool:
+    return type(operand.value if _is_traced(operand) else operand) in _PYTHONS
+
+
+def _is_traced(operand: Any) -> bool:
+    return isinstance(operand, Operators)
+
+
+def _of_one(general: Callable[[Any], Any], operand: Any) -> Any:
+    return _kept(general(operand)) if _is_pythons(operand) else general(operand)
+
+
+def _kept(result: Any) -> Any:
+    """Return traced numbers with values of Python's."""
+    if isinstance(result, tuple):
+        return tuple(map(_kept, result))
+    return type(result)(result.node, _of_pythons(result.value)) if _is_traced(result) else result
+
+
+def _of_pythons(value: Any) -> Any:
+    """Return a number of NumPy's as Python's; truth values as they are."""
+    return value.item() if value.dtype.kind in "if" else value
+
+
 def _is_fraction(other: Any) -> bool:
     return type(other) not in _KNOWN and not isinstance(other, _NUMPYS) and isinstance(other, numbers.Rational)
 
@@ -110,29 +146,35 @@ def _operator(
     ufunc: np.ufunc, function: _Operator, opcode: int, general: _Operator | None = None
 ) -> tuple[_Operator, _Operator]:
     """Return an operator's method and its reflected method; ``general`` is what the ufunc would do, if it is more."""
-    general = general or ufunc
+    general = _keeping_pythons(general or ufunc)
     asked = _asking(general, _reflection_of(function.__name__))
     answered = _reflected(general)
     adds = opcode in (cs.OP_ADD, cs.OP_SUB)  # A zero that is added needs a second look.
 
+    def computed(a: Any, b: Any) -> Any:
+        if type(a) is _float64 or type(b) is _float64:
+            return function(a, b)
+        # As NumPy's numbers: Python's raise by zero.
+        return _of_pythons(function(_float64(a), b))
+
     def forward(self: Any, other: Any) -> Any:
         value = self.value
-        if type(value) is _float64:
+        if type(value) in _FLOATS:
             kind = type(other)
             if (kind is float or kind is int) and (other or not adds):
                 node = _binary_node(opcode, self._node, scalar_node(other))
-                return type(self)(node, function(value, other))
-            if kind is type(self) and type(other.value) is _float64 and other is not self:
+                return type(self)(node, computed(value, other))
+            if kind is type(self) and type(other.value) in _FLOATS and other is not self:
                 node = _binary_node(opcode, self._node, other._node)
-                return kind(node, function(value, other.value))
+                return kind(node, computed(value, other.value))
         return general(self, other) if type(other) in _KNOWN else asked(self, other)
 
     def reflected(self: Any, other: Any) -> Any:
         value = self.value
         kind = type(other)
-        if type(value) is _float64 and (kind is float or kind is int) and (other or not adds):
+        if type(value) in _FLOATS and (kind is float or kind is int) and (other or not adds):
             node = _binary_node(opcode, scalar_node(other), self._node)
-            return type(self)(node, function(other, value))
+            return type(self)(node, computed(other, value))
         return general(other, self) if kind in _KNOWN else answered(self, other)
 
     return forward, reflected
@@ -163,7 +205,8 @@ def _in_place(ufunc: np.ufunc, function: _Operator) -> _Operator:
 
 def _of_ufunc(ufunc: np.ufunc, name: str) -> tuple[_Operator, _Operator]:
     """Return an operator's method and its reflected method without a short way."""
-    return _asking(ufunc, _reflection_of(name)), _reflected(ufunc)
+    general = _keeping_pythons(ufunc)
+    return _asking(general, _reflection_of(name)), _reflected(general)
 
 
 _product_of_matrices, _product_from_the_right = _of_ufunc(np.matmul, "matmul")
@@ -225,7 +268,7 @@ class Operators:
     def __rtruediv__(self: Any, other: Any) -> Any:
         # CasADi would simplify 1 / (1 / x) to x and so lose an overflow: the ufunc's rule does not let it.
         if type(other) in (int, float) and other == 1 and self.node.op() == cs.OP_INV:
-            return np.true_divide(other, self)
+            return _keeping_pythons(np.true_divide)(other, self)
         return self._divided(other)
 
     def __pow__(self: Any, other: Any) -> Any:
@@ -245,19 +288,19 @@ class Operators:
     __rpow__ = _power_of_other
 
     def __neg__(self: Any) -> Any:
-        return np.negative(self)
+        return _of_one(np.negative, self)
 
     def __pos__(self: Any) -> Any:
-        return np.positive(self)
+        return _of_one(np.positive, self)
 
     def __abs__(self: Any) -> Any:
-        return np.absolute(self)
+        return _of_one(np.absolute, self)
 
     def __invert__(self: Any) -> Any:
-        return np.invert(self)
+        return _of_one(np.invert, self)
 
     def __round__(self: Any, digits: int | None = None) -> Any:
         if self.ndim:
             raise TypeError(f"round takes a number, and got an array of shape {self.shape}. Use np.round.")
         # Without digits Python gives an integer, which may be an index.
-        return np.rint(self).astype(int) if digits is None else np.round(self, digits)
+        return _of_one(lambda x: np.rint(x).astype(int) if digits is None else np.round(x, digits), self)
