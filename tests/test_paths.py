@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 
 import numpy as np
@@ -263,6 +264,31 @@ def test_merged_paths_keep_the_signs_of_zeros():
         compiled(2.0), compiled(0.5)
     assert np.signbit(compiled(0.0))
     assert not np.signbit(compiled(-0.0))
+
+
+def test_merged_paths_keep_the_order_of_keys():
+    compiled = arc.compile(lambda x: {"a": x, "b": 2 * x} if x > 0 else {"b": 3 * x, "a": x})
+    for x in np.tile([1.0, -1.0], 20):
+        assert [*compiled(x).items()] == ([("a", x), ("b", 2 * x)] if x > 0 else [("b", 3 * x), ("a", x)])
+
+
+REFUSED = {
+    "power": (operator.pow, (2, 3), (2, -1), ValueError, "negative integer powers"),
+    "power of arrays": (operator.pow, (np.array([2, 3]), np.array([1, 2])), (np.array([2, 3]), np.array([1, -2])),
+                        ValueError, "negative integer powers"),
+    "below the dtype": (operator.add, (np.ones(2, np.uint8), 3), (np.ones(2, np.uint8), -3), OverflowError, "-3"),
+    "above the dtype": (operator.mul, (3, np.ones(2, np.int8)), (300, np.ones(2, np.int8)), OverflowError, "300"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_numbers_that_numpy_refuses_are_refused_in_later_calls_too(case):
+    function, first, refused, error, words = REFUSED[case]
+    compiled = arc.compile(function)
+    for _ in range(2):
+        np.testing.assert_array_equal(compiled(*first), function(*first))
+        with pytest.raises(error, match=words):
+            compiled(*refused)
 
 
 def test_newton_to_convergence():

@@ -6,6 +6,8 @@ that the path holds only where the truth is the same. See ``paths.py`` for what 
 
 from __future__ import annotations
 
+from typing import Any
+
 import casadi as cs
 
 from archimedes_grad.arrays.constants import scalar_node
@@ -20,6 +22,21 @@ _STRUCTURED_WAY_ON = (
     "static_argnames."
 )
 _TABLE_WAY_ON = "For an index of a plain array write arc.array(table)[index]. Else: "
+
+
+def decides() -> bool:
+    """Tell whether Python may take a decision on values here."""
+    trace = current_trace()
+    return trace is not None and trace.values_known and not trace.outermost.structured
+
+
+def refuse(is_refused: Any) -> None:
+    """Let values that NumPy refuses take a path of their own: where that is traced NumPy raises.
+
+    In a body, and where control flow is structured, there is one path, and what comes out is what the formula gives.
+    """
+    if decides():
+        bool(is_refused)
 
 
 def decided_truth(node: cs.MX, is_boolean: bool, value: bool) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import casadi as cs
 
+from archimedes_grad.arguments.specs import key_orders
 from archimedes_grad.derivatives.representation import Derived
 from archimedes_grad.nodes.simplification import forward_nodes
 from archimedes_grad.tracing.graph import Template
@@ -84,7 +85,12 @@ def _same_result(template: Template, other: Template) -> bool:
         return (
             type(template.structure) is type(other.structure)
             and template.structure == other.structure
+            and _key_orders(template.structure) == _key_orders(other.structure)
             and len(template.children) == len(other.children)
             and all(map(_same_result, template.children, other.children))
         )
     return template.constant is other.constant
+
+
+def _key_orders(structure: Any) -> tuple[Any, ...]:
+    return key_orders(structure) if hasattr(structure, "children") else ()

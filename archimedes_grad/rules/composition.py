@@ -133,21 +133,6 @@ def _require_number(function: Callable[..., Any], result: Any) -> None:
         )
 
 
-def decides() -> bool:
-    """Tell whether Python may take a decision on values here."""
-    trace = current_trace()
-    return trace is not None and trace.values_known and not trace.outermost.structured
-
-
-def refuse(is_refused: Any) -> None:
-    """Let values that NumPy refuses take a path of their own: where that is traced NumPy raises.
-
-    In a body, and where control flow is structured, there is one path, and what comes out is what the formula gives.
-    """
-    if is_traced(is_refused) and decides():
-        bool(is_refused)
-
-
 def composed(*functions: Callable[..., Any], apart: str | None = None) -> Callable[[Rule], Rule]:
     """Register a NumPy program as the rule of functions with its signature.
 

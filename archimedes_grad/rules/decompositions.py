@@ -15,6 +15,7 @@ import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import complex_rule
+from archimedes_grad.arrays.decisions import decides
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import as_traced, gathered, is_traced, node_of, value_of
 from archimedes_grad.arrays.trace_state import current_trace, note_call, trace_error
@@ -24,7 +25,7 @@ from archimedes_grad.rules import matrix_kinds as kinds
 from archimedes_grad.rules import pseudo_inverse
 from archimedes_grad.rules import small_matrices as small
 from archimedes_grad.rules.attempts import implements_fallible
-from archimedes_grad.rules.composition import chosen, decides
+from archimedes_grad.rules.composition import chosen
 from archimedes_grad.rules.creation import constant
 from archimedes_grad.rules.lapack import Kind, matrix_call
 

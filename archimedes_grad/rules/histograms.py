@@ -9,12 +9,13 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.decisions import refuse
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
-from archimedes_grad.rules.composition import composed, refuse, static
+from archimedes_grad.rules.composition import composed, static
 
 
 @implements(np.bincount)

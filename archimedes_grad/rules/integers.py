@@ -12,9 +12,8 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.constants import scalar_node
-from archimedes_grad.arrays.decisions import decided_truth
+from archimedes_grad.arrays.decisions import decided_truth, decides
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, ELEMENTWISE_BY_KIND, Rule
-from archimedes_grad.rules.composition import decides
 from archimedes_grad.rules.lapack import Kind, called_by_entry, without_derivative
 from archimedes_grad.rules.words import sub
 

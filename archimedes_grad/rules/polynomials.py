@@ -9,12 +9,13 @@ import casadi as cs
 import numpy as np
 from numpy.polynomial import polynomial as _polynomial
 
+from archimedes_grad.arrays.decisions import decides
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import note_call, trace_error
 from archimedes_grad.rules.attempts import implements_fallible
-from archimedes_grad.rules.composition import as_numpy_gives, composed, decides, static_mask
+from archimedes_grad.rules.composition import as_numpy_gives, composed, static_mask
 from archimedes_grad.rules.lapack import Kind, Matrices, matrix_call
 
 

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.decisions import refuse
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules import found
-from archimedes_grad.rules.composition import NO_VALUE, composed, refuse
+from archimedes_grad.rules.composition import NO_VALUE, composed
 from archimedes_grad.rules.reductions import reduced_axes
 from archimedes_grad.rules.sorting import partitioned_last, sorted_by, sorted_last
 

@@ -10,12 +10,13 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.constants import scalar_node
+from archimedes_grad.arrays.decisions import refuse
 from archimedes_grad.arrays.dispatch import FUNCTIONS, implements, implements_ufunc
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, broadcast_node, dtype_of, gathered, is_traced, value_of, values_in
 from archimedes_grad.arrays.trace_state import trace_error
 from archimedes_grad.rules.branches import note_choice
-from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, assigned, composed, refuse, written
+from archimedes_grad.rules.composition import NO_VALUE, as_numpy_gives, assigned, composed, written
 from archimedes_grad.rules.ufuncs import numpys_out
 from archimedes_grad.rules.words import is_nan, only_where, sub
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from archimedes_grad.arrays.decisions import refuse
 from archimedes_grad.arrays.dispatch import implements
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, gathered, moved, root_indices, value_of, values_in
-from archimedes_grad.rules.composition import composed, gathered_from, numbered, plain_function, refuse, static
+from archimedes_grad.rules.composition import composed, gathered_from, numbered, plain_function, static
 
 # --- what says nothing about traced values --------------------------------------------------------
 

@@ -14,12 +14,13 @@ import casadi as cs
 import numpy as np
 
 from archimedes_grad.arrays.array import SymbolicArray
+from archimedes_grad.arrays.decisions import refuse
 from archimedes_grad.arrays.dispatch import ELEMENTWISE, implements
 from archimedes_grad.arrays.new_arrays import in_order_of, new_array
 from archimedes_grad.arrays.operands import array_of, as_traced, gathered, is_traced, value_of, values_in
 from archimedes_grad.nodes.gather import reshaped
 from archimedes_grad.rules import found
-from archimedes_grad.rules.composition import NO_VALUE, composed, refuse
+from archimedes_grad.rules.composition import NO_VALUE, composed
 from archimedes_grad.rules.networks import first_extreme, sorted_rows, sorted_with
 from archimedes_grad.rules.reductions import folded, reduced_columns
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from archimedes_grad.arrays.decisions import refuse
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import array_of, gathered, node_of, value_of
-from archimedes_grad.rules.composition import NO_VALUE, chosen, composed, given, refuse
+from archimedes_grad.rules.composition import NO_VALUE, chosen, composed, given
 from archimedes_grad.rules.lengths import root_of_sum_of_squares
 
 

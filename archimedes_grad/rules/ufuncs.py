@@ -12,6 +12,7 @@ from archimedes_grad.arrays import dispatch
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import complex_rule
 from archimedes_grad.arrays.constants import constant_node, has_negative_zero, scalar_node
+from archimedes_grad.arrays.decisions import refuse
 from archimedes_grad.arrays.dispatch import implements_ufunc
 from archimedes_grad.arrays.new_arrays import new_array
 from archimedes_grad.arrays.operands import (
@@ -51,6 +52,8 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
         return complex_rule(ufunc)(*operands)
     for result in results:
         require_real(result)
+    if first.kind in "iu":
+        _refuse_what_is_beyond(first, operands)
     rule = _rule(ufunc, first)
     shape = np.shape(results[0])
     nodes = [broadcast_node(operand, shape) for operand in operands]
@@ -69,6 +72,15 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
     targets = out if isinstance(out, tuple) else (out,) * len(outputs)
     written = [_written(o, t, where, ufunc) for o, t in zip(outputs, targets, strict=True)]
     return written[0] if ufunc.nout == 1 else tuple(written)
+
+
+def _refuse_what_is_beyond(dtype: np.dtype[Any], operands: tuple[Any, ...]) -> None:
+    """Let whole numbers of Python's that the dtype of an array does not hold take their own path: NumPy refuses them."""
+    if dtype != np.int64:
+        limits = np.iinfo(dtype)
+        for operand in operands:
+            if isinstance(operand, SymbolicArray) and type(operand.value) is int:
+                refuse(np.logical_or(np.less(operand, limits.min), np.greater(operand, limits.max)))
 
 
 def _as_whole(ufunc: np.ufunc, node: cs.MX, dtype: np.dtype[Any]) -> cs.MX:
