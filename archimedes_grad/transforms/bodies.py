@@ -19,7 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from archimedes_grad.arguments.signature import Layout
-from archimedes_grad.arguments.specs import flatten, is_static_by_nature, is_tree, leaves_of, shown_structure
+from archimedes_grad.arguments.specs import (
+    flatten,
+    is_static_by_nature,
+    is_tree,
+    key_orders,
+    leaves_of,
+    shown_structure,
+)
 from archimedes_grad.arrays.array import SymbolicArray
 from archimedes_grad.arrays.complex_array import ComplexArray
 from archimedes_grad.arrays.constants import constant_node
@@ -59,6 +66,15 @@ class Structure:
         remaining = iter(numbers)
         leaves = [static[k] if k in static else next(remaining) for k in range(self.n_leaves)]
         return leaves[0] if self.tree is None else self.tree.unflatten(leaves)
+
+    def arranged(self, tree: Any) -> Any:
+        """Return a tree of this structure with the keys of its dictionaries in the order that they have here."""
+        return tree if self.tree is None else self.tree.unflatten(flatten(tree)[0])
+
+    @property
+    def key_orders(self) -> tuple[Any, ...]:
+        """The keys of each dictionary in their order, of which equal structures may have another."""
+        return () if self.tree is None else key_orders(self.tree)
 
     def without_static(self) -> Structure:
         """Return the same structure with None for the leaves that are no numbers: that of a direction."""

@@ -14,7 +14,7 @@ from archimedes_grad.arrays.trace_state import current_trace
 from archimedes_grad.compilation.embedding import casadi_name
 from archimedes_grad.nodes.gather import flat, reshaped
 from archimedes_grad.transforms.black_box import BlackBox
-from archimedes_grad.transforms.bodies import as_number
+from archimedes_grad.transforms.bodies import as_number, owned
 from archimedes_grad.transforms.options import require_functions
 
 _METHODS = ("adaptive", "finite", "complex")
@@ -79,7 +79,7 @@ def callback(
     shape = np.shape(value_of(like))
     trace = current_trace()
     if trace is None or not any(map(is_traced, operands)):
-        return _checked(name, func(*operands), shape)
+        return owned(_checked(name, func(*map(owned, operands)), shape))
 
     def evaluate(*arrays: Any) -> list[Any]:
         # A complex step asks for values of complex arguments.

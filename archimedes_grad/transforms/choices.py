@@ -44,13 +44,13 @@ def cond(pred: Any, t: Callable[..., Any], f: Callable[..., Any], *operands: Any
     pred
         One number or truth value; nan counts as true, as in Python.
     t, f
-        Functions of the operands. Inside a trace both are traced; they must give trees of the same structure and
-        shapes, and their dtypes are promoted as NumPy does. They may close over traced values.
+        Functions of the operands. Inside a trace both are traced; they must give trees of the same structure, keys in
+        the same order, and shapes, and their dtypes are promoted as NumPy does. They may close over traced values.
 
     Raises
     ------
     ValueError
-        If pred has axes; if the branches differ in structure or shapes.
+        If pred has axes; if the branches differ in structure, the order of keys or shapes.
     TraceError
         Where a decision rests on a value of a branch.
 
@@ -163,6 +163,11 @@ def _chosen(
             raise ValueError(
                 f"{owner}: the branches must return trees of the same structure, but {name} returns "
                 f"{body.structure} and {names[-1]} {first.structure}. Fill up the smaller one with zeros."
+            )
+        if body.structure.key_orders != first.structure.key_orders:
+            raise ValueError(
+                f"{owner}: the branches must return dictionaries with their keys in one order, but {name} and "
+                f"{names[-1]} have them in two. Write them in the same order."
             )
         if [output.shape for output in body.outputs] != [output.shape for output in first.outputs]:
             raise ValueError(

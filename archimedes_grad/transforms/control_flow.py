@@ -55,7 +55,8 @@ def scan(
     f
         ``f(carry, x) -> (carry, y)``. Inside a trace it is traced once; it may close over traced values.
     init
-        The first carry: a tree of arrays and numbers. Its structure and shapes stay the same. Inside a trace plain
+        The first carry: a tree of arrays and numbers. Its structure and shapes stay the same, and keys of
+        dictionaries in their order. Inside a trace plain
         numbers count as NumPy's int64 and float64.
     xs
         A tree of arrays with equal first axes, or None with ``length``: x is None then.
@@ -169,6 +170,7 @@ def _scanned_by_python(
     for k in range(n):
         carry, y = _pair(owner, f(carry, owned(xs_structure.build([x[k] for x in slices]))))
         before = _require_same_carry(owner, before, structure, carry)
+        carry = structure.arranged(carry)
         numbers, y_structure = apart(owner, "y", owned(y))
         rows.append(numbers)
     if not n:
@@ -368,4 +370,5 @@ def _while_by_python(
             break
         state = body(state)
         carry = _require_same_carry("while_loop", carry, structure, state)
+        state = structure.arranged(state)
     return owned(state)

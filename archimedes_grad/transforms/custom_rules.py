@@ -26,7 +26,7 @@ from archimedes_grad.nodes.given_derivatives import (
     without_reverse_sweep,
 )
 from archimedes_grad.tracing.graph import Output
-from archimedes_grad.transforms.bodies import applied, values_of
+from archimedes_grad.transforms.bodies import applied, owned, values_of
 from archimedes_grad.transforms.options import require_functions
 from archimedes_grad.transforms.rule_graphs import RuleCall, shown_kind
 
@@ -66,7 +66,7 @@ def stop_gradient(x: Any) -> Any:
 
 
 class _CustomRule(MadeOfFunctions):
-    """A function with a derivative rule of its own: called on plain numbers it is the function itself."""
+    """A function with a derivative rule of its own: called on plain numbers it is the function itself, of copies."""
 
     _defined_by = ""
 
@@ -89,7 +89,8 @@ class _CustomRule(MadeOfFunctions):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluate the function; inside a traced function, put it there with its rule."""
         if current_trace() is None:
-            return self.function(*args, **kwargs)
+            # As in a graph: what is given is not written to, and what comes is new.
+            return owned(self.function(*map(owned, args), **{name: owned(value) for name, value in kwargs.items()}))
         if not self._is_defined():
             raise trace_error(
                 f"{self.form} {self.name!r} has no rule yet, and one was expected before the first derivative.",

@@ -400,6 +400,7 @@ def test_switch_with_a_plain_index():
     [
         (lambda: (1.0, 2.0), lambda: 1.0, "same structure"),
         (lambda: {"a": 1.0}, lambda: {"b": 1.0}, r"f returns \{'b': \*\} and t \{'a': \*\}"),
+        (lambda: {"a": 1.0, "b": 2.0}, lambda: {"b": 1.0, "a": 2.0}, "keys in one order, but f and t"),
         (lambda: np.ones(2), lambda: 1.0, r"f returns shape \(\) and t shape \(2,\)"),
     ],
 )
@@ -524,6 +525,18 @@ def doubled_in_place(state, *_):
     return state
 
 
+def with_rule(function):
+    f = arc.custom_jvp(function)
+    f.defjvp(lambda primals, tangents: (2 * primals[0], 2 * tangents[0]))
+    return f
+
+
+def with_backward_rule(function):
+    f = arc.custom_vjp(function)
+    f.defvjp(lambda x: (2 * x, None), lambda _, cotangent: (2 * cotangent,))
+    return f
+
+
 IN_PLACE = {
     "scan": lambda x: (arc.scan(lambda c, u: (doubled_in_place(c), c), x, np.ones(3)), x),
     "scan, its items": lambda x: (arc.scan(lambda c, u: (c + np.sum(doubled_in_place(u)), None), 0.0, x), x),
@@ -531,6 +544,11 @@ IN_PLACE = {
     "while_loop": lambda x: (arc.while_loop(lambda s: s[0, 0] < 9.0, doubled_in_place, x, 9), x),
     "cond": lambda x: (arc.cond(True, doubled_in_place, np.sin, x), x),
     "switch": lambda x: (arc.switch(1, [np.sin, doubled_in_place], x), x),
+    "custom_jvp": lambda x: (with_rule(doubled_in_place)(x), x),
+    "custom_jvp, its result": lambda x: (doubled_in_place(with_rule(lambda x: x)(x)), x),
+    "custom_vjp": lambda x: (with_backward_rule(doubled_in_place)(x), x),
+    "callback": lambda x: (arc.callback(doubled_in_place, np.zeros((2, 2)), x), x),
+    "callback, its result": lambda x: (doubled_in_place(arc.callback(lambda x: x, np.zeros((2, 2)), x)), x),
 }
 
 
@@ -541,6 +559,25 @@ def test_writes_within_a_loop_or_choice_stay_there_inside_of_a_trace_and_outside
     for one, other in zip(outside[0], inside[0], strict=True):
         np.testing.assert_equal(one, other)
     np.testing.assert_array_equal(inside[1], outside[1])
+
+
+def swapped(state):
+    first, second = state.values()
+    return {"b": 2 * first, "a": second + 1}
+
+
+REORDERED = {
+    "scan": lambda x: arc.scan(lambda c, _: (swapped(c), None), {"a": x, "b": 3.0}, None, length=3)[0],
+    "fori_loop": lambda x: arc.fori_loop(0, 3, lambda i, c: swapped(c), {"a": x, "b": 3.0}),
+    "while_loop": lambda x: arc.while_loop(lambda c: c["a"] < 5.0, swapped, {"a": x, "b": 3.0}, 9),
+}
+
+
+@pytest.mark.parametrize("form", REORDERED)
+def test_a_carry_keeps_the_order_of_its_keys_inside_of_a_trace_and_outside(form):
+    outside, inside = REORDERED[form](1.0), arc.compile(REORDERED[form])(1.0)
+    assert [*outside.items()] == [*inside.items()]
+    assert [*inside] == ["a", "b"]
 
 
 def test_a_switch_of_one_branch():
