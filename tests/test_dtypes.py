@@ -65,6 +65,22 @@ def test_python_numbers_are_numpys_once_a_function_or_number_of_numpys_made_them
     check_value(lambda x, a: [x * np.sin(a), x * np.add(a, 1), x * (a * np.float64(2)), x * (a + x[0])], x, 3.0)
 
 
+@pytest.mark.parametrize(
+    "inner",
+    [
+        lambda x, n: arc.vmap(lambda row, k: row * (2 * k), in_axes=(0, None))(x, n),
+        lambda x, n: arc.vmap(lambda row: row * (2 * n))(x),
+        lambda x, n: arc.cond(x[0] > 0, lambda y, k: y * (2 * k), lambda y, k: y, x, n),
+        lambda x, n: arc.scan(lambda carry, _: (carry * (2 * n), None), x, None, length=1)[0],
+        lambda x, n: arc.value_and_grad(lambda w, k: (w, x * (2 * k)), has_aux=True)(1.0, n)[0][1],
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32], ids=name)
+def test_python_numbers_take_on_the_dtype_of_arrays_in_bodies(inner, dtype):
+    result = arc.compile(inner)(np.ones(3, dtype), 3)
+    np.testing.assert_array_equal(result, np.full(3, 6, dtype), strict=True)
+
+
 @pytest.mark.parametrize("bits", [operator.and_, operator.or_, operator.xor, operator.lshift], ids=name)
 def test_bits_of_python_numbers_take_on_the_dtype_of_arrays(bits):
     check_value(lambda x, n: [x + bits(n, 1), x + ~-n], np.ones(2, np.uint8), 6)

@@ -123,7 +123,8 @@ class BoundArguments:
                 f"{self._static_way_on(position)}"
             )
         dtype = np.dtype(np.float64) if differentiated else array.dtype
-        python_type = type(value) if type(value) in (float, int) and not differentiated else None
+        kind = type(value_of(value))
+        python_type = kind if kind in (float, int) and not differentiated else None
         strides = strides_in_memory(np.asarray(value_of(array)))
         self.leaves.append(Leaf(position, shown, array.shape, dtype, differentiated, python_type, strides))
         if python_type is not None:
