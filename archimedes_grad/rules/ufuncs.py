@@ -75,7 +75,7 @@ def call(ufunc: np.ufunc, *operands: Any, out: Any = None, where: Any = True, **
 
 
 def _refuse_what_is_beyond(dtype: np.dtype[Any], operands: tuple[Any, ...]) -> None:
-    """Let whole numbers of Python's that the dtype of an array does not hold take their own path: NumPy refuses them."""
+    """Let whole numbers of Python's that NumPy refuses, as a dtype does not hold them, take a path of their own."""
     if dtype != np.int64:
         limits = np.iinfo(dtype)
         for operand in operands:

@@ -86,8 +86,10 @@ class Structure:
         return shown_structure(self.tree)
 
 
-def apart(owner: str, what: str, tree: Any) -> tuple[list[Any], Structure]:
+def apart(owner: str, what: str, tree: Any, as_argument: bool = False) -> tuple[list[Any], Structure]:
     """Return the numbers of a tree (traced arrays, ndarrays, plain numbers as NumPy's), and its structure.
+
+    Of an argument plain truth values are static, and plain numbers stay Python's.
 
     Raises
     ------
@@ -103,8 +105,10 @@ def apart(owner: str, what: str, tree: Any) -> tuple[list[Any], Structure]:
     static: list[tuple[int, Any]] = []
     for k, leaf in enumerate(leaves):
         number = as_number(leaf)
-        if number is not None:
-            numbers.append(number)
+        if as_argument and type(leaf) in (bool, np.bool_):
+            static.append((k, leaf))
+        elif number is not None:
+            numbers.append(leaf if as_argument and type(leaf) in (int, float) else number)
         elif is_static_by_nature(leaf):
             static.append((k, leaf))
         else:

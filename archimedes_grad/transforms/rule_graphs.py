@@ -55,7 +55,7 @@ class RuleCall:
         self.n_numbers: list[int] = []
         self.args: list[Any] = []
         for k, arg in enumerate(args):
-            numbers, structure = apart(self.owner, f"argument {k}", arg)
+            numbers, structure = apart(self.owner, f"argument {k}", arg, as_argument=True)
             self.numbers += numbers
             self.n_numbers.append(len(numbers))
             self.argument_structures.append(structure)

@@ -307,6 +307,37 @@ def test_rules_that_return_the_wrong_thing(f, message):
         arc.grad(lambda x: np.sum(f(x)))(X)
 
 
+def scaled_by_rule(form):
+    def scaled(x, n, flips=False):
+        return -n * x if flips else n * x
+
+    rule = getattr(arc, form)(scaled)
+    if form == "custom_jvp":
+        rule.defjvp(lambda primals, tangents: (scaled(*primals), scaled(tangents[0], *primals[1:])))
+    else:
+        rule.defvjp(lambda *args: (scaled(*args), args[1:]), lambda rest, c: (scaled(c, *rest), None, None))
+    return rule
+
+
+@pytest.mark.parametrize("form", ["custom_jvp", "custom_vjp"])
+@pytest.mark.parametrize("flips", [True, False, np.True_])
+def test_plain_truth_values_decide_in_rules(form, flips):
+    rule = scaled_by_rule(form)
+    slope = -3.0 if flips else 3.0
+    for function in (lambda x: np.sum(rule(x, 3.0, flips)), lambda x: np.sum(rule(x, 3.0, flips=flips))):
+        np.testing.assert_array_equal(arc.grad(function)(X), np.full(3, slope))
+        np.testing.assert_array_equal(arc.jvp(function)(X, np.ones(3)), 3 * slope)
+    assert arc.grad(rule)(2.0, 3.0, flips) == slope
+
+
+@pytest.mark.parametrize("form", ["custom_jvp", "custom_vjp"])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_python_numbers_take_on_the_dtype_of_arrays_in_rules(form, dtype):
+    rule, x = scaled_by_rule(form), np.ones(3, dtype)
+    for got in (rule(x, 3, False), arc.compile(lambda x: rule(x, 3, False))(x), arc.compile(rule)(x, 3, False)):
+        np.testing.assert_array_equal(got, np.full(3, 3, dtype), strict=True)
+
+
 def test_bad_types():
     with pytest.raises(TypeError, match="function"):
         arc.custom_jvp(3)
