@@ -155,12 +155,19 @@ def many_axes(x, k):
     return y
 
 
+def of_another_shape_in_place(x, k):
+    row = x[k]
+    x.shape = (9,)
+    x[3] = 7.0
+    return row, x
+
+
 PROGRAMS = [
     write_an_entry, write_a_window, write_all_of_it, read_after_a_write_to_the_whole, write_to_a_view_of_it,
     window_by_a_tuple, swap_without_copies, swap_with_copies, assign_a_row, assign_an_entry, assign_by_two_indices,
     in_place, entry_of_a_column, of_a_view, of_a_row, of_whole_numbers, by_functions, copies_are_copies,
     by_an_array_without_axes, negative,
-    complex_rows, within_a_body, many_axes,
+    complex_rows, within_a_body, many_axes, of_another_shape_in_place,
 ]  # fmt: skip
 
 
@@ -373,3 +380,14 @@ def test_a_row_of_the_function_around_is_not_written_to_in_a_body():
 
     with pytest.raises(arc.TraceError, match="writes to an array of the function around it"):
         arc.compile(outer)(sample((3, 3)))
+
+
+def test_what_a_row_is_a_view_of():
+    def program(k):
+        x = arc.array(sample((3, 3)))
+        assert x[k].base is x
+        assert x[k][1:].base is x
+        return np.shares_memory(x[k], x)
+
+    with pytest.raises(arc.TraceError, match="known at run time only"):
+        arc.vmap(program)(np.array([0, 1]))

@@ -172,7 +172,8 @@ class ArrayMethods:
     def base(self) -> Any:
         """The array that this is a view of, or None."""
         note_strides()
-        return self.root  # type: ignore[attr-defined]
+        root = self.root  # type: ignore[attr-defined]
+        return root if root is None or root.base is None else root.base
 
     @property
     def strides(self) -> Any:

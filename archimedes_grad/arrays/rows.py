@@ -30,7 +30,8 @@ class RowOfSymbolicArray(EntriesOfSymbolicArray):
     __slots__ = ("_entries", "_kept", "_times_read", "_was_read_of", "array", "index")
 
     def __init__(self, array: SymbolicArray, index: SymbolicArray) -> None:
-        self.array = array
+        # A window on it: it may be given another shape in place.
+        self.array = array[...]
         self.index = index
         self.root = None
         self.value = _value_of_row(array.value)
@@ -38,6 +39,11 @@ class RowOfSymbolicArray(EntriesOfSymbolicArray):
         self._entries = cs.MX()
         self._times_read = 0
         self._kept: dict[Any, Any] | None = None
+
+    @property
+    def base(self) -> Any:
+        """The array that the row is a view of, or what that is a view of."""
+        return self.array.base
 
     def _follow(self) -> None:
         """Read the row again if the array was written to, or stands for a symbol of another graph."""

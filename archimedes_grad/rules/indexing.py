@@ -27,7 +27,8 @@ from archimedes_grad.arrays.operands import (
     root_indices,
     value_of,
 )
-from archimedes_grad.arrays.trace_state import note_strides
+from archimedes_grad.arrays.rows import RowOfSymbolicArray
+from archimedes_grad.arrays.trace_state import note_strides, trace_error
 from archimedes_grad.nodes.gather import geometry_of, overwritten, put, written
 from archimedes_grad.nodes.strided import Geometry, places_in_c_order
 from archimedes_grad.rules.runtime_indices import entries_at, runtime_index, write_at
@@ -36,7 +37,8 @@ from archimedes_grad.rules.runtime_indices import entries_at, runtime_index, wri
 def plain_key(key: Any) -> Any:
     """Return an index without traced values: those that it held are decided, and leave guards."""
     if isinstance(key, SymbolicArray):
-        return key.decided()
+        # NumPy gives a view by a number, and a copy by an array that has no axes.
+        return np.asarray(key.decided()) if isinstance(key.value, np.ndarray) else key.decided()
     if isinstance(key, tuple):
         return tuple(plain_key(part) for part in key)
     if isinstance(key, slice):
@@ -131,6 +133,16 @@ def astype(
     )
 
 
+def _require_known_places(arrays: tuple[Any, ...]) -> None:
+    for array in arrays:
+        root = array.root if isinstance(array, SymbolicArray) and array.root is not None else array
+        if isinstance(root, RowOfSymbolicArray):
+            raise trace_error(
+                "Where a row by a traced index lies in memory is known at run time only.",
+                "Compare indices instead: i == j.",
+            )
+
+
 def _known(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the rule of a function that asks only for shape, dtype or memory: NumPy's answer."""
     asks_memory = function in (np.may_share_memory, np.shares_memory)
@@ -138,6 +150,7 @@ def _known(function: Callable[..., Any]) -> Callable[..., Any]:
     def rule(*args: Any, **kwargs: Any) -> Any:
         if asks_memory:
             note_strides()
+            _require_known_places(args)
         return function(*(value_of(gathered(a)) for a in args), **kwargs)
 
     return rule

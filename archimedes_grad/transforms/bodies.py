@@ -254,7 +254,7 @@ def traced_body(
             return [as_traced(number) for number in numbers]
 
     layout = Layout(len(args) + 1, (), (*names, "closure"), frozenset())
-    closure = [np.array(a.value) if isinstance(a.value, np.ndarray) else as_number(a.value) for a in outer_arrays]
+    closure = [np.array(array.value) for array in outer_arrays]
     bound = BoundArguments(owner, layout, (*args, closure), with_complex)
     graph = trace(run, bound, layout, False, values_known=False)
     own = [k for k, leaf in enumerate(graph.leaves) if leaf.position < len(args)]
@@ -367,5 +367,5 @@ def placeholder(number: Any, shape: Shape) -> Any:
 
 
 def standing_in(value: npt.NDArray[Any]) -> Any:
-    """Return what stands for a number while a body is traced: truth values as arrays, since plain ones are static."""
-    return value if value.dtype.kind == "b" else value[()]
+    """Return what stands for a number while a body is traced: one truth value as traced, since plain ones are static."""
+    return as_traced(value) if value.dtype.kind == "b" and not value.shape else value[()]

@@ -165,12 +165,12 @@ def _scanned_by_python(
     before = apart(owner, "init", carry)[0]
     rows: list[list[Any]] = []
     y_structure: Any = None
-    # A step may write to what it is given, and goes on to write to what it has returned.
+    # A step may write to what it is given, and nothing else is written to by that: a carry is handed on by its values.
     carry = owned(carry)
     for k in range(n):
         carry, y = _pair(owner, f(carry, owned(xs_structure.build([x[k] for x in slices]))))
         before = _require_same_carry(owner, before, structure, carry)
-        carry = structure.arranged(carry)
+        carry = owned(structure.arranged(carry))
         numbers, y_structure = apart(owner, "y", owned(y))
         rows.append(numbers)
     if not n:
@@ -178,7 +178,7 @@ def _scanned_by_python(
             "scan: xs have length 0, and outside a traced function at least one step was expected: ys have no shape "
             "otherwise. Call it inside arc.compile."
         )
-    return owned(carry), y_structure.build([np.stack(column) for column in zip(*rows, strict=True)])
+    return carry, y_structure.build([np.stack(column) for column in zip(*rows, strict=True)])
 
 
 def _body_of_loop(
@@ -368,7 +368,7 @@ def _while_by_python(
             raise _no_truth_value(f"shape {np.shape(holds)}")
         if not holds:
             break
-        state = body(state)
+        state = owned(body(state))
         carry = _require_same_carry("while_loop", carry, structure, state)
         state = structure.arranged(state)
-    return owned(state)
+    return state

@@ -167,6 +167,44 @@ def test_truth_values_are_carried_and_scanned():
     assert ended(x) == (True, 4.0)
 
 
+CLOSED_OVER = {
+    "vmap": lambda x, flag: arc.vmap(lambda y: np.where(flag, y, -y))(np.array([x, x]))[0],
+    "scan": lambda x, flag: arc.scan(lambda c, _: (np.where(flag, 2 * c, c), None), x, None, length=2)[0],
+    "cond": lambda x, flag: arc.cond(x > 0, lambda y: np.where(flag, y, -y), np.sin, x),
+    "while_loop": lambda x, flag: arc.while_loop(lambda s: np.logical_and(s < 9.0, flag), lambda s: s + 1, x, 20),
+}
+
+
+@pytest.mark.parametrize("form", CLOSED_OVER.values(), ids=CLOSED_OVER)
+def test_a_truth_value_closed_over_is_that_of_each_call(form):
+    compiled = arc.compile(lambda x: form(x, x > 2.0))
+    for x in (1.0, 3.0, 1.0):
+        assert compiled(x) == form(x, np.bool_(x > 2.0)) == arc.compile(lambda x: form(x, x > 2.0))(x)
+
+
+def test_truth_values_of_a_body_are_numbers_that_nothing_writes_to():
+    def step(_, state):
+        done, count = state
+        before = done
+        done |= count > 0
+        return done, count + np.where(before, 1, 10)
+
+    assert arc.compile(lambda n: arc.fori_loop(0, 3, step, (n > 5, n)))(0) == (True, 21)
+    assert arc.fori_loop(0, 3, step, (np.bool_(False), np.int64(0))) == (True, 21)
+
+
+def test_a_carry_is_handed_on_by_its_values():
+    def scanned(x):
+        def step(carry, _):
+            a, b = carry
+            a += 1
+            return (a, a), np.sum(b)
+
+        return arc.scan(step, (x, x), None, length=3)[1]
+
+    np.testing.assert_array_equal(scanned(np.zeros(2)), arc.compile(scanned)(np.zeros(2)))
+
+
 def test_an_integer_carry_becomes_float_as_in_numpy():
     def f(x):
         return arc.scan(lambda c, u: (c + u * x, c), 0, np.ones(3))[0]
