@@ -367,5 +367,5 @@ def placeholder(number: Any, shape: Shape) -> Any:
 
 
 def standing_in(value: npt.NDArray[Any]) -> Any:
-    """Return what stands for a number while a body is traced: one truth value as traced, since plain ones are static."""
+    """Return what stands for a number while a body is traced: a truth value as traced, since plain ones are static."""
     return as_traced(value) if value.dtype.kind == "b" and not value.shape else value[()]
