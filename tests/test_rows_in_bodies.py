@@ -9,6 +9,8 @@ from strategies import any_index, arrays, shapes
 
 import archimedes_grad as arc
 
+pytestmark = pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")
+
 
 def write_an_entry(x, k):
     row = x[k]

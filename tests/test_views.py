@@ -731,3 +731,12 @@ def test_what_is_not_finite_is_told():
     for entry in (np.nan, np.inf):
         with pytest.raises(ValueError, match="array must not contain infs or NaNs"):
             compiled(np.array([1.0, entry]))
+
+
+def test_a_row_by_a_traced_array_without_axes_is_a_copy():
+    def program(x):
+        row = x[np.array(np.argmax(x[:, 0]))]
+        row[0] = 100.0
+        return x, row
+
+    check_value(program, sample((3, 3)))
